@@ -1,0 +1,1 @@
+"""Kernels: the science as plain functions on NumPy arrays."""

@@ -1,0 +1,1 @@
+"""Models: checkpoints, architectures and predictors (needs the extra torch)."""

@@ -1,0 +1,1 @@
+"""Operations: kernels composed over a domain, written once for both engines."""

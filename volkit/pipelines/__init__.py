@@ -1,0 +1,1 @@
+"""Pipelines: workflows in YAML, checked and carried out."""

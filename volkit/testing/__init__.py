@@ -1,0 +1,1 @@
+"""Testing: synthetic specimens and strategies, shipped for users' own tests."""

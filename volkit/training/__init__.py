@@ -1,0 +1,1 @@
+"""Training: patches, targets, losses and the loop (needs the extra torch)."""
