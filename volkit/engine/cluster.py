@@ -1,0 +1,74 @@
+"""Clusters: where a job's blocks run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from volkit.errors import SourceError
+
+_CONNECT_SECONDS = 20
+
+
+@contextmanager
+def local_client(workers: int, *, memory_limit: int | str = "auto") -> Iterator[Any]:
+    """Start worker processes on this machine, one thread each, and stop them at the end.
+
+    Processes, not threads: several kernels hold Python's lock.  Everything listens on loopback.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    memory_limit : int or str
+        Bytes for each; a worker beyond it is restarted.
+
+    Yields
+    ------
+    distributed.Client
+        Its ``dashboard_link`` shows the cluster at work.
+    """
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=memory_limit,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def connected_client(address: str) -> Iterator[Any]:
+    """Connect to a scheduler that is already running.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://10.0.0.1:8786``.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    SourceError
+        If nothing answers there.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SourceError(
+            f"no dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "
+            "or leave the address out to work on this machine"
+        ) from error
+    with client:
+        yield client

@@ -1,0 +1,262 @@
+"""JobEngine: kernels from store to store, block by block, resumable at any moment."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.base import OnProgress
+from volkit.engine.fingerprint import Facts, facts
+from volkit.engine.lazy import check_inside
+from volkit.engine.ledger import Ledger
+from volkit.engine.op import Op, Reduction, run_block
+from volkit.engine.run import Run, load_shared
+from volkit.engine.tree import reduce_tree
+from volkit.errors import GeometryError, StaleLedgerError
+from volkit.geometry import AXES, Coord, Grid
+from volkit.io.volume import Volume, create_volume, open_volume
+
+_CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard
+_PLAIN = 128**3  # blocks up to this size are one chunk each; shards would only add an index
+
+
+@dataclass(frozen=True, slots=True)
+class JobEngine:
+    """Compute into a folder of stored Volumes and tables.
+
+    A block is written before it is marked in the ledger of its stage; a run that was killed takes
+    up where the ledgers end.  A stage that records another computation is refused.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the run.
+    client : distributed.Client, optional
+        Where blocks run; None runs them in this process.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+    replace_stale : bool
+        Compute anew the stages that record another computation, instead of refusing.
+
+    Raises
+    ------
+    StaleLedgerError
+        By ``map`` and ``reduce``: if a stage records another computation.
+    """
+
+    root: Path
+    client: Any = None
+    on_progress: OnProgress | None = None
+    replace_stale: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def _run(self) -> Run:
+        return Run(self.root, self.client, self.on_progress, self.replace_stale)
+
+    def map(
+        self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
+    ) -> Volume:
+        """Apply an Op to every block, into ``root/name.zarr``.
+
+        Parameters
+        ----------
+        op : Op
+            What to apply.
+        *inputs : Volume
+            Arrays of shape ([C,] Z, Y, X) that cover the grid's domain.
+        grid : Grid
+            In which blocks; its halo is replaced by the Op's.
+        name : str
+            Name of the stage.
+        shared : tuple
+            Values that every block gets; Columns travel as a stored handle.
+
+        Returns
+        -------
+        Volume
+            Finished, of ``op.dtype``, over ``grid.domain``.
+
+        Raises
+        ------
+        GeometryError
+            If the domain is not inside an input.
+        """
+        run, grid = self._run, grid.with_halo(op.halo)
+        shared = tuple(run.stored(x) for x in shared)
+        volumes = _volumes(inputs, grid)
+        what = facts(op, volumes, grid, shared)
+        ledger = run.ledger(name, what, len(grid))
+        target = self._target(op, volumes, grid, name, what, ledger)
+        task = MapTask(op, grid, volumes, shared, target)
+        missing = _missing(grid, ledger.done())
+        run.work(task, missing, ledger=ledger, stage=name, voxels=grid.domain.size)
+        return target
+
+    def reduce(
+        self,
+        reduction: Reduction,
+        *inputs: Any,
+        grid: Grid,
+        name: str,
+        shared: tuple[Any, ...] = (),
+    ) -> Any:
+        """Add up a table over all blocks, into ``root/name.npz``.
+
+        Partial tables are stored, so that a killed reduction takes up where it was.
+
+        Returns
+        -------
+        object
+            What ``reduction.finalize`` returns.
+        """
+        run, grid = self._run, grid.with_halo(reduction.halo)
+        shared = tuple(run.stored(x) for x in shared)
+        volumes = _volumes(inputs, grid)
+        return reduce_tree(run, reduction, volumes, grid=grid, name=name, shared=shared)
+
+    def _target(
+        self,
+        op: Op,
+        inputs: tuple[Volume, ...],
+        grid: Grid,
+        name: str,
+        what: Facts,
+        ledger: Ledger,
+    ) -> Volume:
+        """Create the stage's Volume, or reopen the one that an earlier run of it created."""
+        path = self.root / f"{name}.zarr"
+        if path.exists():
+            found = open_volume(str(path))
+            made_by = found.attributes.get("volkit", {}).get("fingerprint")
+            if made_by == ledger.fingerprint:
+                check_aligned(grid, found)
+                return found
+            if not self.replace_stale:
+                raise StaleLedgerError(
+                    f"{path} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "
+                    f"one is {ledger.fingerprint[:8]}; write to a new target, or replace what is "
+                    "stale"
+                )
+            shutil.rmtree(path)
+        # Marks without voxels are worth nothing: somebody removed the array.
+        ledger.reset()
+        chunk, shard = storage_shapes(grid)
+        like = inputs[0] if inputs else None
+        volume = create_volume(
+            str(path),
+            shape=grid.domain.shape,
+            dtype=op.dtype,
+            channels=op.channels,
+            voxel_size_nm=like.voxel_size_nm if like else (1.0, 1.0, 1.0),
+            start=grid.domain.start,
+            chunk_shape=chunk,
+            shard_shape=shard,
+            attributes={"stage": name, "fingerprint": ledger.fingerprint, "provenance": what},
+        )
+        check_aligned(grid, volume)
+        return volume
+
+
+@dataclass(frozen=True, slots=True)
+class MapTask:
+    """What a worker does for a block: read, apply, write."""
+
+    op: Op
+    grid: Grid
+    inputs: tuple[Volume, ...]
+    shared: tuple[Any, ...]
+    target: Volume
+
+    def __call__(self, number: int) -> None:
+        """Compute and write one block."""
+        block = self.grid[number]
+        arrays = [volume.read(block.read) for volume in self.inputs]
+        result = run_block(self.op, block, arrays, load_shared(self.shared))
+        self.target.write(block.write, result)
+
+
+def storage_shapes(grid: Grid) -> tuple[Coord, Coord | None]:
+    """Choose chunk and shard shapes so that every block is one stored object.
+
+    Parameters
+    ----------
+    grid : Grid
+        The blocks that will be written.
+
+    Returns
+    -------
+    chunk_shape : tuple of int
+        Unit of compression.
+    shard_shape : tuple of int or None
+        Unit of writing; None where the chunk is.
+
+    Examples
+    --------
+    >>> from volkit.geometry import Box
+    >>> storage_shapes(Grid(Box.from_shape((512, 512, 512)), (256, 256, 256)))
+    ((64, 64, 64), (256, 256, 256))
+    >>> storage_shapes(Grid(Box.from_shape((13, 50, 50)), (5, 32, 32)))
+    ((5, 32, 32), None)
+    """
+    whole: Coord = tuple(  # type: ignore[assignment]
+        min(b, n) for b, n in zip(grid.block_shape, grid.domain.shape, strict=True)
+    )
+    if int(np.prod(whole, dtype=np.int64)) <= _PLAIN:
+        return whole, None
+    chunk: Coord = tuple(_divisor(n) for n in whole)  # type: ignore[assignment]
+    return (chunk, whole) if chunk != whole else (whole, None)
+
+
+def _divisor(n: int) -> int:
+    """Find the largest divisor up to 64; one under 16 makes too many chunks, then stay whole."""
+    best = max(d for d in range(1, min(n, _CHUNK) + 1) if n % d == 0)
+    return best if best >= _CHUNK // 4 else n
+
+
+def check_aligned(grid: Grid, volume: Volume) -> None:
+    """Refuse blocks that would share a stored object: two writers lose voxels silently.
+
+    Raises
+    ------
+    GeometryError
+        If a block is no whole number of chunks or shards.
+    """
+    for axis, length, block, unit in zip(
+        AXES, grid.domain.shape, grid.block_shape, volume.write_shape, strict=True
+    ):
+        if block % unit and block < length:
+            better = max(unit, round(block / unit) * unit)
+            raise GeometryError(
+                f"blocks of {block} voxels on axis {axis} do not divide into the stored objects "
+                f"of {volume.uri}, which have {unit}; choose a block_shape of {better} there, or "
+                f"an output with {block}"
+            )
+
+
+def _missing(grid: Grid, done: NDArray[np.bool_]) -> Iterator[int]:
+    return (number for number in grid.morton() if not done[number])
+
+
+def _volumes(inputs: tuple[Any, ...], grid: Grid) -> tuple[Volume, ...]:
+    """Check that inputs are stored volumes that cover the grid."""
+    for value in inputs:
+        if not isinstance(value, Volume):
+            raise GeometryError(
+                f"a job reads stored volumes, this input is {type(value).__name__}; store it, or "
+                "use LazyEngine"
+            )
+        check_inside(grid, value)
+    return inputs
+
+
+def _brief(volume: Volume) -> str:
+    channels = () if volume.channels is None else (volume.channels,)
+    return f"{volume.dtype} {(*channels, *volume.shape)}"

@@ -1,0 +1,220 @@
+"""LazyEngine: kernels as dask graphs, one task per block; nothing is computed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from volkit.engine.op import Array, Columns, Op, Reduction, run_block, run_partial
+from volkit.engine.run import load_shared
+from volkit.errors import GeometryError
+from volkit.geometry import AXES, Block, Coord, Grid
+from volkit.io.volume import Volume
+
+_FAN_IN = 16  # partial tables that one task of the tree combines
+
+
+@dataclass(frozen=True, slots=True)
+class LazyEngine:
+    """Build dask arrays whose chunks are the grid's blocks.
+
+    Volumes are read inside the task that needs them; dask arrays exchange their halos.
+    """
+
+    def map(
+        self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
+    ) -> da.Array:
+        """Apply an Op to every block.
+
+        Parameters
+        ----------
+        op : Op
+            What to apply.
+        *inputs : Volume or dask array
+            Arrays of shape ([C,] Z, Y, X); the space of a dask array is the grid's domain.
+        grid : Grid
+            In which blocks; its halo is replaced by the Op's.
+        name : str
+            Name of the layer.
+        shared : tuple
+            Values that every block gets; may be Delayed.
+
+        Returns
+        -------
+        dask array
+            Of ``op.dtype``, shape ``([C,] *grid.domain.shape)``.
+
+        Raises
+        ------
+        GeometryError
+            If the chunks of a dask array are not the grid's blocks, or thinner than the halo.
+        """
+        out_chunks = grid.chunks if op.channels is None else ((op.channels,), *grid.chunks)
+        return _map_blocks(
+            _op_task,
+            inputs,
+            grid.with_halo(op.halo),
+            work=op,
+            shared=shared,
+            name=name,
+            chunks=out_chunks,
+            dtype=op.dtype,
+        )
+
+    def reduce(
+        self,
+        reduction: Reduction,
+        *inputs: Any,
+        grid: Grid,
+        name: str,
+        shared: tuple[Any, ...] = (),
+    ) -> Any:
+        """Add up a table over all blocks.
+
+        Returns
+        -------
+        dask Delayed
+            Of what ``reduction.finalize`` returns.
+        """
+        cells = tuple((1,) * n for n in grid.shape)
+        parts = _map_blocks(
+            _reduction_task,
+            inputs,
+            grid.with_halo(reduction.halo),
+            work=reduction,
+            shared=shared,
+            name=name,
+            chunks=cells,
+            dtype=np.dtype(object),
+        )
+        layer = [dask.delayed(_unbox)(part) for part in parts.to_delayed().ravel()]
+        combine = dask.delayed(reduction.combine, pure=True)
+        while True:
+            layer = [combine(layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
+            if len(layer) == 1:
+                break
+        return layer[0] if reduction.finalize is None else dask.delayed(reduction.finalize)(*layer)
+
+
+def _map_blocks(
+    task: Any,
+    inputs: Sequence[Any],
+    grid: Grid,
+    *,
+    work: Op | Reduction,
+    shared: tuple[Any, ...],
+    name: str,
+    chunks: tuple[tuple[int, ...], ...],
+    dtype: np.dtype[Any],
+) -> da.Array:
+    """Map over blocks: dask arrays come in with their halo, Volumes as handles."""
+    arrays = [_with_halo(x, grid) for x in inputs if not isinstance(x, Volume)]
+    handles = [x if isinstance(x, Volume) else None for x in inputs]
+    for handle in handles:
+        if handle is not None:
+            check_inside(grid, handle)
+    in_dims = max((x.ndim for x in arrays), default=len(chunks))
+    return da.map_blocks(
+        task,
+        *arrays,
+        work=work,
+        grid=grid,
+        handles=handles,
+        shared=list(shared),
+        name=f"{name}-{dask.base.tokenize(task, work, grid, handles, shared, *arrays)}",
+        chunks=chunks,
+        dtype=dtype,
+        meta=np.empty((0,) * len(chunks), dtype),
+        drop_axis=[0] if in_dims > len(chunks) else None,
+        new_axis=[0] if in_dims < len(chunks) else None,
+    )
+
+
+def check_inside(grid: Grid, volume: Volume) -> None:
+    """Refuse a grid that reaches over a Volume.
+
+    Raises
+    ------
+    GeometryError
+        If the domain is not inside the Volume's.
+    """
+    if not volume.domain.contains(grid.domain):
+        raise GeometryError(
+            f"domain {grid.domain} is not inside {volume.uri}, which covers {volume.domain}; "
+            "choose a box within it"
+        )
+
+
+def _op_task(
+    *arrays: Array,
+    work: Op,
+    grid: Grid,
+    handles: list[Volume | None],
+    shared: list[Any],
+    block_id: tuple[int, ...],
+) -> Array:
+    block = grid.block(block_id[-3:])  # type: ignore[arg-type]
+    return run_block(work, block, _inputs(block, arrays, handles), load_shared(shared))
+
+
+def _reduction_task(
+    *arrays: Array,
+    work: Reduction,
+    grid: Grid,
+    handles: list[Volume | None],
+    shared: list[Any],
+    block_id: tuple[int, ...],
+) -> Array:
+    block = grid.block(block_id[-3:])  # type: ignore[arg-type]
+    box = np.empty((1, 1, 1), object)
+    box[0, 0, 0] = run_partial(work, block, _inputs(block, arrays, handles), load_shared(shared))
+    return box
+
+
+def _inputs(block: Block, arrays: tuple[Array, ...], handles: list[Volume | None]) -> list[Array]:
+    rest = iter(arrays)
+    return [next(rest) if handle is None else handle.read(block.read) for handle in handles]
+
+
+def _unbox(part: Array) -> Columns:
+    return part.item()
+
+
+def _with_halo(array: da.Array, grid: Grid) -> da.Array:
+    """Give every chunk of a dask array the halo that the grid's blocks read."""
+    if not isinstance(array, da.Array) or array.ndim not in (3, 4):
+        raise GeometryError(
+            f"input is {type(array).__name__} of {getattr(array, 'ndim', '?')} axes; give a "
+            "Volume or a dask array with axes ([c,] z, y, x)"
+        )
+    if array.chunks[-3:] != grid.chunks or (array.ndim == 4 and len(array.chunks[0]) > 1):
+        raise GeometryError(
+            f"the array has chunks {_brief(array.chunks)}, the grid's blocks are "
+            f"{_brief(grid.chunks)}; rechunk the array to {(-1,) * (array.ndim - 3)}"
+            f"{grid.block_shape}, or choose a grid with its chunks"
+        )
+    if not any(grid.halo):
+        return array
+    _check_thin(grid.chunks, grid.halo)
+    first = array.ndim - 3
+    depth = {first + axis: n for axis, n in enumerate(grid.halo)} | dict.fromkeys(range(first), 0)
+    return da.overlap.overlap(array, depth, boundary="none", allow_rechunk=False)
+
+
+def _check_thin(chunks: tuple[tuple[int, ...], ...], halo: Coord) -> None:
+    for axis, extents, n in zip(AXES, chunks, halo, strict=True):
+        if len(extents) > 1 and min(extents) < n:
+            raise GeometryError(
+                f"blocks of {min(extents)} voxels on axis {axis} are thinner than the halo of {n}; "
+                "choose a block_shape that leaves no thin remainder, or store the array and pass "
+                "a Volume"
+            )
+
+
+def _brief(chunks: tuple[tuple[int, ...], ...]) -> str:
+    return " × ".join(
+        f"{c[0]}" if len(c) == 1 else f"{len(c)} of {c[0]} (last {c[-1]})" for c in chunks
+    )

@@ -1,0 +1,189 @@
+"""Op and Reduction: how a kernel is applied to a block, as values."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from volkit.errors import ContractError
+from volkit.geometry import Block, Coord, coord
+
+Array = NDArray[Any]
+Columns = dict[str, Array]
+"""Named arrays: what a reduction adds up, and what can be stored without pickle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A kernel that turns blocks of arrays into blocks of one array.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(block, *arrays, *shared, **params)``; each array covers ``block.read``; it returns
+        an array that covers ``block.read`` or ``block.write``.
+    dtype : dtype
+        What it returns.
+    halo : tuple of int
+        Context that it needs on each face, voxels.
+    channels : int, optional
+        Extent of the leading axis of what it returns; None if there is no such axis.
+    params : mapping
+        Its options; JSON, since they are the provenance.
+    version : int
+        To be raised when the kernel's results change.
+
+    Raises
+    ------
+    ContractError
+        If the params are no JSON.
+    """
+
+    kernel: Callable[..., Array]
+    dtype: DTypeLike
+    halo: Coord = (0, 0, 0)
+    channels: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "halo", coord(self.halo, name="halo"))
+        _check_json(self.kernel, self.params)
+
+    def out_shape(self, shape: Coord) -> tuple[int, ...]:
+        """Give the shape of the result for a box of ``shape``."""
+        return shape if self.channels is None else (self.channels, *shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A kernel that turns blocks of arrays into tables that add up.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(block, *arrays, *shared, **params)``; each array covers ``block.read``; it returns
+        Columns.
+    combine : callable
+        Merges a sequence of Columns; associative and exact, so that the order in which blocks
+        meet cannot show.
+    finalize : callable, optional
+        What the merged Columns mean; may return Columns, which are then stored too.
+    halo : tuple of int
+        Context that the kernel needs on each face, voxels.
+    params : mapping
+        Options of the kernel; JSON.
+    version : int
+        To be raised when the kernel's results change.
+
+    Raises
+    ------
+    ContractError
+        If the params are no JSON.
+    """
+
+    kernel: Callable[..., Columns]
+    combine: Callable[[Sequence[Columns]], Columns]
+    finalize: Callable[[Columns], Any] | None = None
+    halo: Coord = (0, 0, 0)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "halo", coord(self.halo, name="halo"))
+        _check_json(self.kernel, self.params)
+
+
+def run_block(
+    op: Op, block: Block, arrays: Sequence[Array], shared: Sequence[object] = ()
+) -> Array:
+    """Apply an Op to a block: the only caller of its kernel.
+
+    Parameters
+    ----------
+    op : Op
+        What to apply.
+    block : Block
+        Where.
+    arrays : sequence of ndarray
+        The inputs, each covering ``block.read``.
+    shared : sequence
+        Values that every block gets.
+
+    Returns
+    -------
+    ndarray
+        What the kernel says about ``block.write``.
+
+    Raises
+    ------
+    ContractError
+        If shape or dtype differ from what the Op declares.
+    """
+    try:
+        result = np.asarray(op.kernel(block, *arrays, *shared, **op.params))
+        whole, core = op.out_shape(block.read.shape), op.out_shape(block.write.shape)
+        if result.dtype != op.dtype or result.shape not in (whole, core):
+            raise ContractError(
+                f"{_name(op.kernel)} returned {result.dtype} {result.shape} for {block}; "
+                f"its Op declares {op.dtype} {core}"
+                + (f", or {whole} with the halo" if whole != core else "")
+            )
+    except Exception as error:
+        _add_note(error, op.kernel, block)
+        raise
+    return result if result.shape == core else result[(..., *block.crop)]
+
+
+def run_partial(
+    reduction: Reduction, block: Block, arrays: Sequence[Array], shared: Sequence[object] = ()
+) -> Columns:
+    """Apply a Reduction's kernel to a block.
+
+    Raises
+    ------
+    ContractError
+        If the kernel does not return Columns.
+    """
+    try:
+        result = reduction.kernel(block, *arrays, *shared, **reduction.params)
+        if not is_columns(result):
+            raise ContractError(
+                f"{_name(reduction.kernel)} returned {type(result).__name__} for {block}; "
+                "a Reduction's kernel returns a dict of arrays"
+            )
+    except Exception as error:
+        _add_note(error, reduction.kernel, block)
+        raise
+    return result
+
+
+def is_columns(value: object) -> bool:
+    """Tell whether a value is a dict of arrays that can be stored without pickle."""
+    return isinstance(value, dict) and all(
+        isinstance(k, str) and isinstance(v, np.ndarray) and not v.dtype.hasobject
+        for k, v in value.items()
+    )
+
+
+def _name(kernel: Callable[..., object]) -> str:
+    function = getattr(kernel, "func", kernel)
+    return getattr(function, "__qualname__", repr(function))
+
+
+def _add_note(error: BaseException, kernel: Callable[..., object], block: Block) -> None:
+    error.add_note(f"volkit: in {_name(kernel)} on {block}")
+
+
+def _check_json(kernel: Callable[..., object], params: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(dict(params), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ContractError(
+            f"params of {_name(kernel)} are not JSON ({error}); they are recorded as provenance: "
+            "pass plain numbers, strings, lists and dicts, and everything else as shared"
+        ) from None

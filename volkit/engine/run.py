@@ -1,0 +1,96 @@
+"""Run: the folder of a job, its ledgers, and how missing pieces of a stage are worked off."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.base import OnProgress, Progress
+from volkit.engine.columns import StoredColumns, digest, write_columns
+from volkit.engine.dispatch import Outcome, Task, dispatch
+from volkit.engine.fingerprint import Facts
+from volkit.engine.ledger import Ledger
+from volkit.engine.op import is_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The folder of a job and where its work is done.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    client : distributed.Client or None
+        Where pieces run; None runs them in this process.
+    on_progress : callable or None
+        Told after every batch.
+    replace_stale : bool
+        Begin stages anew that record another computation.
+    """
+
+    root: Path
+    client: Any
+    on_progress: OnProgress | None
+    replace_stale: bool
+
+    def ledger(self, name: str, what: Facts, total: int) -> Ledger:
+        """Open the ledger of a stage, or begin it."""
+        return Ledger.open(self.root / f"{name}.ledger", what, total, replace=self.replace_stale)
+
+    def stored(self, value: Any) -> Any:
+        """Put Columns into the folder and give back their handle; leave all else as it is."""
+        if not is_columns(value):
+            return value
+        sha256 = digest(value)
+        path = self.root / "shared" / f"{sha256[:24]}.npz"
+        if not path.exists():
+            write_columns(path, value)
+        return StoredColumns(str(path), sha256)
+
+    def work(
+        self, task: Task, missing: Iterable[int], *, ledger: Ledger, stage: str, voxels: int
+    ) -> None:
+        """Do the missing pieces of a stage, and mark them as they land.
+
+        Parameters
+        ----------
+        task : callable
+            Gets the number of a piece and leaves its result in a store.
+        missing : iterable of int
+            What is to be done, in the order wanted.
+        ledger : Ledger
+            Of the stage.
+        stage : str
+            Its name, for progress.
+        voxels : int
+            Voxels in all its pieces.
+        """
+        resumed, begun = ledger.count(), time.monotonic()
+        state = Progress(stage, resumed, ledger.total, 0, resumed, 0.0)
+
+        def tell(finished: int) -> None:
+            nonlocal state
+            done = state.done + finished
+            state = replace(
+                state,
+                done=done,
+                voxels=voxels * done // max(1, ledger.total),
+                seconds=time.monotonic() - begun,
+            )
+            if self.on_progress is not None:
+                self.on_progress(state)
+
+        def receive(outcome: Outcome) -> None:
+            if outcome.numbers:
+                ledger.mark(outcome.numbers, outcome.seconds)
+                tell(len(outcome.numbers))
+
+        tell(0)
+        dispatch(task, iter(missing), client=self.client, receive=receive)
+
+
+def load_shared(shared: Iterable[Any]) -> list[Any]:
+    """Replace handles of tables by the tables, once per process."""
+    return [value.load() if isinstance(value, StoredColumns) else value for value in shared]

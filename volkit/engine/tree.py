@@ -1,0 +1,205 @@
+"""Tree reduction in a job: partial tables are stored, added up level by level, and resumed.
+
+Blocks are gathered in cubes of a grid over the grid; each cube leaves one table.  The tables are
+gathered the same way, until one is left.  Which blocks meet is decided by the grid alone.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.columns import read_columns, write_columns
+from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
+from volkit.engine.op import Columns, Reduction, is_columns, run_partial
+from volkit.engine.run import Run, load_shared
+from volkit.errors import SourceError, StaleLedgerError
+from volkit.geometry import Box, Coord, Grid
+from volkit.io.volume import Volume
+
+_FAN_IN: Coord = (4, 4, 4)  # 64 tables to one: a petavoxel's 10^7 blocks need four levels
+_PARALLEL = 4096  # from here on, whole cubes of blocks are pieces enough for many workers
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTask:
+    """What a worker does for a cube of blocks: reduce each, add up, store."""
+
+    reduction: Reduction
+    grid: Grid
+    cubes: Grid
+    inputs: tuple[Volume, ...]
+    shared: tuple[Any, ...]
+    folder: Path
+
+    def __call__(self, number: int) -> None:
+        """Compute and store one partial table."""
+        shared = load_shared(self.shared)
+        parts = []
+        for cell in Grid(self.cubes[number].write, (1, 1, 1)):
+            block = self.grid.block(cell.write.start)
+            arrays = [volume.read(block.read) for volume in self.inputs]
+            parts.append(run_partial(self.reduction, block, arrays, shared))
+        write_columns(part_path(self.folder, number), self.reduction.combine(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class CombineTask:
+    """What a worker does for a cube of tables: add up and store."""
+
+    reduction: Reduction
+    tables: Grid
+    cubes: Grid
+    below: Path
+    folder: Path
+
+    def __call__(self, number: int) -> None:
+        """Combine and store one table."""
+        cells = Grid(self.cubes[number].write, (1, 1, 1))
+        numbers = [self.tables.block(cell.write.start).number for cell in cells]
+        parts = [read_columns(part_path(self.below, n)) for n in numbers]
+        write_columns(part_path(self.folder, number), self.reduction.combine(parts))
+
+
+def reduce_tree(
+    run: Run,
+    reduction: Reduction,
+    inputs: tuple[Volume, ...],
+    *,
+    grid: Grid,
+    name: str,
+    shared: tuple[Any, ...],
+) -> Any:
+    """Reduce over all blocks, storing every level.
+
+    Parameters
+    ----------
+    run : Run
+        Folder and workers.
+    reduction : Reduction
+        What to apply.
+    inputs : tuple of Volume
+        From what.
+    grid : Grid
+        In which blocks, with the reduction's halo.
+    name : str
+        Name of the stage.
+    shared : tuple
+        Values that every block gets.
+
+    Returns
+    -------
+    object
+        What ``reduction.finalize`` returns; the combined Columns without it.
+    """
+    what = facts(reduction, inputs, grid, shared)
+    path = run.root / f"{name}.npz"
+    combined = _stored(path, what, replace=run.replace_stale)
+    if combined is None:
+        combined = _levels(run, reduction, inputs, what, grid=grid, name=name, shared=shared)
+        _store(path, combined, what)
+        shutil.rmtree(run.root / f"{name}.parts", ignore_errors=True)
+    if reduction.finalize is None:
+        return combined
+    return _finalized(run, reduction, combined, what, name)
+
+
+def _levels(
+    run: Run,
+    reduction: Reduction,
+    inputs: tuple[Volume, ...],
+    what: Facts,
+    *,
+    grid: Grid,
+    name: str,
+    shared: tuple[Any, ...],
+) -> Columns:
+    """Work off the levels of the tree, from blocks to the one table at its root."""
+    parts = run.root / f"{name}.parts"
+    blocks = Grid(Box.from_shape(grid.shape), (1, 1, 1))
+    cubes = Grid(blocks.domain, _FAN_IN if len(grid) >= _PARALLEL else (1, 1, 1))
+    leaf = PartialTask(reduction, grid, cubes, inputs, shared, parts / "0")
+    _work_level(run, leaf, cubes, what, level=0, name=name, voxels=grid.domain.size)
+    level = 0
+    while len(cubes) > 1:
+        level += 1
+        tables = Grid(Box.from_shape(cubes.shape), (1, 1, 1))
+        cubes = Grid(tables.domain, _FAN_IN)
+        task = CombineTask(reduction, tables, cubes, parts / str(level - 1), parts / str(level))
+        _work_level(run, task, cubes, what, level=level, name=name, voxels=0)
+    return read_columns(part_path(parts / str(level), 0))
+
+
+def _work_level(
+    run: Run,
+    task: PartialTask | CombineTask,
+    cubes: Grid,
+    what: Facts,
+    *,
+    level: int,
+    name: str,
+    voxels: int,
+) -> None:
+    """Work off one level; a table is finished when it is marked and still there."""
+    stage = name if level == 0 else f"{name}.parts/{level}"
+    ledger = run.ledger(stage, {**what, "level": level}, len(cubes))
+    done = ledger.done()
+    gone = [n for n in done.nonzero()[0] if not part_path(task.folder, int(n)).exists()]
+    if gone:
+        # Somebody removed tables; their marks would hide that.
+        ledger.reset()
+        done[gone] = False
+        kept = done.nonzero()[0].tolist()
+        ledger.mark(kept, [0.0] * len(kept))
+    missing = (n for n in cubes.morton() if not done[n])
+    run.work(task, missing, ledger=ledger, stage=stage, voxels=voxels)
+
+
+def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, name: str) -> Any:
+    """Finalize, keeping the result where it is a table that took time to make."""
+    if reduction.finalize is None:
+        return combined
+    what = {**what, "finalize": kernel_identity(reduction.finalize)}
+    path = run.root / f"{name}.final.npz"
+    found = _stored(path, what, replace=True)
+    if found is not None:
+        return found
+    value = reduction.finalize(combined)
+    if is_columns(value):
+        _store(path, value, what)
+    return value
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """Place the partial table of a cube; a thousand to a folder."""
+    return folder / f"{number // 1000:06d}" / f"{number:09d}.npz"
+
+
+def _store(path: Path, columns: Columns, what: Facts) -> None:
+    write_columns(path, columns)
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps({"fingerprint": fingerprint(what), "facts": what}, indent=1))
+    scratch.replace(path.with_suffix(".json"))
+
+
+def _stored(path: Path, what: Facts, *, replace: bool) -> Columns | None:
+    """Read a finished table, if it is there and of this computation."""
+    about = path.with_suffix(".json")
+    if not (about.exists() and path.exists()):
+        return None
+    try:
+        found = json.loads(about.read_text())
+        same = found["fingerprint"] == fingerprint(what)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{about} cannot be understood ({error}); delete it to go on") from error
+    if same:
+        return read_columns(path)
+    if replace:
+        about.unlink()
+        return None
+    raise StaleLedgerError(
+        f"{path} records computation {found['fingerprint'][:8]}, this one is "
+        f"{fingerprint(what)[:8]}: {'; '.join(changes(found['facts'], what))}. "
+        "Write to a new target, or replace what is stale"
+    )
