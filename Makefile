@@ -1,0 +1,44 @@
+# Targets: demo, test, lint, docs, bench.  Each makes .venv by itself when it is not there.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first interpreter that is new enough; `make PYTHON=... test` takes another one.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test lint docs bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "volkit needs Python 3.11 or newer; install it, or: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## segment and score a synthetic specimen; run it again to see it resume
+	$(BIN)/volkit run workflows/segment_neurons.yaml
+
+test: $(STAMP) ## every test that needs neither a GPU, a network nor much time
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP) ## run the code of the documentation and follow its links
+	$(BIN)/python -m pytest tests/test_docs.py
+
+bench: $(STAMP) ## measure against the peers, briefly
+	$(BIN)/volkit bench kernels --quick
+	$(BIN)/volkit bench engine --quick
+
+clean: ## remove what make made
+	rm -rf .venv runs build dist
