@@ -1,3 +1,55 @@
-"""volkit: peta-scale brain volumes into segmentations, particles and tables."""
+"""volkit: peta-scale brain volumes into segmentations, particles and tables.
+
+The names here are the public ones that a notebook needs; each is loaded when it is first used, so
+that ``import volkit`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from volkit.engine.job import JobEngine as JobEngine
+    from volkit.engine.lazy import LazyEngine as LazyEngine
+    from volkit.engine.op import Op as Op
+    from volkit.engine.op import Reduction as Reduction
+    from volkit.geometry import Box as Box
+    from volkit.geometry import Grid as Grid
+    from volkit.io.volume import Volume as Volume
+    from volkit.io.volume import create_volume as create_volume
+    from volkit.io.volume import open_volume as open_volume
+    from volkit.models.checkpoint import read_checkpoint as read_checkpoint
+    from volkit.ops.inference import infer as infer
+    from volkit.ops.metrics import rand as rand
+    from volkit.ops.metrics import voi as voi
+    from volkit.ops.segmentation import connected_components as connected_components
+    from volkit.ops.segmentation import segment as segment
+
+_HOMES = {
+    "Box": "volkit.geometry",
+    "Grid": "volkit.geometry",
+    "JobEngine": "volkit.engine.job",
+    "LazyEngine": "volkit.engine.lazy",
+    "Op": "volkit.engine.op",
+    "Reduction": "volkit.engine.op",
+    "Volume": "volkit.io.volume",
+    "connected_components": "volkit.ops.segmentation",
+    "create_volume": "volkit.io.volume",
+    "infer": "volkit.ops.inference",
+    "open_volume": "volkit.io.volume",
+    "rand": "volkit.ops.metrics",
+    "read_checkpoint": "volkit.models.checkpoint",
+    "segment": "volkit.ops.segmentation",
+    "voi": "volkit.ops.metrics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'volkit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

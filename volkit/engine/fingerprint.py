@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -108,11 +109,19 @@ def _source_digest(kernel: Callable[..., object]) -> str:
 def _value_identity(value: object) -> str:
     if isinstance(value, StoredColumns):
         return value.sha256
-    if isinstance(value, Volume):
-        return value.identity
+    identity = getattr(value, "identity", None)
+    if isinstance(identity, str):
+        return identity
     return hashlib.sha256(cloudpickle.dumps(value)).hexdigest()
 
 
 def _plain(params: Mapping[str, Any]) -> Any:
     """Bring params into the form that they have after a trip through JSON."""
-    return json.loads(json.dumps(dict(params)))
+    return json.loads(json.dumps(dict(params), default=_fields))
+
+
+def _fields(value: object) -> Any:
+    """Write a dataclass as its fields; anything else has no place in a fingerprint."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} {value!r} is no JSON and no dataclass")

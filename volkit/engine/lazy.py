@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
+from dask.delayed import delayed
 
 from volkit.engine.op import Array, Columns, Op, Reduction, run_block, run_partial
 from volkit.engine.run import load_shared
@@ -61,7 +62,7 @@ class LazyEngine:
             shared=shared,
             name=name,
             chunks=out_chunks,
-            dtype=op.dtype,
+            dtype=np.dtype(op.dtype),
         )
 
     def reduce(
@@ -90,13 +91,13 @@ class LazyEngine:
             chunks=cells,
             dtype=np.dtype(object),
         )
-        layer = [dask.delayed(_unbox)(part) for part in parts.to_delayed().ravel()]
-        combine = dask.delayed(reduction.combine, pure=True)
+        layer = [delayed(_unbox)(part) for part in parts.to_delayed().ravel()]
+        combine = delayed(reduction.combine, pure=True)
         while True:
             layer = [combine(layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
             if len(layer) == 1:
                 break
-        return layer[0] if reduction.finalize is None else dask.delayed(reduction.finalize)(*layer)
+        return layer[0] if reduction.finalize is None else delayed(reduction.finalize)(*layer)
 
 
 def _map_blocks(
@@ -124,7 +125,7 @@ def _map_blocks(
         grid=grid,
         handles=handles,
         shared=list(shared),
-        name=f"{name}-{dask.base.tokenize(task, work, grid, handles, shared, *arrays)}",
+        name=f"{name}-{tokenize(task, work, grid, handles, shared, *arrays)}",
         chunks=chunks,
         dtype=dtype,
         meta=np.empty((0,) * len(chunks), dtype),
@@ -215,6 +216,6 @@ def _check_thin(chunks: tuple[tuple[int, ...], ...], halo: Coord) -> None:
 
 
 def _brief(chunks: tuple[tuple[int, ...], ...]) -> str:
-    return " × ".join(
+    return " x ".join(
         f"{c[0]}" if len(c) == 1 else f"{len(c)} of {c[0]} (last {c[-1]})" for c in chunks
     )

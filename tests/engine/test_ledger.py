@@ -1,0 +1,67 @@
+"""The ledger: marks that survive, and computations that are told apart."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from volkit.engine.ledger import RECORD, Ledger, read_header
+from volkit.errors import SourceError, StaleLedgerError
+
+FACTS = {"params": {"threshold": 0.5}, "kernel": "f"}
+
+
+def test_marks_survive_reopening(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "a.ledger", FACTS, 10)
+    ledger.mark([3, 1], [0.5, 0.25])
+    again = Ledger.open(tmp_path / "a.ledger", FACTS, 10)
+    assert again.done().nonzero()[0].tolist() == [1, 3]
+    assert again.records()["seconds"].tolist() == [0.5, 0.25]
+
+
+def test_changed_facts_are_refused_and_named(tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "a.ledger", FACTS, 10).mark([1], [1.0])
+    changed = {"params": {"threshold": 0.6}, "kernel": "f"}
+    with pytest.raises(StaleLedgerError, match=r"params\.threshold: 0\.5 became 0\.6"):
+        Ledger.open(tmp_path / "a.ledger", changed, 10)
+    assert Ledger.open(tmp_path / "a.ledger", changed, 10, replace=True).count() == 0
+
+
+@given(cut=st.integers(0, 5 * RECORD.itemsize), flip=st.none() | st.integers(0, 79))
+def test_a_torn_tail_loses_only_its_own_marks(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int | None
+) -> None:
+    root = tmp_path_factory.mktemp("torn") / "a.ledger"
+    Ledger.open(root, FACTS, 10).mark(range(5), [0.1] * 5)
+    data = bytearray((root / "done").read_bytes())
+    if flip is not None:
+        data[flip] ^= 0x40
+    (root / "done").write_bytes(data[: len(data) - cut])
+    sound = (len(data) - cut) // RECORD.itemsize
+    if flip is not None:
+        sound = min(sound, flip // RECORD.itemsize)
+    ledger = Ledger.open(root, FACTS, 10)
+    assert ledger.done().nonzero()[0].tolist() == list(range(sound))
+    ledger.mark([9], [0.1])
+    assert ledger.done()[9]
+
+
+def test_a_ledger_of_rubbish_says_what_to_do(tmp_path: Path) -> None:
+    root = tmp_path / "a.ledger"
+    Ledger.open(root, FACTS, 10)
+    (root / "header.json").write_text("{")
+    with pytest.raises(SourceError, match="delete"):
+        read_header(root)
+    (root / "header.json").write_text(json.dumps({"total": 3}))
+    with pytest.raises(SourceError, match="fingerprint"):
+        read_header(root)
+
+
+def test_a_hundred_thousand_marks_are_one_read(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "a.ledger", FACTS, 100_000)
+    ledger.mark(np.arange(100_000).tolist(), [0.0] * 100_000)
+    assert (tmp_path / "a.ledger" / "done").stat().st_size == 1_600_000
+    assert ledger.count() == 100_000

@@ -1,0 +1,209 @@
+"""Blended inference: one answer, whatever the blocks (laws 3, 4 and 7)."""
+
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from volkit.engine.job import JobEngine
+from volkit.engine.lazy import LazyEngine
+from volkit.errors import ConfigError, GeometryError, ModelError
+from volkit.geometry import Box, Grid, Windows
+from volkit.io.volume import open_volume
+from volkit.ops.inference import InferenceOptions, infer, reach
+from volkit.ops.network import Network
+
+RAW = np.random.default_rng(7).random((13, 15, 19)).astype(np.float32)
+
+
+def ramp(batch):
+    """A network whose answer depends on the position inside the window, so wrong blending shows."""
+    position = np.indices(batch.shape[2:]).sum(0)
+    return np.concatenate([batch[:, :1] + position, np.ones_like(batch[:, :1])], axis=1)
+
+
+def network(window=(6, 8, 6), margin=(0, 0, 0), model=ramp, channels=2) -> Network:
+    return Network(model, window, margin, channels)
+
+
+def run(raw, *, block_shape, engine=None, domain=None, net=None, **options):
+    volume = open_volume(raw)
+    grid = Grid(domain or volume.domain, block_shape)
+    result = infer(
+        volume, net or network(), options=InferenceOptions(**options), grid=grid, engine=engine
+    )
+    return result.read() if engine else result.compute(scheduler="sync")
+
+
+def brute_force(raw, net, stride, weights, mode):
+    """Visit every window once over the whole volume, adding and dividing in float64."""
+    from volkit.kernels.blend import window_weights
+
+    windows = Windows(Box.from_shape(raw.shape), net.window, stride, net.margin)
+    room = max(net.window)
+    padded = np.pad(raw, room, mode=mode)
+    total = np.zeros((net.channels, *padded.shape))
+    sums = np.zeros(padded.shape)
+    weight = window_weights(windows.trusted, weights).astype(float)
+    inner = tuple(slice(m, m + t) for m, t in zip(net.margin, windows.trusted, strict=True))
+    for index in np.ndindex(*windows.counts):
+        box = windows.window(index).shift((room,) * 3)
+        # np.pad reflects the whole volume, a window only what it sees: the same within a window.
+        answer = net.model(padded[box.slices][None, None])[0]
+        place = windows.trusted_box(index).shift((room,) * 3).slices
+        total[(..., *place)] += answer[(..., *inner)] * weight
+        sums[place] += weight
+    core = tuple(slice(room, room + n) for n in raw.shape)
+    return total[(..., *core)] / sums[core]
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "linear", "constant"])
+@pytest.mark.parametrize("padding", ["reflect", "edge", "constant"])
+@pytest.mark.parametrize("margin", [(0, 0, 0), (1, 2, 1)])
+def test_equal_to_brute_force_over_the_whole(weights, padding, margin) -> None:
+    net = network(margin=margin)
+    got = run(
+        RAW, block_shape=(5, 7, 9), net=net, stride=(3, 4, 2), weights=weights, padding=padding
+    )
+    expected = brute_force(RAW, net, (3, 4, 2), weights, padding)
+    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=1e-6)
+
+
+@given(
+    block_shape=st.tuples(st.integers(1, 14), st.integers(1, 16), st.integers(1, 20)),
+    stride=st.tuples(st.integers(2, 6), st.integers(3, 8), st.integers(2, 6)),
+    weights=st.sampled_from(["gaussian", "linear", "constant"]),
+    padding=st.sampled_from(["reflect", "edge", "constant"]),
+    batch=st.integers(1, 5),
+)
+@settings(max_examples=20)
+def test_result_does_not_depend_on_blocks(block_shape, stride, weights, padding, batch) -> None:
+    options = {"stride": stride, "weights": weights, "padding": padding}
+    whole = run(RAW, block_shape=RAW.shape, **options)
+    cut = run(RAW, block_shape=block_shape, batch=batch, **options)
+    np.testing.assert_allclose(cut, whole, rtol=1e-6)
+    np.testing.assert_allclose(whole[1], 1, rtol=1e-6)  # weights of every voxel sum to one
+
+
+def test_engines_agree(tmp_path: Path) -> None:
+    lazy = run(RAW, block_shape=(6, 8, 10))
+    job = run(RAW, block_shape=(6, 8, 10), engine=JobEngine(tmp_path))
+    np.testing.assert_array_equal(lazy, job)
+
+
+def test_a_dask_array_gives_what_a_volume_gives() -> None:
+    options = InferenceOptions(stride=(3, 4, 3))
+    array = da.from_array(RAW, chunks=(8, 8, 10))
+    lazy = infer(array, network(), options=options)
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_allclose(
+        lazy.compute(scheduler="sync"),
+        run(RAW, block_shape=(13, 15, 19), stride=(3, 4, 3)),
+        rtol=1e-6,
+    )
+
+
+def test_a_data_array_keeps_its_coordinates() -> None:
+    z = np.arange(13) * 40.0
+    array = xr.DataArray(
+        da.from_array(RAW, chunks=(8, 8, 10)), dims=("z", "y", "x"), coords={"z": z}
+    )
+    result = infer(array, network())
+    assert isinstance(result, xr.DataArray)
+    assert result.dims == ("c", "z", "y", "x")
+    np.testing.assert_array_equal(result.z, z)
+
+
+def test_a_domain_inside_the_volume_sees_no_further() -> None:
+    domain = Box((2, 3, 4), (12, 14, 17))
+    part = run(RAW, block_shape=(4, 5, 6), domain=domain)
+    alone = run(np.ascontiguousarray(RAW[domain.slices]), block_shape=(20, 20, 20))
+    np.testing.assert_allclose(part, alone, rtol=1e-6)
+
+
+def mean27(batch):
+    """A small convolution with zeros beyond the faces: wrong at a window's faces."""
+    from scipy import ndimage
+
+    return ndimage.uniform_filter(batch, (0, 0, 3, 3, 3), mode="constant")
+
+
+def test_a_margin_makes_windows_equal_to_the_whole() -> None:
+    net = Network(mean27, (8, 8, 8), (1, 1, 1), 1)
+    got = run(
+        RAW, block_shape=(5, 9, 7), net=net, padding="none", weights="constant", stride=(6, 6, 6)
+    )
+    np.testing.assert_allclose(got[0], mean27(RAW[None, None])[0, 0], rtol=1e-5)
+
+
+def test_windows_larger_than_the_domain_are_padded() -> None:
+    small = RAW[:3, :4, :5]
+    got = run(small, block_shape=(2, 2, 2), padding="edge")
+    assert got.shape == (2, 3, 4, 5)
+    np.testing.assert_allclose(got[1], 1, rtol=1e-6)
+
+
+def test_every_block_evaluates_just_the_windows_that_touch_it() -> None:
+    seen = []
+
+    def count(batch):
+        seen.append(len(batch))
+        return batch
+
+    net = Network(count, (6, 6, 6), (0, 0, 0), 1)
+    grid = Grid(Box.from_shape(RAW.shape), (6, 6, 6))
+    options = InferenceOptions(stride=(3, 3, 3))
+    infer(open_volume(RAW), net, options=options, grid=grid).compute(scheduler="sync")
+    windows = Windows(grid.domain, (6, 6, 6), (3, 3, 3))
+    assert sum(seen) == sum(windows.count_touching(block.write) for block in grid)
+
+
+@given(
+    block_shape=st.tuples(*[st.integers(1, 12)] * 3),
+    stride=st.tuples(*[st.integers(1, 6)] * 3),
+    margin=st.integers(0, 2),
+)
+def test_the_halo_holds_every_window_of_a_block(block_shape, stride, margin) -> None:
+    windows = Windows(
+        Box.from_shape((21, 19, 23), (3, 0, 1)), (6 + 2 * margin,) * 3, stride, (margin,) * 3
+    )
+    grid = Grid(windows.domain, block_shape, reach(windows, block_shape))
+    assert all(block.read.contains(windows.reach(block.write)) for block in grid)
+
+
+def test_nan_in_the_input_is_refused_with_its_block() -> None:
+    raw = RAW.copy()
+    raw[12, 14, 18] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite") as caught:
+        run(raw, block_shape=(13, 15, 19))
+    assert any("[0:13, 0:15, 0:19]" in note for note in caught.value.__notes__)
+
+
+def test_nan_from_the_network_is_refused() -> None:
+    with pytest.raises(ModelError, match="precision float32"):
+        run(RAW, block_shape=(13, 15, 19), net=network(model=lambda b: b * np.nan, channels=1))
+
+
+def test_wrong_channels_are_refused_with_both_shapes() -> None:
+    with pytest.raises(ModelError, match=r"returned \(1, 6, 8, 6\).*\(2, 6, 8, 6\)"):
+        run(RAW, block_shape=(13, 15, 19), net=network(model=lambda b: b))
+
+
+def test_a_stride_beyond_the_window_is_refused() -> None:
+    with pytest.raises(GeometryError, match="leave gaps"):
+        run(RAW, block_shape=(13, 15, 19), stride=(7, 8, 6))
+
+
+@pytest.mark.parametrize("wrong", [{"weights": "round"}, {"padding": "wrap"}, {"batch": 0}])
+def test_wrong_options_are_refused(wrong) -> None:
+    with pytest.raises(ConfigError, match="batch|unknown"):
+        InferenceOptions(**wrong)
+
+
+def test_a_callable_needs_its_window() -> None:
+    with pytest.raises(ConfigError, match="give its window"):
+        infer(open_volume(RAW), ramp, engine=LazyEngine())

@@ -1,0 +1,90 @@
+"""Network: what inference needs to know of a model, without loading it."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cloudpickle
+
+from volkit.errors import ConfigError
+from volkit.geometry import Coord
+from volkit.models.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A model as a value that travels to the workers.
+
+    Parameters
+    ----------
+    model : Checkpoint or callable
+        A callable gets and returns float32 batches, shape (B, C, Z, Y, X).
+    window : tuple of int
+        What it sees once, (z, y, x).
+    margin : tuple of int
+        Voxels at a window's faces that are not to be used.
+    channels : int
+        Channels that it returns.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``mps``; does not belong to its identity.
+    precision : str
+        ``float32``, ``bfloat16`` or ``float16``.
+    """
+
+    model: Checkpoint | Callable[..., Any]
+    window: Coord
+    margin: Coord = (0, 0, 0)
+    channels: int = 1
+    device: str = "auto"
+    precision: str = "float32"
+
+    @classmethod
+    def of(
+        cls,
+        model: Checkpoint | Callable[..., Any],
+        *,
+        window: Coord | None = None,
+        channels: int | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+    ) -> "Network":
+        """Take window, margin and channels from a checkpoint's card where they are not given.
+
+        Raises
+        ------
+        ConfigError
+            If a callable comes without its window.
+        """
+        if isinstance(model, Checkpoint):
+            return cls(
+                model,
+                window or model.window,
+                model.margin,
+                model.channels[1],
+                device,
+                precision,
+            )
+        if window is None:
+            raise ConfigError("a callable does not say what it sees; give its window, (z, y, x)")
+        return cls(model, window, (0, 0, 0), channels or 1, device, precision)
+
+    @property
+    def identity(self) -> str:
+        """Digest of what decides its answers: weights, card and precision, not place or device."""
+        if isinstance(self.model, Checkpoint):
+            card = {k: v for k, v in asdict(self.model).items() if k != "uri"}
+            what = json.dumps(card, sort_keys=True, default=str).encode()
+        else:
+            what = cloudpickle.dumps(self.model)
+        numbers = f"{self.window}{self.margin}{self.channels}{self.precision}"
+        return hashlib.sha256(what + numbers.encode()).hexdigest()
+
+    def predictor(self) -> Callable[..., Any]:
+        """Load the model, once per process."""
+        from volkit.models.predictor import as_predictor, load
+
+        if isinstance(self.model, Checkpoint):
+            return load(self.model, device=self.device, precision=self.precision)
+        return as_predictor(self.model)
