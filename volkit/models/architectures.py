@@ -1,0 +1,93 @@
+"""Architectures by name: what a card may ask for."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from torch import nn
+
+from volkit.errors import ModelError, missing_extra
+
+ENTRY_POINTS = "volkit.architectures"
+MONAI = "monai:"
+
+_OWN: Mapping[str, tuple[str, str]] = {
+    "meshnet": ("volkit.models.meshnet", "MeshNet"),
+    "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
+}
+
+
+def names() -> list[str]:
+    """List the architectures known here; those of MONAI are not counted."""
+    return sorted({*_OWN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """Build an architecture, with weights that are not trained.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`, ``monai:CLASS`` for a network of MONAI, or one that an installed package
+        offers as entry point of the group ``volkit.architectures``.
+    **arguments
+        Passed on.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes a batch of shape (B, C, z, y, x).
+
+    Raises
+    ------
+    ModelError
+        If the name is unknown or the arguments do not fit it.
+    MissingExtraError
+        If it is one of MONAI's, which is not installed.
+    """
+    make = _found(name)
+    try:
+        module = make(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"architecture {name!r} cannot be built with {arguments}: {error}; "
+            "correct the arguments in the card"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"architecture {name!r} made {type(module).__name__}, not a torch module")
+    return module
+
+
+def _found(name: str) -> Any:
+    if name.startswith(MONAI):
+        return _monai(name.removeprefix(MONAI))
+    if name in _OWN:
+        module, attribute = _OWN[name]
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return point.load()
+    raise ModelError(
+        f"architecture {name!r} is unknown{_nearest(name, names())}; known are "
+        f"{', '.join(names())} and monai:CLASS"
+    )
+
+
+def _monai(name: str) -> Any:
+    try:
+        networks = import_module("monai.networks.nets")
+    except ImportError as error:
+        raise missing_extra("monai", "models") from error
+    found = getattr(networks, name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ModelError(
+            f"MONAI has no network {name!r}{_nearest(name, dir(networks))}; "
+            "give the class name as in monai.networks.nets"
+        )
+    return found
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,208 @@
+"""The card of a checkpoint: what a model is, readable without loading it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from math import prod
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from volkit.errors import ConfigError
+from volkit.models import location
+from volkit.models.scaling import Scaling
+
+Format = Literal["safetensors", "state_dict", "export"]
+Activation = Literal["sigmoid", "softmax", "none"]
+
+EXPORTED = "exported"
+_ANSWER = ("sha256", "format", "architecture", "arguments", "channels", "scaling", "activation")
+_SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a model is; the keys of its card, and where the card lies.
+
+    Parameters
+    ----------
+    weights : str
+        Name of the file of weights, beside the card.
+    sha256 : str
+        Digest of that file, 64 hexadecimal digits.
+    architecture : str
+        Name in the registry of architectures; ``exported`` for the format ``export``.
+    channels : tuple of int
+        Channels in and out.
+    window : tuple of int
+        Voxels the network sees at once, (z, y, x).
+    arguments : mapping
+        What the architecture is built with.
+    format : {"safetensors", "state_dict", "export"}
+        How the weights are stored; ``export`` is a program of ``torch.export``.
+    margin : tuple of int
+        Voxels at a window's faces whose answer is not to be used; 0 where windows are blended.
+    scaling : Scaling
+        How the input is scaled.
+    activation : {"sigmoid", "softmax", "none"}
+        What turns the network's answer into probabilities.
+    classes : tuple of str
+        Names of the output channels; none, or one for each.
+    voxel_size_nm : tuple of float or None
+        Voxels it was trained on, (z, y, x), nanometres.
+    description, version, licence, attribution, training_data : str
+        For people.
+    uri : str
+        Where the card lies; not a key of it.
+
+    Raises
+    ------
+    ConfigError
+        If values do not fit together.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
+    weights: str
+    sha256: str
+    architecture: str
+    channels: tuple[int, int]
+    window: tuple[int, int, int]
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    format: Format = "safetensors"
+    margin: tuple[int, int, int] = (0, 0, 0)
+    scaling: Scaling = field(default_factory=Scaling)
+    activation: Activation = "none"
+    classes: tuple[str, ...] = ()
+    voxel_size_nm: tuple[float, float, float] | None = None
+    description: str = ""
+    version: str = "1"
+    licence: str = "unknown"
+    attribution: str = ""
+    training_data: str = "unknown"
+    uri: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _check_names(self)
+        _check_sizes(self)
+
+    @property
+    def weights_uri(self) -> str:
+        """Where the weights lie."""
+        return location.beside(self.uri, self.weights)
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that decides the answer: weights and the keys that change their use."""
+        card = as_card(self)
+        text = json.dumps({key: card.get(key) for key in _ANSWER}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_names(card: Checkpoint) -> None:
+    if not card.weights or any(mark in card.weights for mark in ("/", "\\", "..", ":")):
+        raise ConfigError(
+            f"weights {card.weights!r} is not the name of a file beside the card; "
+            "put the weights into the folder of the card and give the bare name"
+        )
+    if len(card.sha256) != _SHA256_DIGITS or set(card.sha256) - set("0123456789abcdef"):
+        raise ConfigError(
+            f"sha256 {card.sha256!r} is not 64 lower-case hexadecimal digits; "
+            f"take them from `sha256sum {card.weights}`"
+        )
+    if (card.format == "export") != (card.architecture == EXPORTED):
+        raise ConfigError(
+            f"format {card.format!r} and architecture {card.architecture!r} do not go together; "
+            f"the architecture is {EXPORTED!r} for format 'export' and for no other"
+        )
+
+
+def _check_sizes(card: Checkpoint) -> None:
+    if min(card.channels) < 1 or min(card.window) < 1 or min(card.margin) < 0:
+        raise ConfigError(
+            f"channels {card.channels}, window {card.window} and margin {card.margin} cannot be; "
+            "channels and window are at least 1, a margin at least 0"
+        )
+    if prod(max(w - 2 * m, 0) for w, m in zip(card.window, card.margin, strict=True)) == 0:
+        raise ConfigError(
+            f"a margin of {card.margin} leaves nothing of a window of {card.window}; "
+            "choose a window of more than twice the margin on every axis"
+        )
+    if card.classes and len(card.classes) != card.channels[1]:
+        raise ConfigError(
+            f"classes {list(card.classes)} name {len(card.classes)} output channels, "
+            f"channels says {card.channels[1]}; name each of them, or none"
+        )
+    if card.voxel_size_nm is not None and min(card.voxel_size_nm) <= 0:
+        raise ConfigError(
+            f"voxel_size_nm {card.voxel_size_nm} is not positive; give nanometres as (z, y, x)"
+        )
+
+
+@cache
+def _adapter() -> TypeAdapter[Checkpoint]:
+    return TypeAdapter(Checkpoint)
+
+
+def parse_card(card: Mapping[str, Any], uri: str = "") -> Checkpoint:
+    """Check a mapping and make a checkpoint of it.
+
+    Parameters
+    ----------
+    card : mapping
+        Keys of `Checkpoint` but ``uri``.
+    uri : str
+        Where the card lies.
+
+    Returns
+    -------
+    Checkpoint
+        Complete and checked.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, missing or of the wrong kind; the message names its path.
+    """
+    if not isinstance(card, Mapping) or "uri" in card:
+        what = "the key uri, which is not one" if isinstance(card, Mapping) else repr(card)[:60]
+        raise ConfigError(f"card {uri}: found {what}; expected a mapping with the keys of a card")
+    try:
+        return _adapter().validate_python({**card, "uri": uri})
+    except ValidationError as error:
+        raise ConfigError(f"card {uri}: " + "; ".join(_lines(error))) from error
+
+
+def _lines(error: ValidationError) -> list[str]:
+    reasons = {
+        "unexpected_keyword_argument": "unknown key",
+        "missing": "missing",
+        "missing_argument": "missing",
+    }
+    lines = []
+    for item in error.errors(include_url=False):
+        path = ".".join(map(str, item["loc"])) or "card"
+        reason = reasons.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+        lines.append(f"{path}: {reason}")
+    return lines
+
+
+def as_card(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Write a checkpoint as the plain mapping of its card.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Any.
+
+    Returns
+    -------
+    dict
+        JSON-able, without ``uri``; `parse_card` reads it back.
+    """
+    card = json.loads(json.dumps(asdict(checkpoint), default=dict))
+    del card["uri"]
+    card["scaling"] = {k: v for k, v in card["scaling"].items() if v is not None}
+    return {key: value for key, value in card.items() if value is not None}
