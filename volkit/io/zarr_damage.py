@@ -1,0 +1,140 @@
+"""Zarr chunks that are missing or damaged: finding out which one, once something is wrong."""
+
+import re
+import zlib
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from volkit.errors import MissingChunkError, SourceError
+from volkit.geometry import Box, Coord
+from volkit.io.zarr_store import Watch
+
+if TYPE_CHECKING:
+    from volkit.io.zarr_source import ZarrSource
+
+# What codecs and stores raise for bytes that they cannot take; they share no base class.
+DAMAGE = (OSError, RuntimeError, ValueError, TypeError, KeyError, zlib.error)
+
+_ABSENT = np.uint64(2**64 - 1)  # offset of an inner chunk that its shard does not hold
+
+
+def find_missing(source: "ZarrSource", box: Box, watch: Watch) -> None:
+    """Refuse a box of which a chunk, or an inner chunk of a shard, is not stored.
+
+    Parameters
+    ----------
+    source : ZarrSource
+        What was read.
+    box : Box
+        The box that was read, array coordinates.
+    watch : Watch
+        What the store answered meanwhile.
+
+    Raises
+    ------
+    MissingChunkError
+        Naming the first such chunk and the voxels that it should hold.
+    """
+    array = source.array
+    outer = array.shards or array.chunks
+    absent: list[tuple[int, ...]] = [  # first voxels of missing chunks, stored order
+        tuple(i * n for i, n in zip(_index(source, key), outer, strict=True))
+        for key in watch.missing
+    ]
+    extent = outer
+    if not absent and watch.indices:
+        extent = array.chunks
+        for key, raw in watch.indices.items():
+            corner = [i * n for i, n in zip(_index(source, key), outer, strict=True)]
+            absent += _absent_inside(source, raw, corner, box)
+    if absent:
+        absent.sort()
+        raise _missing(source, absent[0], extent, len(absent), box)
+
+
+def _absent_inside(
+    source: "ZarrSource", raw: bytes, corner: list[int], box: Box
+) -> list[tuple[int, ...]]:
+    """List the first voxels of inner chunks that a shard's index lacks and the box needs."""
+    array = source.array
+    counts = [s // c for s, c in zip(array.shards or (), array.chunks, strict=True)]
+    index = np.frombuffer(raw, "<u8", count=2 * int(np.prod(counts))).reshape(*counts, 2)
+    if not (index[..., 0] == _ABSENT).any():
+        return []
+    inner = np.array(array.chunks)
+    starts = np.argwhere(index[..., 0] == _ABSENT) * inner + np.array(corner)
+    wanted = source.order.stored(box)
+    lower, upper = np.array([s.start for s in wanted]), np.array([s.stop for s in wanted])
+    needed = ((starts < upper) & (starts + inner > lower)).all(axis=1)
+    return [tuple(map(int, start)) for start in starts[needed]]
+
+
+def _missing(
+    source: "ZarrSource", start: tuple[int, ...], extent: tuple[int, ...], n: int, box: Box
+) -> MissingChunkError:
+    chunk = tuple(a // b for a, b in zip(start, extent, strict=True))
+    held = _box(source, source.order.pick(start), source.order.pick(extent))
+    many = f" and {n - 1} more are" if n > 1 else " is"
+    advice = (
+        "volkit stores every chunk, so this one is not done or was lost: run its job again"
+        if "volkit" in source.attributes
+        else "zarr leaves out empty chunks by default; if that is so here, open the volume with "
+        "missing='zero'"
+    )
+    return MissingChunkError(
+        f"{source.uri}: chunk {chunk} of array {source.array.path or '/'!r}, voxels {held},"
+        f"{many} not stored; box {box.shift(source.voxel_offset)} needs it. {advice}"
+    )
+
+
+def find_damage(source: "ZarrSource", box: Box, error: BaseException) -> SourceError:
+    """Name the chunk that made a read fail, by reading the chunks of the box one by one.
+
+    Parameters
+    ----------
+    source : ZarrSource
+        What was read.
+    box : Box
+        The box whose reading failed, array coordinates.
+    error : Exception
+        How it failed.
+
+    Returns
+    -------
+    SourceError
+        To be raised from ``error``.
+    """
+    extent = source.chunk_shape
+    ranges = [
+        range(a // n, -(-b // n)) for a, b, n in zip(box.start, box.stop, extent, strict=True)
+    ]
+    for index in product(*ranges):
+        corner = tuple(i * n for i, n in zip(index, extent, strict=True))
+        part = Box.from_shape(extent, corner).intersect(box)
+        try:
+            source.array[source.order.stored(part)]
+        except DAMAGE as found:
+            held = _box(source, corner, extent)
+            return SourceError(
+                f"{source.uri}: chunk {index} (z, y, x) of array {source.array.path or '/'!r}, "
+                f"voxels {held}, cannot be read: {type(found).__name__}: {found}; restore it from "
+                "a copy, or compute its block again"
+            )
+    return SourceError(
+        f"{source.uri}: reading voxels {box.shift(source.voxel_offset)} failed once and then "
+        f"succeeded: {type(error).__name__}: {error}; check the store and run again"
+    )
+
+
+def _box(source: "ZarrSource", corner: tuple[int, ...], extent: Coord) -> Box:
+    """Give a chunk's voxels in volume coordinates."""
+    whole = Box.from_shape(source.shape)
+    return Box.from_shape(extent, corner).intersect(whole).shift(source.voxel_offset)
+
+
+def _index(source: "ZarrSource", key: str) -> list[int]:
+    """Read the index of a stored object from its key, such as ``0/c/1/2/3`` or ``1.2.3``."""
+    numbers = re.findall(r"\d+", key[len(source.array.path) :])
+    return [int(n) for n in numbers[-source.array.ndim :]]

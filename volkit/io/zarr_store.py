@@ -1,0 +1,149 @@
+"""Zarr stores: where chunks lie, watched so that a chunk that is not there is noticed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
+
+from volkit.errors import SourceError
+from volkit.io.sources import local_path, split_scheme
+
+_READ_ONLY = ("http", "https", "github", "zip", "tar")
+
+
+@dataclass(slots=True)
+class Watch:
+    """What happened in a store while one box was read or written.
+
+    Parameters
+    ----------
+    prefix : str
+        Keys of the array's chunks begin so.
+    index_bytes : int
+        Size of a shard's index; 0 where there are no shards, or they cannot be understood.
+    index_first : bool
+        Whether the index stands at the beginning of a shard.
+    blind : bool
+        Find no chunk at all: a writer that replaces whole objects must not read the old ones,
+        which may be torn.
+    """
+
+    prefix: str
+    index_bytes: int = 0
+    index_first: bool = False
+    blind: bool = False
+    missing: list[str] = field(default_factory=list)
+    indices: dict[str, bytes] = field(default_factory=dict)
+
+    def note(self, key: str, value: Buffer | None, byte_range: ByteRequest | None) -> None:
+        """Take note of one answer of the store."""
+        if value is None:
+            self.missing.append(key)
+        elif self.index_bytes and key not in self.indices and self._holds_index(byte_range):
+            raw = value.to_bytes() if len(value) == self.index_bytes else self._cut(value)
+            self.indices[key] = raw
+
+    def _holds_index(self, byte_range: ByteRequest | None) -> bool:
+        if byte_range is None or isinstance(byte_range, SuffixByteRequest):
+            return True
+        return self.index_first and getattr(byte_range, "start", None) == 0
+
+    def _cut(self, value: Buffer) -> bytes:
+        n = self.index_bytes
+        return value[:n].to_bytes() if self.index_first else value[-n:].to_bytes()
+
+
+# The watch of the box being read: zarr works in another thread, whose tasks inherit the context.
+_watch: ContextVar[Watch | None] = ContextVar("volkit_zarr_watch", default=None)
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[Watch]:
+    """Let a watch see what the stores of this thread answer."""
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+class WatchedStore(WrapperStore[Store]):
+    """A store that tells the current watch about every chunk asked for."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Fetch a value, and note whether it was there."""
+        watch = _watch.get()
+        if watch is None or not key.startswith(watch.prefix):
+            return await self._store.get(key, prototype, byte_range)
+        if watch.blind:
+            return None
+        value = await self._store.get(key, prototype, byte_range)
+        watch.note(key, value, byte_range)
+        return value
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Wrap the same store, read-only or not."""
+        return type(self)(self._store.with_read_only(read_only))
+
+
+def open_store(uri: str) -> Store:
+    """Open the store of a URI.
+
+    Parameters
+    ----------
+    uri : str
+        Local path, ``file://…``, or any URL that fsspec knows.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+        Values are written whole or not at all: beside the old one and then renamed (local), or by
+        one put (object stores).
+    """
+    path = local_path(uri)
+    if path is not None:
+        return WatchedStore(LocalStore(path))
+    read_only = split_scheme(uri)[0] in _READ_ONLY
+    return WatchedStore(FsspecStore.from_url(uri, read_only=read_only))
+
+
+def remove_zarr(uri: str) -> None:
+    """Delete a zarr group or array, and nothing that is not one.
+
+    Raises
+    ------
+    SourceError
+        If something else than zarr is there.
+    """
+    import shutil
+
+    from zarr.core.sync import sync
+
+    path = local_path(uri)
+    if path is None:
+        sync(open_store(uri).delete_dir(""))
+        return
+    if not is_zarr(path):
+        raise SourceError(
+            f"{uri} exists and is not zarr; it is not overwritten: remove it yourself"
+        )
+    for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"):
+        # Metadata first: what is half removed must not open.
+        (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path)
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a folder is a zarr group or array, or an empty folder."""
+    return path.is_dir() and (
+        any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
+        or not any(path.iterdir())
+    )
