@@ -22,8 +22,9 @@ from volkit.models.predictor import (
     not_finite,
     scaled_batch,
 )
+from volkit.models.programs import read_program
 from volkit.models.scaling import UNSCALED, Scale
-from volkit.models.weights import check_state, read_program, read_state
+from volkit.models.weights import check_state, read_state
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

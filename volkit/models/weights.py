@@ -1,10 +1,7 @@
-"""Weights as bytes: safetensors, state dicts and exported programs, read without running code."""
+"""Weights as bytes: safetensors and state dicts, read without running code."""
 
 import io
-import json
-import pickle
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 import safetensors
@@ -13,6 +10,8 @@ import torch
 
 from volkit.errors import ModelError
 from volkit.models.card import Format
+from volkit.models.pickles import damaged, unpickled
+from volkit.models.programs import stored_program
 
 _SHOWN = 6  # names in a message; the rest are counted
 
@@ -38,7 +37,7 @@ def stored_bytes(state: Any, format: Format) -> bytes:
         If the state is not of that format.
     """
     if format == "export":
-        return _stored_program(state)
+        return stored_program(state)
     if not isinstance(state, Mapping) or not _only_tensors(state):
         raise ModelError(
             f"format {format!r} stores tensors by name, it was given {type(state).__name__}; "
@@ -49,17 +48,6 @@ def stored_bytes(state: Any, format: Format) -> bytes:
         return safetensors.torch.save(plain)
     buffer = io.BytesIO()
     torch.save(plain, buffer)
-    return buffer.getvalue()
-
-
-def _stored_program(program: Any) -> bytes:
-    if not isinstance(program, torch.export.ExportedProgram):
-        raise ModelError(
-            f"format 'export' stores a program, it was given {type(program).__name__}; "
-            "give torch.export.export(module, (batch,))"
-        )
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer)
     return buffer.getvalue()
 
 
@@ -89,8 +77,8 @@ def read_state(data: bytes, format: Format, *, source: str) -> dict[str, torch.T
         try:
             return safetensors.torch.load(data)
         except (safetensors.SafetensorError, ValueError, KeyError) as error:
-            raise _damaged(source, error) from error
-    state = _unpickled(data, source)
+            raise damaged(source, error) from error
+    state = unpickled(data, source)
     if not isinstance(state, Mapping) or not _only_tensors(state):
         inside = list(state)[:_SHOWN] if isinstance(state, Mapping) else type(state).__name__
         raise ModelError(
@@ -100,87 +88,8 @@ def read_state(data: bytes, format: Format, *, source: str) -> dict[str, torch.T
     return dict(state)
 
 
-def _unpickled(data: bytes, source: str) -> Any:
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{source} is a pickle that holds more than tensors, and was not run; where you "
-            "trust it, write its state_dict again with save_checkpoint (safetensors)"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise _damaged(source, error) from error
-
-
 def _only_tensors(state: Mapping[Any, Any]) -> bool:
     return all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items())
-
-
-def _damaged(source: str, error: Exception) -> ModelError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return ModelError(
-        f"{source} cannot be read as weights ({first}); it is damaged, cut short or of another "
-        "format: fetch it again, or correct the key format of its card"
-    )
-
-
-def read_program(data: bytes, *, source: str) -> torch.nn.Module:
-    """Read a program of ``torch.export``.
-
-    Archives with compiled libraries or with pickles that hold more than tensors are refused.
-    The program itself is still a program: take it from people you trust.
-
-    Parameters
-    ----------
-    data : bytes
-        A ``.pt2`` archive.
-    source : str
-        Where it came from, for messages.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU, as it was exported.
-
-    Raises
-    ------
-    ModelError
-        If it is damaged or holds code.
-    """
-    try:
-        reader = torch.PyTorchFileReader(io.BytesIO(data))
-        records = {name: reader.get_record(name) for name in reader.get_all_records()}
-        _refuse_code(records, source)
-        return torch.export.load(io.BytesIO(data)).module()
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AssertionError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise _damaged(source, error) from error
-
-
-def _refuse_code(records: Mapping[str, bytes], source: str) -> None:
-    """Find what ``torch.export.load`` would run: it unpickles some records without restraint."""
-    for name, record in records.items():
-        path = PurePosixPath(name)
-        if "aotinductor" in path.parts or path.suffix in (".so", ".cpp", ".o"):
-            raise ModelError(
-                f"{source} holds compiled code ({name}); export it without AOTInductor"
-            )
-        if path.name.startswith(("custom_obj", "opaque_obj")):
-            raise ModelError(f"{source} holds objects ({name}); export a program of tensors only")
-        if "sample_inputs" in path.parts or record[:2] in (b"PK", b"\x80\x02", b"\x80\x04"):
-            _unpickled(record, f"{source} ({name})")
-        if path.suffix == ".json" and path.name.endswith("config.json"):
-            _check_pickled(name, json.loads(record), records, source)
-
-
-def _check_pickled(
-    name: str, config: Mapping[str, Any], records: Mapping[str, bytes], source: str
-) -> None:
-    for item in config.get("config", {}).values():
-        if item.get("use_pickle"):
-            for stored in [r for r in records if PurePosixPath(r).name == item["path_name"]]:
-                _unpickled(records[stored], f"{source} ({stored} of {name})")
 
 
 def check_state(
