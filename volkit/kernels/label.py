@@ -1,0 +1,233 @@
+"""Connected components whose ids are the same however a volume is cut."""
+
+from typing import Any
+
+import cc3d
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from volkit.errors import ContractError
+from volkit.geometry import Box, Coord
+
+Labels = NDArray[np.uint64]
+
+_REACH = {6: 1, 18: 2, 26: 3}  # axes on which a neighbour may differ
+
+
+def label_components(
+    mask: NDArray[np.bool_],
+    *,
+    connectivity: int = 26,
+    start: Coord = (0, 0, 0),
+    domain_shape: Coord | None = None,
+) -> Labels:
+    """Label the connected components of a mask by their first voxel.
+
+    A component's id is 1 + the smallest C-order index, in the domain, of its voxels: no two
+    blocks use the same id, and the smallest id of several parts is the id of the whole.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (Z, Y, X)
+        Foreground.
+    connectivity : int
+        6 (faces), 18 (and edges) or 26 (and corners).
+    start : tuple of int
+        Where in the domain the mask begins, voxels.
+    domain_shape : tuple of int, optional
+        Extent of the domain; that of the mask by default.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+        Ids; 0 is background.
+
+    Raises
+    ------
+    ContractError
+        If the connectivity is none of the three.
+
+    References
+    ----------
+    Wu, Otoo, Suzuki, Two strategies to speed up connected component labeling algorithms, 2005;
+    cc3d: https://doi.org/10.5281/zenodo.5535250
+
+    Examples
+    --------
+    >>> label_components(np.array([[[1, 1, 0, 1]]], bool)).tolist()
+    [[[1, 1, 0, 4]]]
+    """
+    check_connectivity(connectivity)
+    parts, count = cc3d.connected_components(
+        np.ascontiguousarray(mask, bool),
+        connectivity=connectivity,  # type: ignore[call-overload]
+        return_N=True,
+        out_dtype=np.uint32,
+    )
+    return _name_by_first_voxel(parts, int(count), start, domain_shape or mask.shape)
+
+
+def check_connectivity(connectivity: int) -> None:
+    """Refuse what is no neighbourhood of a voxel.
+
+    Raises
+    ------
+    ContractError
+        If it is not 6, 18 or 26.
+    """
+    if connectivity not in _REACH:
+        raise ContractError(
+            f"connectivity is {connectivity!r}; choose 6 (faces), 18 (and edges) or 26 (all)"
+        )
+
+
+@numba.njit(nogil=True, cache=True)
+def _name_by_first_voxel(
+    parts: NDArray[np.uint32], count: int, start: Coord, extent: Coord
+) -> Labels:
+    names = np.zeros(count + 1, np.uint64)
+    out = np.empty(parts.shape, np.uint64)
+    nz, ny, nx = parts.shape
+    for z in range(nz):
+        for y in range(ny):
+            first = ((z + start[0]) * extent[1] + y + start[1]) * extent[2] + start[2] + 1
+            for x in range(nx):
+                part = parts[z, y, x]
+                if part != 0 and names[part] == 0:
+                    names[part] = first + x
+                out[z, y, x] = names[part]
+    return out
+
+
+def touching_pairs(labels: Labels, core: Box, *, connectivity: int) -> tuple[Labels, Labels]:
+    """Find the pairs of labels that touch across the faces of a block.
+
+    Every pair of neighbouring voxels is looked at by one block only: by that of the voxel that
+    comes later in C order.
+
+    Parameters
+    ----------
+    labels : ndarray of uint64, shape (Z, Y, X)
+        Labels of the block and of the voxels around it.
+    core : Box
+        The block itself, in the array's own coordinates.
+    connectivity : int
+        6, 18 or 26.
+
+    Returns
+    -------
+    a, b : ndarray of uint64
+        Unique pairs, sorted; ``a < b``.
+
+    Examples
+    --------
+    >>> labels = np.array([[[1, 0, 3], [1, 2, 3]]], np.uint64)
+    >>> touching_pairs(labels, Box((0, 1, 0), (1, 2, 3)), connectivity=6)
+    (array([], dtype=uint64), array([], dtype=uint64))
+    >>> a, b = touching_pairs(labels, Box((0, 1, 0), (1, 2, 3)), connectivity=18)
+    >>> a.tolist(), b.tolist()
+    ([1, 2], [2, 3])
+    """
+    check_connectivity(connectivity)
+    pairs = _surface_pairs(labels, core.start, core.stop, _REACH[connectivity])
+    return unique_pairs(pairs[:, 0], pairs[:, 1])
+
+
+def unique_pairs(a: Labels, b: Labels) -> tuple[Labels, Labels]:
+    """Sort pairs and drop those that come twice.
+
+    Examples
+    --------
+    >>> a, b = unique_pairs(np.array([3, 1, 3], np.uint64), np.array([4, 2, 4], np.uint64))
+    >>> a.tolist(), b.tolist()
+    ([1, 3], [2, 4])
+    """
+    order = np.lexsort((b, a))
+    a, b = a[order], b[order]
+    keep = np.ones(len(a), bool)
+    keep[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+    return a[keep], b[keep]
+
+
+@numba.njit(nogil=True, cache=True)
+def _surface_pairs(labels: Labels, start: Coord, stop: Coord, reach: int) -> Any:
+    """Visit the voxels at the faces of the core and, of each, the neighbours outside it."""
+    found = np.empty((256, 2), np.uint64)
+    count = 0
+    for z in range(start[0], stop[0]):
+        for y in range(start[1], stop[1]):
+            inside = start[0] < z < stop[0] - 1 and start[1] < y < stop[1] - 1
+            step = max(1, stop[2] - 1 - start[2]) if inside else 1
+            for x in range(start[2], stop[2], step):
+                if labels[z, y, x] != 0:
+                    if count + 13 > len(found):
+                        wider = np.empty((2 * len(found), 2), np.uint64)
+                        wider[:count] = found[:count]
+                        found = wider
+                    count = _outer_neighbours(labels, (z, y, x), (start, stop), reach, found, count)
+    return found[:count]
+
+
+@numba.njit(nogil=True, cache=True)
+def _outer_neighbours(
+    labels: Labels,
+    voxel: Coord,
+    core: tuple[Coord, Coord],
+    reach: int,
+    found: Labels,
+    count: int,
+) -> int:
+    """Append the pairs of one voxel with its earlier neighbours outside the core."""
+    z, y, x = voxel
+    start, stop = core
+    for dz in range(-1, 1):
+        for dy in range(-1, 1 if dz == 0 else 2):
+            for dx in range(-1, 0 if dz == 0 and dy == 0 else 2):
+                if abs(dz) + abs(dy) + abs(dx) > reach:
+                    continue
+                k, j, i = z + dz, y + dy, x + dx
+                if k < 0 or j < 0 or i < 0 or j >= labels.shape[1] or i >= labels.shape[2]:
+                    continue
+                if k >= start[0] and start[1] <= j < stop[1] and start[2] <= i < stop[2]:
+                    continue
+                a, b = labels[z, y, x], labels[k, j, i]
+                if b == 0 or a == b:
+                    continue
+                low, high = min(a, b), max(a, b)
+                if count and found[count - 1, 0] == low and found[count - 1, 1] == high:
+                    continue
+                found[count, 0], found[count, 1] = low, high
+                count += 1
+    return count
+
+
+def unite(a: Labels, b: Labels) -> tuple[Labels, Labels]:
+    """Join labels that belong together, each group under its smallest id.
+
+    Parameters
+    ----------
+    a, b : ndarray of uint64
+        Pairs that belong together.
+
+    Returns
+    -------
+    old, new : ndarray of uint64
+        The labels that change, sorted, and what each becomes.
+
+    Examples
+    --------
+    >>> old, new = unite(np.array([1, 5], np.uint64), np.array([5, 9], np.uint64))
+    >>> old.tolist(), new.tolist()
+    ([5, 9], [1, 1])
+    """
+    ids, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
+    links = (np.ones(len(a), bool), (ends[: len(a)], ends[len(a) :]))
+    _, group = connected_components(coo_array(links, shape=(len(ids), len(ids))), directed=False)
+    # ids are sorted, so the first of a group is its smallest.
+    _, first = np.unique(group, return_index=True)
+    new = ids[first][group]
+    changed = new != ids
+    return ids[changed], new[changed]
