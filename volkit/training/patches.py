@@ -1,0 +1,209 @@
+"""Patches: boxes drawn from labelled volumes, warped, with their targets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from volkit.errors import GeometryError
+from volkit.geometry import Box, Coord
+from volkit.io.volume import open_volume
+from volkit.kernels.histogram import value_histogram
+from volkit.models.scaling import Scale, Scaling
+from volkit.training.augment import varied
+from volkit.training.config import Augmentation, LabelledVolume, Patches
+from volkit.training.targets import boundary_map
+from volkit.training.warp import random_warp
+
+Floats = NDArray[np.float32]
+
+# A box of at most this many voxels is kept in memory: patches overlap, and decoding the same
+# chunks hundreds of times would cost more than the network.
+_RESIDENT_VOXELS = 512**3
+
+
+class Readable(Protocol):
+    """What patches need of a volume."""
+
+    @property
+    def domain(self) -> Box:
+        """The voxels that it holds."""
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box, shape (Z, Y, X)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A box of a volume in memory, at its own coordinates.
+
+    Parameters
+    ----------
+    values : ndarray, shape (Z, Y, X)
+        The voxels.
+    domain : Box
+        Where they lie.
+    """
+
+    values: NDArray[Any]
+    domain: Box
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box, as a view."""
+        return self.values[box.relative_to(self.domain).slices]
+
+
+@dataclass(frozen=True, slots=True)
+class Tissue:
+    """An image and its labels, ready to draw patches from.
+
+    Parameters
+    ----------
+    image, labels : Readable
+        Aligned voxel by voxel.
+    box : Box
+        What may be used.
+    scale : Scale
+        How the image is scaled.
+    """
+
+    image: Readable
+    labels: Readable
+    box: Box
+    scale: Scale
+
+    def scaled(self, box: Box) -> Floats:
+        """Read the image of a box, scaled to what the network wants."""
+        values = self.image.read(box).astype(np.float32)
+        if self.scale.low is not None or self.scale.high is not None:
+            values = np.clip(values, self.scale.low, self.scale.high)
+        return (values - np.float32(self.scale.shift)) / np.float32(self.scale.divide)
+
+
+def open_tissue(spec: LabelledVolume, scaling: Scaling) -> Tissue:
+    """Open an image and its labels.
+
+    Parameters
+    ----------
+    spec : LabelledVolume
+        Where they are, and which box to use.
+    scaling : Scaling
+        Resolved with the image of the box, the part that training knows.
+
+    Returns
+    -------
+    Tissue
+        In memory where the box is of moderate size.
+
+    Raises
+    ------
+    GeometryError
+        If image and labels differ in their domains, have channels, or do not hold the box.
+    """
+    image, labels = open_volume(spec.image), open_volume(spec.labels)
+    if image.domain != labels.domain or image.channels is not None or labels.channels is not None:
+        raise GeometryError(
+            f"image {spec.image} {image.domain} and labels {spec.labels} {labels.domain} do not "
+            "fit; give two volumes without channels on the same voxels"
+        )
+    box = Box(spec.start or image.domain.start, spec.stop or image.domain.stop)
+    if not image.domain.contains(box) or box.size == 0:
+        raise GeometryError(
+            f"box {box} is not inside {spec.image} {image.domain}; choose start and stop within it"
+        )
+    if box.size > _RESIDENT_VOXELS:
+        return Tissue(image, labels, box, _scale(image, box, scaling))
+    held = Held(image.read(box), box)
+    return Tissue(held, Held(labels.read(box), box), box, _scale(held, box, scaling))
+
+
+def _scale(image: Readable, box: Box, scaling: Scaling) -> Scale:
+    if not scaling.needs_histogram:
+        return scaling.resolve()
+    part = box.intersect(Box.from_shape((512, 512, 512), box.start))  # enough of a large one
+    histogram = value_histogram(image.read(part))
+    return scaling.resolve(histogram["value"], histogram["count"])
+
+
+def draw_batch(
+    tissues: Sequence[Tissue], patches: Patches, augmentation: Augmentation, rng: Generator
+) -> tuple[Floats, Floats]:
+    """Draw patches and their targets.
+
+    Parameters
+    ----------
+    tissues : sequence of Tissue
+        A tissue is drawn as often as it has voxels.
+    patches : Patches
+        Shape, count and width of boundaries.
+    augmentation : Augmentation
+        How to vary them.
+    rng : numpy.random.Generator
+        Source of chance; nothing else decides.
+
+    Returns
+    -------
+    tuple of ndarray of float32, shape (B, 1, Z, Y, X)
+        Scaled images, and targets 0 or 1.
+    """
+    share = np.array([tissue.box.size for tissue in tissues], float)
+    pairs = [
+        draw_patch(tissues[rng.choice(len(tissues), p=share / share.sum())],
+                   patches, augmentation, rng)
+        for _ in range(patches.batch)
+    ]  # fmt: skip
+    images, targets = zip(*pairs, strict=True)
+    return np.stack(images)[:, None], np.stack(targets)[:, None].astype(np.float32)
+
+
+def draw_patch(
+    tissue: Tissue, patches: Patches, augmentation: Augmentation, rng: Generator
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Draw one patch and its target.
+
+    Parameters
+    ----------
+    tissue : Tissue
+        What to draw from; where it is smaller than a patch it is mirrored at its faces.
+    patches : Patches
+        Shape and width of boundaries.
+    augmentation : Augmentation
+        How to vary it.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    tuple
+        Image (float32) and boundary (bool), both of ``patches.shape``.
+    """
+    width = patches.boundary_width
+    z, y, x = (n + 2 * width for n in patches.shape)
+    warp = random_warp(rng, augmentation)
+    source = warp.source_shape((z, y, x))
+    box = _random_box(rng, tissue.box, source)
+    image = _extended(tissue.scaled(box), source)
+    labels = _extended(tissue.labels.read(box), source)
+    image, labels = warp.apply(image, labels, (z, y, x))
+    inner = (slice(width, -width),) * 3
+    target = boundary_map(labels, width=width)[inner]
+    return varied(np.ascontiguousarray(image[inner]), rng, augmentation), target
+
+
+def _random_box(rng: Generator, domain: Box, shape: Coord) -> Box:
+    """Place a box of ``shape`` in the domain, cut where the domain is smaller."""
+    extent = [min(n, d) for n, d in zip(shape, domain.shape, strict=True)]
+    start = [
+        a + int(rng.integers(0, d - n + 1))
+        for a, d, n in zip(domain.start, domain.shape, extent, strict=True)
+    ]
+    return Box.from_shape(extent, start)
+
+
+def _extended(values: NDArray[Any], shape: Coord) -> NDArray[Any]:
+    """Mirror an array at its far faces up to ``shape``."""
+    missing = [(0, n - have) for n, have in zip(shape, values.shape, strict=True)]
+    return np.pad(values, missing, mode="symmetric") if np.any(missing) else values

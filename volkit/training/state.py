@@ -1,0 +1,87 @@
+"""State: all that an interrupted run needs to end with the same bytes."""
+
+import hashlib
+import json
+import os
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from volkit.errors import ConfigError, ModelError
+from volkit.training.config import TrainConfig
+
+State = dict[str, Any]
+
+
+def fingerprint(config: TrainConfig) -> str:
+    """Digest what decides the weights: everything but the card's text and its place."""
+    values = asdict(config)
+    del values["card"], values["checkpoint"]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def state_path(config: TrainConfig) -> Path:
+    """Name the state file, beside the card."""
+    return Path(config.checkpoint).with_suffix(".state.pt")
+
+
+def save_state(state: State, path: Path) -> None:
+    """Write a state, whole or not at all.
+
+    Parameters
+    ----------
+    state : dict
+        Tensors, numbers, texts, and lists and mappings of them.
+    path : Path
+        Where; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_state(path: Path, config: TrainConfig) -> State | None:
+    """Read the state of an earlier run of the same configuration; no code in it is run.
+
+    Parameters
+    ----------
+    path : Path
+        As `save_state` wrote it.
+    config : TrainConfig
+        What is to be trained now.
+
+    Returns
+    -------
+    dict or None
+        None where there is no state yet.
+
+    Raises
+    ------
+    ConfigError
+        If it belongs to another configuration.
+    ModelError
+        If it cannot be read.
+    """
+    if not path.exists():
+        return None
+    try:
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
+        found = state["fingerprint"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read; delete it to train from the start") from error
+    if found != fingerprint(config):
+        raise ConfigError(
+            f"{path} belongs to a run of another configuration; write to another checkpoint, or "
+            "delete it to train from the start"
+        )
+    return state

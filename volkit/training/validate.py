@@ -1,0 +1,165 @@
+"""Validation: segment with what the network says, and score against the truth.
+
+The kernels are those of the operations, on whole arrays, so a score here is the score there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.geometry import Box, Coord, Windows
+from volkit.kernels.agglomerate import agglomerate_mean
+from volkit.kernels.blend import weight_sums, window_weights
+from volkit.kernels.contacts import contacts
+from volkit.kernels.contingency import contingency
+from volkit.kernels.label import label_components
+from volkit.kernels.relabel import renamed
+from volkit.kernels.scores import rand_scores
+from volkit.kernels.seeds import SeedOptions, seed_mask
+from volkit.kernels.watershed import flood
+from volkit.training.config import Validation
+from volkit.training.patches import Tissue
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint64]
+Predict = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How well a network's boundaries segment.
+
+    Parameters
+    ----------
+    adapted_rand_error : float
+        Mean over the volumes at ``threshold``; 0 is best.
+    threshold : float
+        Mean boundary at which agglomeration stopped, the best of those asked for.
+    split, merge : float
+        Rand scores at it, means over the volumes; 1 is best.
+    """
+
+    adapted_rand_error: float
+    threshold: float
+    split: float
+    merge: float
+
+
+def validated(predict: Predict, tissues: Sequence[Tissue], options: Validation) -> Scores:
+    """Score a network on labelled volumes.
+
+    Parameters
+    ----------
+    predict : callable
+        Scaled windows (B, 1, z, y, x) to boundary probabilities of that shape.
+    tissues : sequence of Tissue
+        At least one.
+    options : Validation
+        Windows, thresholds, and what counts as one object.
+
+    Returns
+    -------
+    Scores
+        Truth 0 does not count.
+    """
+    table = np.array([_scores(predict, tissue, options) for tissue in tissues]).mean(axis=0)
+    best = int(np.argmin(table[:, 0]))
+    error, split, merge = (float(v) for v in table[best])
+    return Scores(error, options.thresholds[best], split, merge)
+
+
+def _scores(predict: Predict, tissue: Tissue, options: Validation) -> list[list[float]]:
+    """Compute error, split and merge at every threshold."""
+    prob = dense(predict, tissue.scaled(tissue.box), options.window)
+    truth = tissue.labels.read(tissue.box)
+    if options.components:
+        truth = components(truth)
+    rows = []
+    for labels in segmented(prob, options.thresholds):
+        scores = rand_scores(contingency(truth, labels))
+        rows.append([scores.adapted_rand_error, scores.split, scores.merge])
+    return rows
+
+
+def dense(predict: Predict, image: Floats, window: Coord) -> Floats:
+    """Predict every voxel of an array from windows at half overlap.
+
+    Parameters
+    ----------
+    predict : callable
+        As in `validated`.
+    image : ndarray of float32, shape (Z, Y, X)
+        Scaled; mirrored at its faces.
+    window : tuple of int
+        Even on every axis.
+
+    Returns
+    -------
+    ndarray of float32, shape (Z, Y, X)
+        Boundary probability.
+    """
+    domain = Box.from_shape(image.shape)
+    z, y, x = (n // 2 for n in window)
+    windows = Windows(domain, window, (z, y, x))
+    last = windows.window((windows.counts[0] - 1, windows.counts[1] - 1, windows.counts[2] - 1))
+    beyond = [(0, max(0, b - n)) for b, n in zip(last.stop, image.shape, strict=True)]
+    padded = np.pad(image, beyond, mode="symmetric")
+    weights = window_weights(window, "gaussian")
+    total = np.zeros(padded.shape, np.float32)
+    for index in windows.touching(domain):
+        part = windows.window(index).slices
+        total[part] += weights * predict(padded[part][None, None])[0, 0]
+    return np.clip(total[domain.slices] / weight_sums(windows, domain, "gaussian"), 0, 1)
+
+
+def segmented(prob: Floats, thresholds: Sequence[float]) -> list[Labels]:
+    """Segment a boundary map, once for every threshold of agglomeration.
+
+    Parameters
+    ----------
+    prob : ndarray of float32, shape (Z, Y, X)
+        Boundary probability.
+    thresholds : sequence of float
+        Mean boundary at which agglomeration stops.
+
+    Returns
+    -------
+    list of ndarray of uint64, shape (Z, Y, X)
+        Labels; every voxel has one.
+    """
+    fragments = flood(prob, label_components(seed_mask(prob, SeedOptions())))
+    table = contacts(fragments, prob, Box.from_shape(prob.shape))
+    edges = (table["u"], table["v"], table["boundary_sum"], table["count"])
+    return [
+        renamed(fragments, *agglomerate_mean(*edges, threshold=threshold))
+        for threshold in thresholds
+    ]
+
+
+def components(truth: NDArray[np.integer]) -> Labels:
+    """Give every connected part of an object an id of its own.
+
+    Parameters
+    ----------
+    truth : ndarray of int, shape (Z, Y, X)
+        Labels; 0 stays 0.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+        Face-connected components, 1 and up.
+
+    Examples
+    --------
+    >>> components(np.array([[[5, 0, 5, 6]]])).tolist()
+    [[[1, 0, 2, 3]]]
+    """
+    import cc3d
+
+    _, small = np.unique(truth, return_inverse=True)
+    offset = 0 if (truth == 0).any() else 1
+    dense_ids = (small.reshape(truth.shape) + offset).astype(np.uint32)
+    found = cc3d.connected_components(dense_ids, connectivity=6, out_dtype=np.uint32)
+    return np.asarray(found, np.uint64)
