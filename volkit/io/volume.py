@@ -12,9 +12,9 @@ import numpy as np
 from volkit.errors import ContractError, GeometryError, SourceError
 from volkit.geometry import AXES, Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
-from volkit.io.axes import Array, AxisOrder
+from volkit.io.axes import Array
 from volkit.io.layout import Layout, LayoutOptions, vector_nm
-from volkit.io.memory import MemorySource, array_uri
+from volkit.io.memory import array_uri, open_array
 from volkit.io.sources import OpenOptions, Source, find_opener, local_path
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ class Volume:
     @property
     def _source(self) -> Source:
         if self._array is not None:
-            order = AxisOrder.understand(
-                self.options.axes, self._array.shape, uri=self.uri, keep_channel=True
-            )
-            return MemorySource(self.uri, self._array, order)
+            return open_array(self.uri, self._array, self.options)
         return _opened(self.uri, self.level, self.options, _stamp(self.uri))
 
     @property

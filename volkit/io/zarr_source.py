@@ -17,10 +17,10 @@ from zarr.codecs import ShardingCodec
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
+from volkit.io.array_source import ordered_size, stated_axes, voxel_dtype
 from volkit.io.axes import Array, AxisOrder
 from volkit.io.ome import Level, multiscale, read_levels
 from volkit.io.sources import OpenOptions, local_path
-from volkit.io.units import stated_voxel_size
 from volkit.io.zarr_damage import DAMAGE, find_damage, find_missing
 from volkit.io.zarr_store import Watch, open_store, watching
 
@@ -222,7 +222,8 @@ def _of_level(
             f"{uri}: its metadata lists level {level} at {this.path!r}, which is not there; "
             "restore the array, or choose another level"
         ) from None
-    _check_axes_option(uri, "".join(this.axes), options)
+    stated_axes(uri, this.axes, options)
+    voxel_dtype(uri, array.dtype)
     attributes = dict(group.attrs)
     own = dict(array.attrs).get("volkit") or (attributes.get("volkit", {}) if level == 0 else {})
     order = AxisOrder.understand(
@@ -230,7 +231,7 @@ def _of_level(
     )
     return ZarrSource(
         uri=uri,
-        array=_numeric(uri, array),
+        array=array,
         order=order,
         voxel_size_nm=order.pick(this.scale_nm),
         origin_nm=order.pick(this.translation_nm),
@@ -254,16 +255,14 @@ def _plain(
         or attributes.get("_ARRAY_DIMENSIONS")
         or attributes.get("axes")
     )
-    _check_axes_option(uri, said, options)
-    order = AxisOrder.understand(said or options.axes, array.shape, uri=uri)
-    spatial = "".join(a for a in order.names if a in "zyx")
-    size = stated_voxel_size(attributes, 3, uri=uri) or (1.0, 1.0, 1.0)
+    voxel_dtype(uri, array.dtype)
+    order = AxisOrder.understand(stated_axes(uri, said, options), array.shape, uri=uri)
     own = attributes.get("volkit", {})
     return ZarrSource(
         uri=uri,
-        array=_numeric(uri, array),
+        array=array,
         order=order,
-        voxel_size_nm=cast("Vector", tuple(size[spatial.index(a)] for a in "zyx")),
+        voxel_size_nm=ordered_size(uri, attributes, order),
         origin_nm=(0.0, 0.0, 0.0),
         voxel_offset=_offset(own),
         levels=1,
@@ -281,21 +280,6 @@ def _level_above(uri: str) -> tuple[str, int] | None:
     image = multiscale(dict(group.attrs))
     paths = [x.path for x in read_levels(image, uri=uri)] if image else []
     return (str(path.parent), paths.index(path.name)) if path.name in paths else None
-
-
-def _check_axes_option(uri: str, said: Any, options: OpenOptions) -> None:
-    if said and options.axes is not None and list(said) != list(options.axes):
-        raise SourceError(
-            f"{uri} says that its axes are {', '.join(map(str, said))}; open it without "
-            f"axes={options.axes!r}, or correct what it says"
-        )
-
-
-def _numeric(uri: str, array: Any) -> Any:
-    kind = np.dtype(array.dtype).kind
-    if kind not in "buif":
-        raise SourceError(f"{uri} holds {array.dtype}; a volume holds bool, integers or floats")
-    return array
 
 
 def _offset(own: Mapping[str, Any]) -> Coord:

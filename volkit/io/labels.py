@@ -1,0 +1,50 @@
+"""Labels: ids are uint64 and 0 is background; anything else is refused where it is read."""
+
+import numpy as np
+import numpy.typing as npt
+
+from volkit.errors import SourceError
+from volkit.geometry import Box
+from volkit.io.volume import Volume
+
+
+def read_labels(volume: Volume, box: Box | None = None) -> npt.NDArray[np.uint64]:
+    """Read ids of a box.
+
+    Parameters
+    ----------
+    volume : Volume
+        Of integers, without channels.
+    box : Box or None
+        In volume coordinates; None for all.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+
+    Raises
+    ------
+    SourceError
+        If the volume holds no integers, has channels, or an id is negative.
+
+    Examples
+    --------
+    >>> from volkit.io import open_volume
+    >>> read_labels(open_volume(np.array([[[0, 7]]], np.int32))).dtype
+    dtype('uint64')
+    """
+    if volume.dtype.kind not in "bui" or volume.channels is not None:
+        shown = "" if volume.channels is None else f" with {volume.channels} channels"
+        raise SourceError(
+            f"{volume.uri} holds {volume.dtype}{shown}; labels are integers without channels"
+        )
+    values = volume.read(box)
+    if volume.dtype.kind == "i" and values.size and values.min() < 0:
+        first = np.unravel_index(int(np.argmax(values < 0)), values.shape)
+        start = (volume.domain if box is None else box).start
+        place = tuple(int(a + b) for a, b in zip(first, start, strict=True))
+        raise SourceError(
+            f"{volume.uri} holds the negative id {values[first]} at voxel {place}; ids are 0 "
+            "(background) and above: relabel it, or open the right volume"
+        )
+    return values.astype(np.uint64, copy=False)
