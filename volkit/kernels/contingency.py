@@ -16,8 +16,9 @@ from volkit.errors import GeometryError
 
 Table = dict[str, NDArray[Any]]
 
-_EVEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
-_ODD = np.uint64(0xC2B2AE3D27D4EB4F)  # a prime of xxHash: keeps (a, b) away from (b, a)
+_PIECE = 4096  # voxels searched for runs at a time: their list stays in the first cache
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
+_PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the high ones
 
 
 def contingency(true: NDArray[Any], pred: NDArray[Any]) -> Table:
@@ -141,20 +142,22 @@ def _tally(
     A slot holds (true, pred, count), side by side so that a look-up costs one cache line; a count
     of 0 is a free slot.
     """
-    bits, used = 12, 0
+    bits, used = 14, 0
     slots = np.zeros((1 << bits, 3), np.uint64)
-    stop, i = len(true), 0
-    while i < stop:
-        t, p, start = true[i], pred[i], i
-        i += 1
-        while i < stop and true[i] == t and pred[i] == p:
-            i += 1
-        slot = _slot(slots, bits, np.uint64(t), np.uint64(p))
-        if slots[slot, 2] == 0:
-            slots[slot, 0], slots[slot, 1] = t, p
-            used += 1
-        slots[slot, 2] += np.uint64(i - start)
-        if 2 * used > len(slots):
+    last = np.empty(_PIECE, np.int32)
+    for start in range(0, len(true), _PIECE):
+        a, b = true[start : start + _PIECE], pred[start : start + _PIECE]
+        before = -1
+        for run in range(_find_runs(a, b, last)):
+            at = last[run]
+            t, p = np.uint64(a[at]), np.uint64(b[at])
+            slot = _slot(slots, bits, t, p)
+            if slots[slot, 2] == 0:
+                slots[slot, 0], slots[slot, 1] = t, p
+                used += 1
+            slots[slot, 2] += np.uint64(at - before)
+            before = at
+        while 2 * (used + _PIECE) > len(slots):
             slots = _doubled(slots, bits)
             bits += 1
     found = slots[slots[:, 2] != 0]
@@ -162,14 +165,26 @@ def _tally(
 
 
 @numba.njit(nogil=True, cache=True)
+def _find_runs(true: NDArray[Any], pred: NDArray[Any], last: NDArray[np.int32]) -> Any:
+    """Write down the last voxel of every run; without a branch, since run lengths are random."""
+    run = np.uint64(0)
+    t, p = true[0], pred[0]
+    last[0] = 0
+    for i in range(1, len(true)):
+        next_t, next_p = true[i], pred[i]
+        run += np.uint64((next_t != t) | (next_p != p))
+        last[run] = i
+        t, p = next_t, next_p
+    return np.int64(run) + 1
+
+
+@numba.njit(nogil=True, cache=True)
 def _slot(slots: NDArray[np.uint64], bits: int, t: np.uint64, p: np.uint64) -> np.uint64:
     """Find the slot of a pair, or the free one where it belongs."""
-    mixed = (t * _EVEN) ^ (p * _ODD)
-    mixed ^= mixed >> np.uint64(29)
-    slot = (mixed * _EVEN) >> np.uint64(64 - bits)
-    last = np.uint64(len(slots) - 1)
+    slot = ((t * _MIX + p) * _PRIME) >> np.uint64(64 - bits)
+    end = np.uint64(len(slots) - 1)
     while slots[slot, 2] != 0 and (slots[slot, 0] != t or slots[slot, 1] != p):
-        slot = (slot + np.uint64(1)) & last
+        slot = (slot + np.uint64(1)) & end
     return slot
 
 

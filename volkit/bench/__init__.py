@@ -1,0 +1,1 @@
+"""Benches: what volkit costs, beside its peers, on the machine at hand."""

@@ -1,0 +1,237 @@
+"""Kernels beside the libraries that do the same, on synthetic tissue.
+
+Times are processor times: threads count in full, and other users of the machine hardly at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from volkit.bench.harness import Case
+from volkit.errors import missing_extra
+from volkit.geometry import Box, Grid
+from volkit.kernels.agglomerate import agglomerate_mean
+from volkit.kernels.contacts import contacts
+from volkit.kernels.contingency import contingency
+from volkit.kernels.label import label_components, touching_pairs, unite
+from volkit.kernels.peaks import peaks
+from volkit.kernels.relabel import renamed
+from volkit.kernels.watershed import flood
+
+Labels = NDArray[np.uint64]
+
+_SIZE, _QUICK_SIZE = 256, 96
+_TRUE_VOXELS, _PRED_VOXELS = 11_000, 3_000  # per cell and per fragment: of a 256^3, 1,500 and 5,600
+_THRESHOLD = 0.5
+
+
+def cases(*, quick: bool) -> Iterator[Case]:
+    """Yield the cases of ``volkit bench kernels``."""
+    size = _QUICK_SIZE if quick else _SIZE
+    yield from _components(size)
+    yield from _watershed(size)
+    yield from _contingency(size)
+    yield from _peaks(size)
+    yield from _agglomeration(size)
+
+
+def _components(size: int) -> Iterator[Case]:
+    """Ours in 27 blocks and stitched, the peers in one piece: a price, so below 1."""
+    setup = partial(_foreground, size)
+    ours = partial(_components_by_blocks, block=-(-size // 3))
+    yield Case(
+        "components 6, blockwise / cc3d whole",
+        ours=lambda d: ours(d.mask),
+        peer=lambda d: cc3d.connected_components(d.mask, connectivity=6),
+        setup=setup,
+        target=0.25,
+        agree=same_partition,
+    )
+    yield Case(
+        "components 6, blockwise / scipy whole",
+        ours=lambda d: ours(d.mask),
+        peer=lambda d: ndimage.label(d.mask)[0],
+        setup=setup,
+        target=0.5,
+        agree=same_partition,
+    )
+
+
+def _watershed(size: int) -> Iterator[Case]:
+    yield Case(
+        "watershed / scikit-image",
+        ours=lambda d: flood(d.prob, d.seeds),
+        peer=lambda d: d.peer.watershed(d.prob, d.seeds.astype(np.int32)),
+        setup=partial(_boundaries, size, "skimage.segmentation"),
+        target=5,
+        # Ties are resolved otherwise, and 256 levels make some.
+        agree=lambda a, b: float(np.mean(a == b)) > 0.9,
+    )
+
+
+def _contingency(size: int) -> Iterator[Case]:
+    yield Case(
+        "contingency / scikit-image adapted_rand_error",
+        ours=lambda d: contingency(d.true, d.pred),
+        peer=lambda d: d.peer.adapted_rand_error(d.true, d.pred),
+        setup=partial(_segmentations, size, "skimage.metrics"),
+        target=10,
+    )
+    yield Case(
+        "contingency / numpy unique of a key",
+        ours=lambda d: contingency(d.true, d.pred),
+        peer=lambda d: np.unique(d.true << 32 | d.pred, return_counts=True),
+        setup=partial(_segmentations, size, "numpy"),
+        target=10,
+        agree=lambda table, peer: np.array_equal(table["count"], peer[1]),
+    )
+
+
+def _peaks(size: int) -> Iterator[Case]:
+    for kind, threshold, target in (("sparse", 0.8, 20.0), ("everywhere", 0.0, 4.0)):
+        yield Case(
+            f"peaks, {kind} / scikit-image peak_local_max",
+            ours=partial(_our_peaks, threshold=threshold),
+            peer=partial(_their_peaks, threshold=threshold),
+            setup=partial(_boundaries, size, "skimage.feature"),
+            target=target,
+            agree=lambda a, b: {*map(tuple, a.tolist())} == {*map(tuple, b.tolist())},
+        )
+
+
+def _our_peaks(d: SimpleNamespace, *, threshold: float) -> Any:
+    return peaks(d.prob, radius=3, threshold=threshold)[0]
+
+
+def _their_peaks(d: SimpleNamespace, *, threshold: float) -> Any:
+    return d.peer.peak_local_max(
+        d.prob, min_distance=3, threshold_abs=threshold, exclude_border=False
+    )
+
+
+def _agglomeration(size: int) -> Iterator[Case]:
+    yield Case(
+        "region graph and mean agglomeration / waterz",
+        ours=lambda d: _agglomerated(d.pred, d.prob),
+        peer=_agglomerated_by_waterz,
+        setup=partial(_fragments, size, "waterz"),
+        target=1,
+        agree=same_partition,
+    )
+
+
+def _components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
+    """Label every block alone, find what touches across seams, rename."""
+    grid = Grid(Box.from_shape(mask.shape), (block,) * 3, halo=(1, 1, 1))
+    labels = np.empty(mask.shape, np.uint64)
+    for b in grid:
+        labels[b.write.slices] = label_components(
+            mask[b.write.slices],
+            connectivity=6,
+            start=b.write.start,
+            domain_shape=grid.domain.shape,
+        )
+    pairs = [
+        touching_pairs(labels[b.read.slices], b.write.relative_to(b.read), connectivity=6)
+        for b in grid
+    ]
+    old, new = unite(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
+    for b in grid:
+        labels[b.write.slices] = renamed(labels[b.write.slices], old, new)
+    return labels
+
+
+def _agglomerated(fragments: Labels, prob: NDArray[np.float32]) -> Labels:
+    graph = contacts(fragments, prob, Box.from_shape(fragments.shape))
+    old, new = agglomerate_mean(**graph, threshold=_THRESHOLD)
+    return renamed(fragments, old, new)
+
+
+def _agglomerated_by_waterz(d: SimpleNamespace) -> Any:
+    # It overwrites the fragments it is given; 0 is its exact queue.
+    return next(
+        iter(
+            d.peer.agglomerate(
+                d.affinities, [_THRESHOLD], fragments=d.pred.copy(), discretize_queue=0
+            )
+        )
+    )
+
+
+def same_partition(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Tell whether two labelings group the same voxels, whatever the ids."""
+    table = contingency(a, b)
+    return len({*table["true"]}) == len({*table["pred"]}) == len(table["count"])
+
+
+@contextmanager
+def _foreground(size: int) -> Iterator[SimpleNamespace]:
+    yield SimpleNamespace(mask=_noise(size, sigma=2) > 0.55)
+
+
+@contextmanager
+def _boundaries(size: int, peer: str) -> Iterator[SimpleNamespace]:
+    seeds = np.zeros((size,) * 3, np.uint64)
+    at = np.random.default_rng(1).choice(seeds.size, seeds.size // _TRUE_VOXELS, replace=False)
+    seeds.ravel()[at] = 1 + np.arange(len(at))
+    yield SimpleNamespace(prob=_noise(size, sigma=2), seeds=seeds, peer=_module(peer))
+
+
+@contextmanager
+def _segmentations(size: int, peer: str) -> Iterator[SimpleNamespace]:
+    module = _module(peer)
+    yield SimpleNamespace(
+        true=_cells(size, _TRUE_VOXELS, seed=2),
+        pred=_cells(size, _PRED_VOXELS, seed=3),
+        peer=module,
+    )
+
+
+@contextmanager
+def _fragments(size: int, peer: str) -> Iterator[SimpleNamespace]:
+    module = _module(peer)
+    prob = _noise(size, sigma=2)
+    affinities = np.zeros((3, *prob.shape), np.float32)
+    for axis in range(3):
+        here = (slice(None),) * axis + (slice(1, None),)
+        there = (slice(None),) * axis + (slice(None, -1),)
+        affinities[axis][here] = 1 - np.maximum(prob[here], prob[there])
+    pred = _cells(size, _PRED_VOXELS, seed=3).astype(np.uint64)
+    yield SimpleNamespace(prob=prob, affinities=affinities, pred=pred, peer=module)
+
+
+def _noise(size: int, *, sigma: float) -> NDArray[np.float32]:
+    """Make smooth noise from 0 to 1."""
+    white = np.random.default_rng(4).random((size,) * 3, np.float32)
+    smooth = ndimage.gaussian_filter(white, sigma)
+    return (smooth - smooth.min()) / np.float32(np.ptp(smooth))
+
+
+def _cells(size: int, voxels_per_cell: int, *, seed: int) -> NDArray[np.int64]:
+    """Label the nearest of random points: convex cells, packed without gaps."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, size, (max(1, size**3 // voxels_per_cell), 3))
+    tree = KDTree(points)
+    plane = np.zeros((size, size, 3))
+    plane[..., 1], plane[..., 2] = np.indices((size, size))
+    labels = np.empty((size,) * 3, np.int64)
+    for z in range(size):
+        plane[..., 0] = z
+        labels[z] = 1 + tree.query(plane)[1]
+    return labels
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise missing_extra(name.partition(".")[0], "bench") from error
