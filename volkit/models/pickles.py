@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import warnings
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from volkit.errors import ModelError
 def unpickled(data: bytes, source: str) -> Any:
     """Read what ``torch.save`` wrote, tensors and plain containers only."""
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch warns of protocols newer than its own
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{source} is a pickle that holds more than tensors, and was not run; where you "

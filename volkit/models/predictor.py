@@ -101,16 +101,7 @@ def scaled_batch(batch: Batch, scale: Scale) -> Floats:
             f"a batch of {given.dtype} {given.shape} was given; "
             "expected real numbers of shape (B, C, z, y, x) or (B, z, y, x)"
         )
-    x = np.array(given, np.float32, order="C", copy=True)
-    if x.ndim < _BATCH_AXES:
-        x = x[:, None]
-    if scale.low is not None or scale.high is not None:
-        np.clip(x, scale.low, scale.high, out=x)
-    if scale.shift:
-        x -= np.float32(scale.shift)
-    if scale.divide != 1:
-        x /= np.float32(scale.divide)
-    return x
+    return scale.apply(given if given.ndim == _BATCH_AXES else given[:, None])
 
 
 def check_answer(answer: tuple[int, ...], batch: tuple[int, ...], channels: int | None) -> None:

@@ -80,8 +80,7 @@ def read_program(data: bytes, *, source: str) -> torch.nn.Module:
         If it is damaged, or holds pickled objects or compiled code.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            records = {name: archive.read(name) for name in archive.namelist()}
+        records = _records(data)
         if danger := next(_dangers(records, source), None):
             raise ModelError(
                 f"{source} is refused, it holds {danger}; export the network again, on the CPU, "
@@ -92,6 +91,19 @@ def read_program(data: bytes, *, source: str) -> torch.nn.Module:
         raise
     except _BROKEN as error:
         raise damaged(source, error) from error
+
+
+def _records(data: bytes) -> dict[str, bytes]:
+    """Read an archive twice, as torch may: two readers can be made to see different records."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        seen = {name.partition("/")[2]: archive.read(name) for name in names}
+        records = {name: archive.read(name) for name in names}
+    reader = torch.PyTorchFileReader(io.BytesIO(data))
+    again = {name: reader.get_record(name) for name in reader.get_all_records()}
+    if len(names) != len(records) or seen != again:
+        raise ValueError("its directory is ambiguous")
+    return records
 
 
 def _dangers(records: Mapping[str, bytes], source: str) -> Iterator[str]:

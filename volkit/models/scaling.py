@@ -34,14 +34,36 @@ class Scale(NamedTuple):
 
     Examples
     --------
-    >>> Scale(divide=255.0)
-    Scale(shift=0.0, divide=255.0, low=None, high=None)
+    >>> Scale(shift=10.0, divide=20.0, high=50.0).apply([0, 10, 99]).tolist()
+    [-0.5, 0.0, 2.0]
     """
 
     shift: float = 0.0
     divide: float = 1.0
     low: float | None = None
     high: float | None = None
+
+    def apply(self, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Scale voxels into an array of their own.
+
+        Parameters
+        ----------
+        values : array_like of real, any shape
+            Voxels as stored.
+
+        Returns
+        -------
+        ndarray of float32, same shape
+            Computed in float32.
+        """
+        x = np.array(values, np.float32, order="C", copy=True)
+        if self.low is not None or self.high is not None:
+            np.clip(x, self.low, self.high, out=x)
+        if self.shift:
+            x -= np.float32(self.shift)
+        if self.divide != 1:
+            x /= np.float32(self.divide)
+        return x
 
 
 UNSCALED = Scale()
