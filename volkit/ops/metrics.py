@@ -246,9 +246,13 @@ def _all_scores(
     return SegmentationScores(
         rand=rand_scores(table, true_zero=true_zero, pred_zero=pred_zero, form=form),
         voi=voi_scores(table, true_zero=true_zero, pred_zero=pred_zero),
-        true_objects=np.count_nonzero(np.unique(table["true"])),
-        pred_segments=np.count_nonzero(np.unique(table["pred"])),
+        true_objects=_objects(table["true"]),
+        pred_segments=_objects(table["pred"]),
     )
+
+
+def _objects(ids: NDArray[np.uint64]) -> int:
+    return int(np.count_nonzero(np.unique(ids)))
 
 
 def _table_block(block: Block, true: NDArray[Any], pred: NDArray[Any]) -> Table:
