@@ -4,7 +4,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -118,6 +118,23 @@ _BUILTIN = {
 }
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _GROUP = "volkit.sources"
+_OPEN_AT_ONCE = 256  # sources kept in a process; they hold metadata, hardly memory
+
+
+def opened(uri: str, level: int, options: OpenOptions) -> Source:
+    """Open a source, once in a process; a local file that was replaced is opened again.
+
+    Raises
+    ------
+    SourceError
+        If there is nothing that can be understood.
+    """
+    return _opened(uri, level, options, _stamp(uri))
+
+
+def forget_opened() -> None:
+    """Open everything anew from here on."""
+    _opened.cache_clear()
 
 
 def find_opener(uri: str) -> Opener:
@@ -235,3 +252,23 @@ def _plugin(name: str) -> Opener | None:
         return source
 
     return open_plugin
+
+
+@lru_cache(maxsize=_OPEN_AT_ONCE)
+def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) -> Source:
+    """Open a source once in a process; ``stamp`` makes a file that was replaced a new one."""
+    del stamp
+    return find_opener(uri)(uri, level, options)
+
+
+def _stamp(uri: str) -> tuple[int, ...]:
+    path = local_path(uri)
+    if path is None:
+        return ()
+    for place in (path / "zarr.json", path):
+        try:
+            found = place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return ()

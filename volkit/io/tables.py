@@ -13,6 +13,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 import volkit
@@ -191,9 +192,14 @@ def _read_csv(uri: str) -> tuple[pd.DataFrame, dict[str, Any] | None]:
             facts = json.load(file)
     except FileNotFoundError:
         pass  # a table that others wrote
-    types = {c["name"]: c["dtype"] for c in facts["columns"]} if facts else None
+    types = {c["name"]: _arrow_type(c["dtype"]) for c in facts["columns"]} if facts else None
     with fsspec.open(uri, "rb") as file:
-        return pd.read_csv(file, dtype=types, float_precision="round_trip"), facts
+        table = pa.csv.read_csv(file, convert_options=pa.csv.ConvertOptions(column_types=types))
+    return table.to_pandas(), facts
+
+
+def _arrow_type(dtype: str) -> pa.DataType:
+    return pa.string() if dtype == "str" else pa.from_numpy_dtype(np.dtype(dtype))
 
 
 @contextmanager

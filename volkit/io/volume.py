@@ -3,34 +3,32 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from volkit.errors import ContractError, GeometryError, SourceError
-from volkit.geometry import AXES, Box, Coord, VoxelScale
+from volkit.errors import GeometryError
+from volkit.geometry import Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
+from volkit.io.array_source import single_level
 from volkit.io.axes import Array
 from volkit.io.layout import Layout, LayoutOptions, vector_nm
 from volkit.io.memory import array_uri, open_array
-from volkit.io.sources import OpenOptions, Source, find_opener, local_path
+from volkit.io.sources import OpenOptions, Source, forget_opened, local_path, opened
+from volkit.io.writes import check_write
 
 if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
-
-_OPEN_AT_ONCE = 256  # sources kept open in a process; they hold metadata, hardly memory
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
     """A handle of a stored volume.
 
-    It holds no voxels and no open file: it is opened where it is used, once in a process.  Boxes
-    are in volume coordinates, which begin at ``domain.start``; arrays have axes (z, y, x), or
-    (c, z, y, x) where ``channels`` is not None.
+    It holds no voxels and no open file: it is opened where it is used, once in a process.  Arrays
+    have axes (z, y, x), or (c, z, y, x) where ``channels`` is not None.
 
     Parameters
     ----------
@@ -57,7 +55,7 @@ class Volume:
     def _source(self) -> Source:
         if self._array is not None:
             return open_array(self.uri, self._array, self.options)
-        return _opened(self.uri, self.level, self.options, _stamp(self.uri))
+        return opened(self.uri, self.level, self.options)
 
     @property
     def shape(self) -> Coord:
@@ -176,18 +174,7 @@ class Volume:
         """
         source = self._source
         inside = self._inside(source, box)
-        lead = () if source.channels is None else (source.channels,)
-        if values.shape != (*lead, *box.shape):
-            raise GeometryError(
-                f"values of shape {values.shape} for box {box} of {self.uri}; expected "
-                f"{(*lead, *box.shape)}"
-            )
-        if values.dtype != source.dtype:
-            raise ContractError(
-                f"values are {values.dtype}, {self.uri} holds {source.dtype}; convert them first, "
-                "minding their range"
-            )
-        self._check_aligned(source, inside)
+        check_write(self.uri, source, inside, values)
         source.write(inside, values)
 
     def to_dask(self, block_shape: Coord | None = None) -> "da.Array":
@@ -220,16 +207,6 @@ class Volume:
                 f"box {box} is outside {self.uri}, which covers {domain}; choose a box within it"
             )
         return box.relative_to(domain)
-
-    def _check_aligned(self, source: Source, box: Box) -> None:
-        axes = zip(AXES, box.start, box.stop, source.write_shape, source.shape, strict=True)
-        for axis, start, stop, unit, extent in axes:
-            if start % unit or (stop % unit and stop != extent):
-                raise GeometryError(
-                    f"box {box.shift(source.voxel_offset)} cuts stored objects of "
-                    f"{source.write_shape} on axis {axis}; write whole multiples of that shape, "
-                    f"counted from {source.voxel_offset}"
-                )
 
 
 def open_volume(
@@ -271,14 +248,13 @@ def open_volume(
     size = None if voxel_size_nm is None else vector_nm(voxel_size_nm, "voxel_size_nm")
     options = OpenOptions(axes, None if size is None else VoxelScale(size).voxel_size_nm, missing)
     if isinstance(source, np.ndarray):
+        single_level("an array", level)
         held = source.view()
         held.flags.writeable = False
         volume = Volume(array_uri(held), level, options, held)
     else:
         volume = Volume(os.fspath(source), level, options)
-    if volume._array is not None and level:
-        raise SourceError(f"an array has level 0 only, level {level} was asked for")
-    _ = volume.shape  # opens it, so that what is wrong shows here
+    volume._source.shape  # noqa: B018 (opens it, so that what is wrong shows here)
     return volume
 
 
@@ -317,30 +293,10 @@ def create_volume(
     SourceError
         If another volume is there, or the place cannot be written.
     """
-    from volkit.io.create import create_zarr
+    from volkit.io.create import create_zarr  # a reader needs no zarr
 
     uri = os.fspath(uri)
     create_zarr(uri, Layout(**layout), overwrite=overwrite, attributes=attributes)
     if local_path(uri) is None:
-        _opened.cache_clear()  # a remote store has no times by which to know an old handle
+        forget_opened()  # a remote store has no times by which to know an old handle
     return Volume(uri)
-
-
-@lru_cache(maxsize=_OPEN_AT_ONCE)
-def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) -> Source:
-    """Open a source once in a process; ``stamp`` makes a file that was replaced a new one."""
-    del stamp
-    return find_opener(uri)(uri, level, options)
-
-
-def _stamp(uri: str) -> tuple[int, ...]:
-    path = local_path(uri)
-    if path is None:
-        return ()
-    for place in (path / "zarr.json", path):
-        try:
-            found = place.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        return found.st_mtime_ns, found.st_size, found.st_ino
-    return ()
