@@ -1,0 +1,231 @@
+"""Fragments of boundary probabilities: a seeded watershed that does not depend on blocks.
+
+Seeds are decided from a fixed neighbourhood of each voxel and named after their first voxel in
+the domain.  The flood runs on tiles of a fixed lattice::
+
+    ┌ tile ─┬───────┬───────┐   a block evaluates every tile that touches it, each with
+    │    ┌ block ───┼──┐    │   its halo, and keeps its own voxels: neighbours find the
+    │    │  │       │  │    │   same answer, since they flood the same tiles
+    └────┴──┴───────┴──┴────┘
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.base import Engine
+from volkit.engine.op import Columns, Op
+from volkit.errors import ConfigError
+from volkit.geometry import Block, Box, Coord, Grid, Windows, coord
+from volkit.kernels.probability import probabilities
+from volkit.kernels.relabel import renamed
+from volkit.kernels.seeds import SeedOptions, seed_mask
+from volkit.kernels.watershed import flood
+from volkit.ops.arguments import Call, arguments
+from volkit.ops.components import (
+    domain_box,
+    domain_param,
+    named_components,
+    rename,
+    single_channel,
+    united_parts,
+)
+
+Array = NDArray[Any]
+Labels = NDArray[np.uint64]
+
+_SEED_CONNECTIVITY = 26  # voxels of one maximum may meet at a corner
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentOptions:
+    """How boundary probabilities become fragments.
+
+    Parameters
+    ----------
+    seeds : SeedOptions
+        How seeds are found.
+    tile : tuple of int
+        Extent of the tiles that are flooded one by one, voxels.  Tiles lie on a lattice that
+        begins at the domain's start, whatever the blocks; blocks that are whole tiles cost least.
+    halo : tuple of int
+        What a tile sees around itself, voxels: more than the distance from a voxel to the seed
+        of its cell.
+    channel : int
+        Which channel of the map is the boundary.
+
+    Raises
+    ------
+    ConfigError
+        If tiles are empty or a halo is negative.
+    """
+
+    seeds: SeedOptions = field(default_factory=SeedOptions)
+    tile: Coord = (128, 128, 128)
+    halo: Coord = (32, 32, 32)
+    channel: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("tile", "halo"):
+            object.__setattr__(self, name, coord(getattr(self, name), name=name))
+        if min(self.tile) < 1 or min(self.halo) < 0:
+            raise ConfigError(
+                f"tile is {self.tile}, halo is {self.halo}; give a tile of at least 1 voxel and a "
+                "halo of 0 or more on every axis"
+            )
+
+
+def seeds(
+    prob: Any,
+    *,
+    options: FragmentOptions | None = None,
+    grid: Grid | None = None,
+    engine: Engine | None = None,
+) -> Any:
+    """Find where the floods of the watershed begin.
+
+    Parameters
+    ----------
+    prob : Volume, dask array or DataArray of float or uint8, shape ([C,] Z, Y, X)
+        Boundary probability.
+    options : FragmentOptions, optional
+        How.
+    grid : Grid, optional
+        Blocks to work in; the seeds do not depend on it.
+    engine : Engine, optional
+        Where; None builds a lazy dask array.
+
+    Returns
+    -------
+    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+        1 + the C-order index, in the domain, of each seed's first voxel; 0 elsewhere.
+    """
+    call = arguments(prob, grid=grid, engine=engine)
+    parts, links = _seed_parts(call, options or FragmentOptions())
+    return call.wrap(rename(parts, links, grid=call.grid, engine=call.engine, name="seeds"))
+
+
+def fragments(
+    prob: Any,
+    *,
+    options: FragmentOptions | None = None,
+    grid: Grid | None = None,
+    engine: Engine | None = None,
+) -> Any:
+    """Cut boundary probabilities into fragments by a seeded watershed.
+
+    Tiles of a fixed lattice are flooded, each with what it sees around itself.  A fragment keeps
+    the id of its seed across all tiles.
+
+    Parameters
+    ----------
+    prob : Volume, dask array or DataArray of float or uint8, shape ([C,] Z, Y, X)
+        Boundary probability.
+    options : FragmentOptions, optional
+        How.
+    grid : Grid, optional
+        Blocks to work in; the fragments do not depend on it.
+    engine : Engine, optional
+        Where; None builds a lazy dask array.
+
+    Returns
+    -------
+    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+        Ids of seeds; 0 only in tiles that see none.
+    """
+    call = arguments(prob, grid=grid, engine=engine)
+    return call.wrap(flooded(call, options or FragmentOptions()))
+
+
+def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
+    """Label seeds in each block, and find which of them are one."""
+    mark = Op(
+        _seed_block,
+        dtype=np.uint64,
+        halo=options.seeds.halo,
+        params={
+            "options": asdict(options.seeds),
+            "channel": options.channel,
+            "domain": domain_param(call.grid),
+        },
+    )
+    parts = call.engine.map(mark, *call.inputs, grid=call.grid, name="seed_parts")
+    links = united_parts(parts, _SEED_CONNECTIVITY, call.grid, call.engine, name="seed_links")
+    return parts, links
+
+
+def flooded(call: Call, options: FragmentOptions) -> Any:
+    """Make the fragments of a call's only input."""
+    parts, links = _seed_parts(call, options)
+    tiles = Op(
+        _flood_block,
+        dtype=np.uint64,
+        halo=_tile_reach(call.grid, options),
+        params={
+            "tile": list(options.tile),
+            "halo": list(options.halo),
+            "channel": options.channel,
+            "domain": domain_param(call.grid),
+        },
+    )
+    return call.engine.map(
+        tiles, *call.inputs, parts, grid=call.grid, name="fragments", shared=(links,)
+    )
+
+
+def _tile_reach(grid: Grid, options: FragmentOptions) -> Coord:
+    """Find the halo with which a block sees all that its tiles see."""
+    z, y, x = (
+        h + (t - gcd(t, b) if b < n else 0)
+        for h, t, b, n in zip(
+            options.halo, options.tile, grid.block_shape, grid.domain.shape, strict=True
+        )
+    )
+    return z, y, x
+
+
+def _tiles(domain: Box, tile: Sequence[int], halo: Sequence[int]) -> Windows:
+    shape = tuple(t + 2 * h for t, h in zip(tile, halo, strict=True))
+    return Windows(domain, shape, tuple(tile), tuple(halo))  # type: ignore[arg-type]
+
+
+def _seed_block(
+    block: Block,
+    prob: Array,
+    *,
+    options: dict[str, Any],
+    channel: int,
+    domain: list[list[int]],
+) -> Labels:
+    boundary = probabilities(single_channel(prob, channel))
+    mask = seed_mask(boundary, SeedOptions(**options))[block.crop]
+    return named_components(block, mask, _SEED_CONNECTIVITY, domain_box(domain))
+
+
+def _flood_block(
+    block: Block,
+    prob: Array,
+    parts: Labels,
+    links: Columns,
+    *,
+    tile: list[int],
+    halo: list[int],
+    channel: int,
+    domain: list[list[int]],
+) -> Labels:
+    """Flood every tile that touches a block; keep the block's part of each."""
+    boundary = probabilities(single_channel(prob, channel))
+    tiles = _tiles(domain_box(domain), tile, halo)
+    out = np.zeros(block.write.shape, np.uint64)
+    for index in tiles.touching(block.write):
+        seen = tiles.window(index).intersect(tiles.domain)
+        kept = tiles.trusted_box(index).intersect(block.write)
+        cut = seen.relative_to(block.read).slices
+        named = renamed(parts[cut], links["old"], links["new"])
+        pieces = flood(boundary[cut], named)
+        out[kept.relative_to(block.write).slices] = pieces[kept.relative_to(seen).slices]
+    return out
