@@ -80,6 +80,8 @@ def test_quick_blocks_share_tasks(client, tmp_path: Path) -> None:
 
 
 def test_an_absent_scheduler_is_named() -> None:
-    with pytest.raises(SourceError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1"):
-        with connected_client("tcp://127.0.0.1:1"):
-            pass
+    with (
+        pytest.raises(SourceError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1"),
+        connected_client("tcp://127.0.0.1:1", timeout=1),
+    ):
+        pass

@@ -74,7 +74,7 @@ def test_equal_to_brute_force_over_the_whole(weights, padding, margin) -> None:
 
 
 @given(
-    block_shape=st.tuples(st.integers(1, 14), st.integers(1, 16), st.integers(1, 20)),
+    block_shape=st.tuples(st.integers(3, 14), st.integers(3, 16), st.integers(3, 20)),
     stride=st.tuples(st.integers(2, 6), st.integers(3, 8), st.integers(2, 6)),
     weights=st.sampled_from(["gaussian", "linear", "constant"]),
     padding=st.sampled_from(["reflect", "edge", "constant"]),
@@ -163,7 +163,7 @@ def test_every_block_evaluates_just_the_windows_that_touch_it() -> None:
 
 
 @given(
-    block_shape=st.tuples(*[st.integers(1, 12)] * 3),
+    block_shape=st.tuples(*[st.integers(3, 12)] * 3),
     stride=st.tuples(*[st.integers(1, 6)] * 3),
     margin=st.integers(0, 2),
 )
@@ -184,12 +184,12 @@ def test_nan_in_the_input_is_refused_with_its_block() -> None:
 
 
 def test_nan_from_the_network_is_refused() -> None:
-    with pytest.raises(ModelError, match="precision float32"):
+    with pytest.raises(ModelError, match="float32"):
         run(RAW, block_shape=(13, 15, 19), net=network(model=lambda b: b * np.nan, channels=1))
 
 
-def test_wrong_channels_are_refused_with_both_shapes() -> None:
-    with pytest.raises(ModelError, match=r"returned \(1, 6, 8, 6\).*\(2, 6, 8, 6\)"):
+def test_wrong_channels_are_refused_with_both_numbers() -> None:
+    with pytest.raises(ModelError, match="answered 1 channels, 2 were announced"):
         run(RAW, block_shape=(13, 15, 19), net=network(model=lambda b: b))
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from volkit.errors import SourceError
 
-_CONNECT_SECONDS = 20
-
 
 @contextmanager
 def local_client(workers: int, *, memory_limit: int | str = "auto") -> Iterator[Any]:
@@ -44,13 +42,15 @@ def local_client(workers: int, *, memory_limit: int | str = "auto") -> Iterator[
 
 
 @contextmanager
-def connected_client(address: str) -> Iterator[Any]:
+def connected_client(address: str, *, timeout: float = 20) -> Iterator[Any]:
     """Connect to a scheduler that is already running.
 
     Parameters
     ----------
     address : str
         Such as ``tcp://10.0.0.1:8786``.
+    timeout : float
+        Seconds to wait for it.
 
     Yields
     ------
@@ -64,7 +64,7 @@ def connected_client(address: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout=_CONNECT_SECONDS)
+        client = Client(address, timeout=timeout)
     except (OSError, TimeoutError, ValueError) as error:
         raise SourceError(
             f"no dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "

@@ -156,6 +156,7 @@ class JobEngine:
             dtype=op.dtype,
             channels=op.channels,
             voxel_size_nm=like.voxel_size_nm if like else (1.0, 1.0, 1.0),
+            origin_nm=like.origin_nm if like else (0.0, 0.0, 0.0),
             start=grid.domain.start,
             chunk_shape=chunk,
             shard_shape=shard,

@@ -20,7 +20,7 @@ from volkit.geometry import Block, Box, Coord, Grid, Windows
 from volkit.kernels.blend import Weighting, weight_sums, window_weights
 from volkit.kernels.histogram import add_histograms, value_histogram
 from volkit.models.checkpoint import Checkpoint
-from volkit.models.scaling import Scale, Scaling
+from volkit.models.scaling import UNSCALED, Scale, Scaling
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.network import Network
 
@@ -174,7 +174,7 @@ def reach(windows: Windows, block_shape: Coord) -> Coord:
         Voxels on each face.
     """
     z, y, x = (
-        margin + trusted - (stride if block % stride == 0 else 1)
+        margin + ((trusted - 1) // stride * stride if block % stride == 0 else trusted - 1)
         for margin, trusted, stride, block in zip(
             windows.margin, windows.trusted, windows.stride, block_shape, strict=True
         )
@@ -185,7 +185,7 @@ def reach(windows: Windows, block_shape: Coord) -> Coord:
 def input_scale(network: Network, call: Call) -> Any:
     """Find the numbers that scale the input: by the card alone, or with the whole domain."""
     if not isinstance(network.model, Checkpoint):
-        return None
+        return UNSCALED
     if not network.model.scaling.needs_histogram:
         return network.model.scaling.resolve()
     histogram = Reduction(
@@ -212,7 +212,7 @@ def _predict_block(
     block: Block,
     image: Array,
     network: Network,
-    scale: Scale | None,
+    scale: Scale,
     *,
     domain: list[list[int]],
     stride: list[int],
@@ -234,10 +234,14 @@ def _predict_block(
     for indices in _batches(windows, block.write, clip=padding == "none", size=batch):
         boxes = [windows.window(index) for index in indices]
         seen = np.stack([_cut(image, block.read, box, whole, padding) for box in boxes])
-        answers = predictor(seen, scale=scale) if scale is not None else predictor(seen)
+        answers = predictor(seen, scale=scale)
+        if answers.shape[1] != network.channels:
+            raise ModelError(
+                f"the network answered {answers.shape[1]} channels, {network.channels} were "
+                "announced; correct the number of channels"
+            )
         for index, box, answer in zip(indices, boxes, answers, strict=True):
             held = box.intersect(whole) if padding == "none" else box
-            _check_answer(answer, network, held)
             trusted = windows.trusted_box(index)
             part = trusted.intersect(block.write)
             total[(..., *part.relative_to(block.write).slices)] += (
@@ -277,17 +281,3 @@ def _cut(image: Array, held: Box, window: Box, domain: Box, padding: Padding) ->
     after = [b - a for a, b in zip(inside.stop, window.stop, strict=True)]
     width = [(0, 0), *zip(before, after, strict=True)]
     return np.pad(cut, width, mode=padding)
-
-
-def _check_answer(answer: Array, network: Network, window: Box) -> None:
-    expected = (network.channels, *window.shape)
-    if answer.shape != expected:
-        raise ModelError(
-            f"the network returned {answer.shape} for a window of {window.shape}, its card says "
-            f"{expected}; correct channels or window"
-        )
-    if not np.isfinite(answer).all():
-        raise ModelError(
-            f"the network returned NaN or infinite values for window {window}; try precision "
-            "float32, and check the scaling of its card"
-        )
