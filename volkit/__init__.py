@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from volkit.io.volume import create_volume as create_volume
     from volkit.io.volume import open_volume as open_volume
     from volkit.models.checkpoint import read_checkpoint as read_checkpoint
+    from volkit.ops.components import connected_components as connected_components
     from volkit.ops.inference import infer as infer
     from volkit.ops.metrics import rand as rand
     from volkit.ops.metrics import voi as voi
-    from volkit.ops.segmentation import connected_components as connected_components
     from volkit.ops.segmentation import segment as segment
 
 _HOMES = {
@@ -34,7 +34,7 @@ _HOMES = {
     "Op": "volkit.engine.op",
     "Reduction": "volkit.engine.op",
     "Volume": "volkit.io.volume",
-    "connected_components": "volkit.ops.segmentation",
+    "connected_components": "volkit.ops.components",
     "create_volume": "volkit.io.volume",
     "infer": "volkit.ops.inference",
     "open_volume": "volkit.io.volume",

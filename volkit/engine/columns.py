@@ -27,7 +27,7 @@ def write_columns(path: Path, columns: Columns) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with scratch.open("wb") as file:
-            np.savez(file, allow_pickle=False, **columns)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, **columns)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)

@@ -83,7 +83,8 @@ class Network:
 
     def predictor(self) -> Callable[..., Any]:
         """Load the model, once per process."""
-        from volkit.models.predictor import as_predictor, load
+        from volkit.models.checkpoint import load
+        from volkit.models.predictor import as_predictor
 
         if isinstance(self.model, Checkpoint):
             return load(self.model, device=self.device, precision=self.precision)
