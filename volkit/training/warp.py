@@ -41,7 +41,8 @@ class Warp:
         if self.matrix is None:
             return inner
         half = np.abs(self.matrix) @ ((np.array(inner) - 1) / 2)
-        z, y, x = (2 * ceil(h) + 3 for h in half)
+        # As odd or even as the patch: voxels then meet voxels where the matrix leaves an axis.
+        z, y, x = (2 * ceil(h) + 1 + (n + 1) % 2 for h, n in zip(half, inner, strict=True))
         return z, y, x
 
     def apply(

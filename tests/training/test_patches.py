@@ -1,0 +1,88 @@
+"""Patches from stored volumes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from volkit.errors import GeometryError
+from volkit.geometry import Box
+from volkit.io.volume import create_volume
+from volkit.models.scaling import Scale, Scaling
+from volkit.training.config import Augmentation, LabelledVolume, Patches
+from volkit.training.patches import Held, Tissue, draw_batch, draw_patch, open_tissue
+from volkit.training.targets import boundary_map
+
+PLAIN = Augmentation(
+    isotropic=False, warp=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shading=0, sections=0
+)  # fmt: skip
+
+
+def held(labels: np.ndarray) -> Tissue:
+    """A tissue whose image is its boundary, so that alignment can be read off."""
+    box = Box.from_shape(labels.shape, (5, 6, 7))
+    return Tissue(Held(boundary_map(labels), box), Held(labels, box), box, Scale())
+
+
+def cells(shape=(14, 20, 20)) -> np.ndarray:
+    z, y, x = np.indices(shape)
+    return 1 + z // 6 + 3 * (y // 7) + 9 * (x // 5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_target_is_that_of_the_whole(seed) -> None:
+    """Targets know what lies beyond the patch; only the tissue's own faces hide contacts."""
+    image, target = draw_patch(
+        held(cells()), Patches((6, 8, 8)), PLAIN, np.random.default_rng(seed)
+    )
+    np.testing.assert_array_equal(image > 0, target)
+
+
+def test_tissue_smaller_than_a_patch_is_mirrored() -> None:
+    image, target = draw_patch(
+        held(cells((3, 9, 9))), Patches((8, 16, 16)), PLAIN, np.random.default_rng(0)
+    )
+    assert image.shape == target.shape == (8, 16, 16)
+
+
+def test_batch_is_decided_by_its_generator() -> None:
+    tissues = [held(cells()), held(cells((9, 9, 9)))]
+    one, two = (
+        draw_batch(tissues, Patches((6, 8, 8), 3), Augmentation(), np.random.default_rng(1))
+        for _ in range(2)
+    )
+    assert one[0].shape == one[1].shape == (3, 1, 6, 8, 8)
+    assert set(np.unique(one[1])) <= {0.0, 1.0}
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_boxes_are_drawn_from_the_whole_tissue() -> None:
+    corner = np.zeros((6, 6, 6), int)
+    corner[0, 0, 0] = corner[-1, -1, -1] = 1  # both ends occur
+    hits = {
+        bool(draw_patch(held(corner), Patches((3, 3, 3)), PLAIN, np.random.default_rng(s))[1].all())
+        for s in range(20)
+    }
+    assert True in hits
+
+
+def test_scaling_is_that_of_the_box(tissue) -> None:
+    spec = dataclasses.replace(tissue, start=(0, 0, 0), stop=(12, 16, 16))
+    found = open_tissue(spec, Scaling("moments"))
+    assert found.box == Box((0, 0, 0), (12, 16, 16))
+    scaled = found.scaled(found.box)
+    assert abs(scaled.mean()) < 1e-3
+    assert abs(scaled.std() - 1) < 1e-3
+
+
+def test_box_outside_is_refused(tissue) -> None:
+    with pytest.raises(GeometryError, match=r"box \[0:24, 0:32, 0:99\] is not inside"):
+        open_tissue(dataclasses.replace(tissue, stop=(24, 32, 99)), Scaling())
+
+
+def test_labels_of_another_shape_are_refused(tissue, tmp_path) -> None:
+    other = str(tmp_path / "other.zarr")
+    create_volume(other, shape=(4, 4, 4), dtype="uint32")
+    with pytest.raises(GeometryError, match="do not fit"):
+        open_tissue(LabelledVolume(tissue.image, other), Scaling())
