@@ -1,0 +1,212 @@
+"""Commands: what volkit can be asked to do."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from volkit.cli import tables
+from volkit.cli.progress import shown
+from volkit.errors import VolkitError
+
+if TYPE_CHECKING:
+    from volkit.pipelines.registry import Workflow
+
+_PLAIN_WIDTH = 120
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Peta-scale brain volumes into segmentations, particles and tables.\n\n"
+    "Add --debug to any command to see the traceback of an error.",
+)
+
+WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key.path=value, stronger than the file; may be repeated."),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    An error that volkit explains ends in one message and an exit code; the traceback comes with
+    ``--debug``.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        app([argument for argument in given if argument != "--debug"], prog_name="volkit")
+    except Exception as error:
+        notes = [n for n in getattr(error, "__notes__", ()) if n.startswith("volkit: ")]
+        # Everything else is a mistake of volkit's own, and its traceback is wanted.
+        if debug or not (notes or isinstance(error, VolkitError | OSError)):
+            raise
+        _say_error("\n".join([str(error) or type(error).__name__, *notes]))
+        raise SystemExit(FAILED) from None
+
+
+@app.command()
+def run(
+    workflow: WorkflowFile,
+    settings: Settings = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler that is running.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes to start here; all processors if not given.")
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Work in this process alone.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Compute anew what an earlier workflow left there.")
+    ] = False,
+) -> None:
+    """Carry out a workflow; taken up where it was when it is run again."""
+    chosen = _cluster_settings(scheduler, 0 if local else workers)
+    _carry_out(_read(workflow, [*(settings or []), *chosen]), replace=replace)
+
+
+@app.command()
+def train(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Train a network as a workflow says; taken up where it was when it is run again."""
+    found = _read(workflow, settings or [], default="train_boundaries")
+    _carry_out(found, replace=False)
+
+
+@app.command()
+def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
+    """Say what a workflow will read, compute, write and need, without beginning it."""
+    found = _read(workflow, settings or [])
+    if found.pipeline.plan is None:
+        typer.echo(f"{found.pipeline.name} has no blocks to plan")
+        return
+    _check_plan(found, show=True)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+) -> None:
+    """Say how far a run is, from its ledgers."""
+    from volkit.pipelines.status import read_status
+
+    found = read_status(folder)
+    _console().print(tables.status_table(found.stages))
+    if found.failure:
+        typer.echo(f"the last attempt ended with: {found.failure}")
+
+
+@app.command()
+def info(
+    uri: Annotated[str, typer.Argument(help="What open_volume takes.", show_default=False)],
+    level: Annotated[int, typer.Option(help="0 is the finest.")] = 0,
+) -> None:
+    """Say what a volume is."""
+    from volkit.io.volume import open_volume
+
+    _console().print(tables.info_table(open_volume(uri, level=level)))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Such as kernels or engine.", show_default=False)],
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller and fewer.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the rows there, too.")
+    ] = None,
+) -> None:
+    """Measure volkit against its peers."""
+    from volkit.bench.harness import run_bench
+
+    with _console().status(f"measuring {name}"):
+        report = run_bench(name, quick=quick)
+    _console().print(tables.bench_table(report.header, report.as_table()))
+    if json_file is not None:
+        json_file.write_text(report.to_json() + "\n", encoding="utf-8")
+        typer.echo(f"written to {tables.brief(json_file)}")
+
+
+def _read(path: Path, settings: Sequence[str], default: str | None = None) -> "Workflow":
+    from volkit.pipelines.registry import read_workflow
+
+    return read_workflow(path, settings, default=default)
+
+
+def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
+    chosen = {"scheduler": scheduler, "workers": workers}
+    return [f"cluster.{k}={json.dumps(v)}" for k, v in chosen.items() if v is not None]
+
+
+def _carry_out(workflow: "Workflow", *, replace: bool) -> None:
+    console = _console()
+    if workflow.pipeline.plan is not None:
+        _check_plan(workflow, show=False)
+    try:
+        with shown(console) as on_progress:
+            outcome = workflow.pipeline.run(
+                workflow,
+                on_progress=on_progress,
+                on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
+                replace_stale=replace,
+            )
+    except KeyboardInterrupt:
+        _say_error("interrupted; what is finished is kept: the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    _show(console, outcome)
+
+
+def _show(console: Console, outcome: Any) -> None:
+    for table in (
+        tables.score_table(outcome.scores) if outcome.scores else None,
+        tables.time_table(outcome.times) if outcome.times else None,
+    ):
+        if table is not None:
+            console.print()
+            console.print(table)
+    console.print()
+    for name, place in outcome.files:
+        console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
+    command, argument = outcome.following
+    gap = "" if command.endswith("=") else " "
+    console.print(f"next: {command}{gap}{tables.brief(argument)}", soft_wrap=True, highlight=False)
+
+
+def _check_plan(workflow: "Workflow", *, show: bool) -> None:
+    """Refuse what cannot fit, before anything is begun."""
+    if workflow.pipeline.plan is None:
+        return
+    found = workflow.pipeline.plan(workflow.config)
+    if show:
+        blocks = " x ".join(map(str, found.grid.block_shape))
+        typer.echo(f"domain {found.grid.domain}, {len(found.grid):,} blocks of {blocks}")
+        _console().print(tables.plan_table(found))
+        if found.memory_bytes is not None:
+            typer.echo(f"memory for each worker: {tables.size(found.memory_bytes)}")
+    problems = found.problems()
+    if problems:
+        _say_error("\n".join(problems))
+        raise typer.Exit(REFUSED)
+
+
+def _console() -> Console:
+    console = Console()
+    # A file or a pipe has no width; what is written there need not be cut to 80 columns.
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def _say_error(message: str) -> None:
+    Console(stderr=True).print(
+        f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )

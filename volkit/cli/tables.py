@@ -1,0 +1,151 @@
+"""Tables: plans, scores and states as a terminal shows them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from volkit.cli.progress import clock, worth_showing
+
+if TYPE_CHECKING:
+    from volkit.io.volume import Volume
+    from volkit.pipelines.outcome import StageTime
+    from volkit.pipelines.plan import Plan, StagePlan
+    from volkit.pipelines.status import StageStatus
+
+
+def plan_table(plan: "Plan") -> Table:
+    """Lay out the stages of a plan."""
+    table = _table(
+        "stage", "blocks", "windows", "passes / least", "read / written", "in", "out", "memory"
+    )
+    for stage in plan.stages:
+        table.add_row(*_stage_row(stage))
+    read = sum(stage.bytes_read for stage in plan.stages)
+    written = sum(stage.bytes_written for stage in plan.stages)
+    table.add_section()
+    table.add_row(
+        "together", "", "", "", "", size(read), size(written), size(plan.worst.memory_bytes)
+    )
+    return table
+
+
+def _stage_row(stage: "StagePlan") -> tuple[str, ...]:
+    over = stage.passes_over_least
+    return (
+        stage.name,
+        f"{stage.blocks:,}",
+        f"{stage.least_passes:,}" if stage.least_passes else "",
+        "" if over is None else f"{over:.2f}",
+        f"{stage.read_per_written:.2f}",
+        size(stage.bytes_read),
+        size(stage.bytes_written),
+        size(stage.memory_bytes),
+    )
+
+
+def score_table(rows: Iterable[tuple[str, str, str]]) -> Table:
+    """Lay out scores: name, value, meaning."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    table.add_column("", style="dim")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def time_table(times: Sequence["StageTime"]) -> Table:
+    """Lay out how long the stages took."""
+    table = _table("stage", "blocks", "resumed", "time", "speed")
+    for item in times:
+        if not worth_showing(item.stage, item.blocks):
+            continue
+        rate = item.voxels_per_second / 1e6
+        table.add_row(
+            item.stage,
+            str(item.blocks),
+            str(item.resumed),
+            clock(item.seconds),
+            f"{rate:.2f} Mvoxel/s" if rate else "",
+        )
+    return table
+
+
+def status_table(stages: Sequence["StageStatus"]) -> Table:
+    """Lay out how far the stages of a run are."""
+    table = _table("stage", "done", "total", "failed", "")
+    for item in stages:
+        share = 100 * item.done / max(1, item.total)
+        table.add_row(
+            item.stage,
+            f"{item.done:,}",
+            f"{item.total:,}",
+            str(item.failed),
+            "finished" if item.done == item.total else f"{share:.1f} %",
+        )
+    return table
+
+
+def info_table(volume: "Volume") -> Table:
+    """Lay out what a volume is."""
+    channels = 1 if volume.channels is None else volume.channels
+    size_nm = [extent * nm for extent, nm in zip(volume.shape, volume.voxel_size_nm, strict=True)]
+    rows = {
+        "shape (z, y, x)": " x ".join(map(str, volume.shape)),
+        "channels": "none" if volume.channels is None else str(volume.channels),
+        "dtype": str(volume.dtype),
+        "voxel size": " x ".join(f"{nm:g}" for nm in volume.voxel_size_nm) + " nm",
+        "extent": " x ".join(f"{nm / 1000:g}" for nm in size_nm) + " µm",
+        "domain": str(volume.domain),
+        "levels": f"{volume.levels} (this is level {volume.level})",
+        "chunks": " x ".join(map(str, volume.chunk_shape)),
+        "stored objects": " x ".join(map(str, volume.write_shape)),
+        "size": f"{size(volume.domain.size * channels * volume.dtype.itemsize)} uncompressed",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def bench_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Lay out what was measured."""
+    table = _table(*header)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with a unit that fits.
+
+    Examples
+    --------
+    >>> size(0), size(1536), size(3 * 2**30), size(5 * 2**50)
+    ('0 B', '1.5 KiB', '3.0 GiB', '5.0 PiB')
+    """
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} PiB"
+
+
+def brief(path: str | Path) -> str:
+    """Write a path from the current folder where it is inside it."""
+    path = Path(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table

@@ -1,0 +1,83 @@
+"""Outcome: what a pipeline hands back, and how long its stages took."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from volkit.engine.base import OnProgress, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """How long a stage took in this run.
+
+    Parameters
+    ----------
+    stage : str
+        Its name.
+    blocks, resumed : int
+        All its blocks, and those that an earlier run had finished.
+    seconds : float
+        Of this run.
+    voxels_per_second : float
+        Of this run; 0 where nothing was left to do.
+    """
+
+    stage: str
+    blocks: int
+    resumed: int
+    seconds: float
+    voxels_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pipeline came to.
+
+    Parameters
+    ----------
+    files : tuple of (str, Path)
+        What it wrote, by name.
+    following : tuple of (str, Path)
+        A command to go on with, and its argument.
+    scores : tuple of (str, str, str)
+        Name, value and meaning; empty without a truth.
+    times : tuple of StageTime
+        In the order of the stages.
+    """
+
+    files: tuple[tuple[str, Path], ...]
+    following: tuple[str, Path]
+    scores: tuple[tuple[str, str, str], ...] = ()
+    times: tuple[StageTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """Listen to an engine, remember the times, and pass everything on.
+
+    Parameters
+    ----------
+    on_progress : callable or None
+        Who else listens.
+    """
+
+    on_progress: OnProgress | None = None
+    _last: dict[str, Progress] = field(default_factory=dict)
+
+    def __call__(self, state: Progress) -> None:
+        """Hear how far a stage is."""
+        self._last.pop(state.stage, None)  # so that the last one stays last
+        self._last[state.stage] = state
+        if self.on_progress is not None:
+            self.on_progress(state)
+
+    def stage(self) -> str:
+        """Name the stage heard of last."""
+        return next(reversed(self._last), "")
+
+    def times(self) -> tuple[StageTime, ...]:
+        """List the stages heard of."""
+        return tuple(
+            StageTime(s.stage, s.total, s.resumed, s.seconds, s.voxels_per_second)
+            for s in self._last.values()
+        )

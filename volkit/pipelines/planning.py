@@ -1,0 +1,93 @@
+"""PlanEngine: an engine that computes nothing and writes down what another one would do.
+
+A pipeline is composed once, for the engines that compute; given to this one, it plans itself.
+"""
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from volkit.engine.op import Op, Reduction
+from volkit.geometry import Grid
+from volkit.pipelines.plan import StagePlan, block_read_shape, voxels_read
+
+_TABLE_BYTES = 0  # tables are small beside volumes, and not known before
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEngine:
+    """Record the stages of a pipeline.
+
+    Parameters
+    ----------
+    work_bytes : dict of str to float
+        What the kernel of a stage needs beside its inputs and its result, bytes for every voxel
+        that a block reads.
+    process_bytes : int
+        What a worker needs before it has done anything.
+    """
+
+    work_bytes: dict[str, float]
+    process_bytes: int
+    stages: list[StagePlan] = field(default_factory=list)
+
+    def map(self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()) -> Any:
+        """Record an Op.
+
+        Returns
+        -------
+        dask array
+            Of the right shape, dtype and chunks; its zeros are never computed.
+        """
+        grid = grid.with_halo(op.halo)
+        item = np.dtype(op.dtype).itemsize * (op.channels or 1)
+        self._record(name, inputs, grid, item)
+        lead = () if op.channels is None else (op.channels,)
+        return da.zeros(
+            (*lead, *grid.domain.shape),
+            chunks=(*((c,) for c in lead), *grid.chunks),
+            dtype=op.dtype,
+        )
+
+    def reduce(
+        self,
+        reduction: Reduction,
+        *inputs: Any,
+        grid: Grid,
+        name: str,
+        shared: tuple[Any, ...] = (),
+    ) -> Any:
+        """Record a Reduction; its value is not known, and None."""
+        self._record(name, inputs, grid.with_halo(reduction.halo), _TABLE_BYTES)
+
+    def _record(self, name: str, inputs: tuple[Any, ...], grid: Grid, out_bytes: int) -> None:
+        in_bytes = sum(_item_bytes(value) for value in inputs)
+        read = voxels_read(grid)
+        seen = prod(block_read_shape(grid))
+        written = prod(min(b, n) for b, n in zip(grid.block_shape, grid.domain.shape, strict=True))
+        memory = (in_bytes + self.work_bytes.get(name, 0.0)) * seen + 2 * out_bytes * written
+        self.stages.append(
+            StagePlan(
+                name=name,
+                blocks=len(grid),
+                voxels=grid.domain.size,
+                voxels_read=read,
+                bytes_read=read * in_bytes,
+                bytes_written=grid.domain.size * out_bytes,
+                # Twice the result: the kernel's, and the store's compressed copy at its worst.
+                memory_bytes=self.process_bytes + int(memory),
+            )
+        )
+
+
+def _item_bytes(array: Any) -> int:
+    """Count the bytes of one voxel with all its channels; Volume or dask array."""
+    channels = array.channels if hasattr(array, "channels") else _lead(array)
+    return int(np.dtype(array.dtype).itemsize * (channels or 1))
+
+
+def _lead(array: Any) -> int:
+    return int(prod(array.shape[:-3]))

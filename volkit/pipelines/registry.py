@@ -1,0 +1,127 @@
+"""Registry: pipelines by the name that a workflow file gives."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from volkit.errors import ConfigError
+from volkit.pipelines.config import Tree, located, override, read_yaml, validate
+from volkit.pipelines.outcome import Outcome
+from volkit.pipelines.plan import Plan
+
+OnMessage = Callable[[str], None]
+ENTRY_POINTS = "volkit.pipelines"
+_BUILTIN = {
+    "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
+    "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A use case: what it is told, what it will do, and doing it.
+
+    Parameters
+    ----------
+    name : str
+        As workflow files have it.
+    config : type
+        Frozen dataclass of its workflow files.
+    run : callable
+        ``run(workflow, *, on_progress, on_message, replace_stale)`` gives an Outcome.
+    plan : callable or None
+        ``plan(config)`` gives a Plan; None where there is nothing to plan.
+    paths : frozenset of str
+        Keys whose values are paths or URIs.
+    """
+
+    name: str
+    config: type
+    run: Callable[..., Outcome]
+    plan: Callable[[Any], Plan] | None
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow file, checked.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pipeline : Pipeline
+        What it is for.
+    config : object
+        An instance of ``pipeline.config``.
+    tree : dict
+        The same as plain values, with overrides and whole paths: what to record.
+    """
+
+    path: Path
+    pipeline: Pipeline
+    config: Any
+    tree: Tree
+
+
+def read_workflow(
+    path: Path, settings: Sequence[str] = (), *, default: str | None = None
+) -> Workflow:
+    """Read and check a workflow file.
+
+    Parameters
+    ----------
+    path : Path
+        YAML.  Relative paths in it are meant from its folder.
+    settings : sequence of str
+        ``key.path=value``, stronger than the file.
+    default : str, optional
+        Pipeline of a file that names none.
+
+    Returns
+    -------
+    Workflow
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, missing or of the wrong kind; the message names its path.
+    """
+    tree = override(read_yaml(path), settings)
+    name = tree.setdefault("pipeline", default)
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"{path}: pipeline: is missing; name one of {', '.join(pipeline_names())}"
+        )
+    pipeline = find_pipeline(name)
+    tree = located(tree, pipeline.paths, path.absolute().parent)
+    options = {key: value for key, value in tree.items() if key != "pipeline"}
+    return Workflow(path, pipeline, validate(options, pipeline.config, where=str(path)), tree)
+
+
+def pipeline_names() -> list[str]:
+    """List the pipelines that are installed."""
+    return sorted({*_BUILTIN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def find_pipeline(name: str) -> Pipeline:
+    """Find a pipeline by name: one of volkit's, or one that another package registers.
+
+    Packages register under the entry point group ``volkit.pipelines``; the object is a Pipeline.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name in _BUILTIN:
+        module, _, attribute = _BUILTIN[name].partition(":")
+        found: Pipeline = getattr(import_module(module), attribute)
+        return found
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        plugin: Pipeline = point.load()
+        return plugin
+    raise ConfigError(f"pipeline {name!r} is unknown; choose one of {', '.join(pipeline_names())}")

@@ -1,0 +1,79 @@
+"""Configuration of ``segment_neurons``: the keys of its workflow files."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from volkit.errors import ConfigError
+from volkit.geometry import Box, Coord
+from volkit.kernels.scores import Form, PredZero, TrueZero
+from volkit.ops.inference import InferenceOptions
+from volkit.ops.segmentation import SegmentationOptions
+from volkit.pipelines.cluster import ClusterOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """What to segment.
+
+    Parameters
+    ----------
+    image : str
+        Path or URI of the image.
+    truth : str, optional
+        Path or URI of labels to score against.
+    box : Box, optional
+        ``start`` and ``stop``, volume coordinates (z, y, x), voxels; None takes all.
+    level : int
+        Of the image and the truth; 0 is the finest.
+    missing : {'error', 'zero'}
+        Whether a chunk of the image that is not stored is an error, or zeros.
+    """
+
+    image: str
+    truth: str | None = None
+    box: Box | None = None
+    level: int = 0
+    missing: Literal["error", "zero"] = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOptions:
+    """How background counts; see :func:`volkit.kernels.scores.rand_scores`."""
+
+    true_zero: TrueZero = "ignore"
+    pred_zero: PredZero = "singletons"
+    form: Form = "probabilities"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentNeurons:
+    """The keys of a workflow file.
+
+    Parameters
+    ----------
+    input : InputOptions
+        What to segment.
+    checkpoint : str
+        Card of a boundary network: a path, a URL, or ``builtin:NAME``.
+    output : str
+        Folder of the run.
+    block_shape : tuple of int
+        Unit of work, (z, y, x), voxels.
+    infer, segment, score, cluster
+        See their classes.
+    """
+
+    input: InputOptions
+    checkpoint: str
+    output: str
+    block_shape: Coord = (128, 256, 256)
+    infer: InferenceOptions = field(default_factory=InferenceOptions)
+    segment: SegmentationOptions = field(default_factory=SegmentationOptions)
+    score: ScoreOptions = field(default_factory=ScoreOptions)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+
+    def __post_init__(self) -> None:
+        if "://" in self.output:
+            raise ConfigError(f"output {self.output} is a URL; give a folder of this machine")
+        if min(self.block_shape) < 1:
+            raise ConfigError(f"block_shape {self.block_shape} must be at least 1 on every axis")

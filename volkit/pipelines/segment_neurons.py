@@ -1,0 +1,303 @@
+"""Segment neurons: a stored image and a boundary network in, labels, scores and a report out.
+
+::
+
+    image ─► prob ─► seeds ─► fragments ─► region graph ─► labels ─► scores ─► report
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.base import Engine, OnProgress
+from volkit.engine.job import JobEngine, check_aligned
+from volkit.errors import GeometryError
+from volkit.geometry import Grid
+from volkit.io.volume import Volume, open_volume
+from volkit.models.checkpoint import Checkpoint, read_checkpoint
+from volkit.ops.inference import infer, lattice
+from volkit.ops.metrics import SegmentationScores, segmentation_scores
+from volkit.ops.network import Network
+from volkit.ops.segmentation import segment
+from volkit.pipelines.cluster import workers
+from volkit.pipelines.figure import Panel
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.plan import Plan, StagePlan, network_passes
+from volkit.pipelines.planning import PlanEngine
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.report import Report, write_report
+from volkit.pipelines.segment_config import SegmentNeurons
+from volkit.pipelines.status import recorded
+
+_PROCESS_BYTES = 400 * 2**20
+_WORK_BYTES: dict[str, float] = {}
+_FEATURES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a workflow names, opened.
+
+    Parameters
+    ----------
+    image : Volume
+        What the network sees.
+    truth : Volume or None
+        Labels to score against.
+    checkpoint : Checkpoint
+        The network.
+    grid : Grid
+        Domain and blocks.
+    """
+
+    image: Volume
+    truth: Volume | None
+    checkpoint: Checkpoint
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What the chain computes.
+
+    Parameters
+    ----------
+    prob : Volume or dask array of float32, shape (C, Z, Y, X)
+        What the network says.
+    labels : Volume or dask array of uint64, shape (Z, Y, X)
+        Cells; 0 is background.
+    scores : SegmentationScores, Delayed or None
+        None without a truth.
+    """
+
+    prob: Any
+    labels: Any
+    scores: Any
+
+
+def open_inputs(config: SegmentNeurons) -> Inputs:
+    """Open what a workflow names, and check that it fits together.
+
+    Raises
+    ------
+    SourceError
+        If a volume cannot be opened.
+    GeometryError
+        If the box is outside the image, or the truth does not cover it.
+    ModelError
+        If there is no such checkpoint.
+    """
+    told = config.input
+    image = open_volume(told.image, level=told.level, missing=told.missing)
+    domain = told.box or image.domain
+    if not image.domain.contains(domain):
+        raise GeometryError(
+            f"input.box {domain} is not inside {told.image}, which covers {image.domain}; choose "
+            "a box within it"
+        )
+    truth = None
+    if told.truth is not None:
+        truth = open_volume(told.truth, level=told.level)
+        if not truth.domain.contains(domain):
+            raise GeometryError(
+                f"input.truth {told.truth} covers {truth.domain}, the domain is {domain}; give "
+                "labels of the same voxels, or a box that both cover"
+            )
+    checkpoint = read_checkpoint(config.checkpoint)
+    return Inputs(image, truth, checkpoint, Grid(domain, config.block_shape))
+
+
+def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented:
+    """Compose the chain: the same for a notebook, a job and a plan.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        From :func:`open_inputs`.
+    config : SegmentNeurons
+        The options.
+    engine : Engine
+        Where; a LazyEngine gives dask arrays and computes nothing.
+
+    Returns
+    -------
+    Segmented
+    """
+    grid = inputs.grid
+    prob = infer(inputs.image, inputs.checkpoint, options=config.infer, grid=grid, engine=engine)
+    labels = segment(prob, options=config.segment, grid=grid, engine=engine)
+    scores = None
+    if inputs.truth is not None:
+        scores = segmentation_scores(
+            inputs.truth,
+            labels,
+            true_zero=config.score.true_zero,
+            pred_zero=config.score.pred_zero,
+            form=config.score.form,
+            grid=grid,
+            engine=engine,
+        )
+    return Segmented(prob, labels, scores)
+
+
+def run(
+    config: SegmentNeurons,
+    engine: JobEngine | None = None,
+    on_progress: OnProgress | None = None,
+) -> Outcome:
+    """Segment, score and report; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    config : SegmentNeurons
+        The workflow.
+    engine : JobEngine, optional
+        Folder and workers; None works in this process, into ``config.output``.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    VolkitError
+        What :func:`open_inputs` raises, and StaleLedgerError where the folder holds another
+        computation.
+    """
+    inputs = open_inputs(config)
+    watch = Stopwatch(on_progress)
+    engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
+    with recorded(engine.root, watch.stage):
+        found = compute(inputs, config, engine)
+        files = write_report(engine.root / "report", _report(inputs, found, config))
+    return Outcome(
+        files=(("labels", Path(found.labels.uri)), *files),
+        following=("volkit info", Path(found.labels.uri)),
+        scores=() if found.scores is None else tuple(found.scores.as_table()),
+        times=watch.times(),
+    )
+
+
+def plan(config: SegmentNeurons) -> Plan:
+    """Say what a run will read, compute, write and need.
+
+    Parameters
+    ----------
+    config : SegmentNeurons
+        The workflow.
+
+    Returns
+    -------
+    Plan
+    """
+    inputs = open_inputs(config)
+    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=_PROCESS_BYTES)
+    compute(inputs, config, engine)
+    stages = [_with_network(s, inputs, config) if s.name == "prob" else s for s in engine.stages]
+    return Plan(
+        grid=inputs.grid,
+        stages=tuple(stages),
+        workers=config.cluster.processes,
+        memory_bytes=config.cluster.memory_bytes,
+        refusals=tuple(_misaligned(inputs.grid, Path(config.output), stages)),
+    )
+
+
+def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> StagePlan:
+    """Add what the network costs to the plan of its stage."""
+    network = Network.of(inputs.checkpoint, window=config.infer.window)
+    windows = lattice(inputs.grid.domain, network, config.infer)
+    activations = 4 * _FEATURES * config.infer.batch * prod(network.window)
+    return replace(
+        stage,
+        passes=network_passes(windows, inputs.grid),
+        least_passes=len(windows),
+        memory_bytes=stage.memory_bytes + activations,
+    )
+
+
+def _misaligned(grid: Grid, folder: Path, stages: list[StagePlan]) -> Iterator[str]:
+    """Name the volumes of an earlier run whose stored objects the blocks would cut."""
+    for stage in stages:
+        path = folder / f"{stage.name}.zarr"
+        if path.exists():
+            try:
+                check_aligned(grid, open_volume(str(path)))
+            except GeometryError as error:
+                yield str(error)
+
+
+def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:
+    panels = [
+        Panel("image", inputs.image, "image"),
+        Panel("boundary probability", found.prob, "prob", config.segment.fragments.channel),
+        Panel("labels", found.labels, "labels"),
+    ]
+    if inputs.truth is not None:
+        panels.append(Panel("truth", inputs.truth, "truth"))
+    scores = found.scores
+    volumes = {"image": inputs.image, "truth": inputs.truth}
+    return Report(
+        heading=Path(config.output).name,
+        footing="" if scores is None else _summary(scores),
+        panels=tuple(panels),
+        domain=inputs.grid.domain,
+        scores=None if scores is None else asdict(scores),
+        parameters={"pipeline": "segment_neurons", **asdict(config)},
+        inputs={name: volume for name, volume in volumes.items() if volume is not None},
+        checkpoint=inputs.checkpoint,
+    )
+
+
+def _summary(scores: SegmentationScores) -> str:
+    rand, voi = scores.rand, scores.voi
+    return (
+        f"Rand F {rand.f_score:.4f}   split {rand.split:.4f}   merge {rand.merge:.4f}      "
+        f"VOI {voi.split:.3f} + {voi.merge:.3f} bits      {scores.true_objects} true objects, "
+        f"{scores.pred_segments} segments"
+    )
+
+
+def carry_out(
+    workflow: Workflow,
+    *,
+    on_progress: OnProgress | None,
+    on_message: OnMessage,
+    replace_stale: bool,
+) -> Outcome:
+    """Carry out a workflow file on the cluster that it names.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        Whose ``config`` is a SegmentNeurons.
+    on_progress : callable or None
+        Told after every batch of blocks.
+    on_message : callable
+        Told what a person may want to know.
+    replace_stale : bool
+        Compute anew what another computation left in the folder.
+
+    Returns
+    -------
+    Outcome
+    """
+    config: SegmentNeurons = workflow.config
+    with workers(config.cluster) as client:
+        if client is not None:
+            on_message(f"dashboard: {client.dashboard_link}")
+        engine = JobEngine(Path(config.output), client, replace_stale=replace_stale)
+        return run(config, engine, on_progress)
+
+
+PIPELINE = Pipeline(
+    name="segment_neurons",
+    config=SegmentNeurons,
+    run=carry_out,
+    plan=plan,
+    paths=frozenset({"image", "truth", "checkpoint", "output"}),
+)
