@@ -7,7 +7,7 @@ that ``import volkit`` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from volkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from volkit.engine.job import JobEngine as JobEngine

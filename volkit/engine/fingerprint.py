@@ -11,11 +11,11 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-import volkit
 from volkit.engine.columns import StoredColumns
 from volkit.engine.op import Op, Reduction
 from volkit.geometry import Grid
 from volkit.io.volume import Volume
+from volkit.version import __version__
 
 Facts = dict[str, Any]
 
@@ -42,7 +42,7 @@ def facts(
         JSON.
     """
     return {
-        "volkit": ".".join(volkit.__version__.split(".")[:2]),
+        "volkit": ".".join(__version__.split(".")[:2]),
         "kernel": kernel_identity(work.kernel),
         "version": work.version,
         "params": _plain(work.params),

@@ -11,13 +11,13 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
-import volkit
 from volkit.errors import ConfigError, SourceError
 from volkit.io.layout import Layout
 from volkit.io.ome import write_multiscale
 from volkit.io.sources import OpenOptions, local_path
 from volkit.io.zarr_source import ZarrSource, open_zarr
 from volkit.io.zarr_store import is_zarr, open_store, remove_zarr
+from volkit.version import __version__
 
 # Level 1 writes twice as fast as zarr's default for the same ratio; the default has no checksum.
 _COMPRESSOR = ZstdCodec(level=1, checksum=True)
@@ -107,7 +107,7 @@ def _own_attributes(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, 
     if reserved:
         raise ConfigError(f"attributes {sorted(reserved)} are set by volkit; name yours otherwise")
     return {
-        "version": volkit.__version__,
+        "version": __version__,
         "voxel_offset": list(layout.start),
         **attributes,
     }

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-import volkit
 from volkit.errors import ContractError, SourceError
 from volkit.io.sources import local_path
+from volkit.version import __version__
 
 _KEY = b"volkit"
 
@@ -120,7 +120,7 @@ def write_table(
     uri = os.fspath(uri)
     schema.check(frame)
     facts = {
-        "version": volkit.__version__,
+        "version": __version__,
         "columns": [asdict(column) for column in schema.columns],
         "provenance": dict(provenance),
     }

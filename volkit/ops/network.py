@@ -5,12 +5,16 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cloudpickle
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
-from volkit.models.checkpoint import Checkpoint
+from volkit.models.checkpoint import Checkpoint, load
+from volkit.models.predictor import Predictor, as_predictor
+
+_WRAPPED: WeakKeyDictionary[Callable[..., Any], Predictor] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,13 @@ class Network:
         numbers = f"{self.window}{self.margin}{self.channels}{self.precision}"
         return hashlib.sha256(what + numbers.encode()).hexdigest()
 
-    def predictor(self) -> Callable[..., Any]:
-        """Load the model, once per process."""
-        from volkit.models.checkpoint import load
-        from volkit.models.predictor import as_predictor
-
+    def predictor(self) -> Predictor:
+        """Load or wrap the model, once per process."""
         if isinstance(self.model, Checkpoint):
             return load(self.model, device=self.device, precision=self.precision)
-        return as_predictor(self.model)
+        found = _WRAPPED.get(self.model)
+        if found is None:
+            # A torch module is copied when it is wrapped: too much to do for every block.
+            found = as_predictor(self.model, device=self.device, precision=self.precision)
+            _WRAPPED[self.model] = found
+        return found
