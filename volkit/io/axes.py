@@ -127,7 +127,7 @@ def _letters(names: Sequence[str] | None, shape: tuple[int, ...], uri: str) -> s
             )
         return _DEFAULT[len(shape)]
     shown = ", ".join(map(str, names))
-    letters = "".join(_SHORT.get(str(name).lower(), str(name).lower()) for name in names)
+    letters = [_SHORT.get(str(name).lower(), str(name).lower()) for name in names]
     if len(letters) != len(shape):
         raise SourceError(
             f"{uri} has {len(shape)} axes {shape} but names them {shown}; name each one, with "
@@ -141,4 +141,4 @@ def _letters(names: Sequence[str] | None, shape: tuple[int, ...], uri: str) -> s
         raise SourceError(
             f"{uri} has axes {shown}; a volume has z, y and x once each, and may have c and t"
         )
-    return letters
+    return "".join(letters)

@@ -1,6 +1,7 @@
 """TIFF: a file, a folder of planes or a pattern such as ``slices/*.tif``, read plane by plane."""
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ except ImportError as error:
 
 # Axes by which tifffile names the third one of a plain stack: a sequence, an image series, pages.
 _STACK_AXES = "QIZ"
+# What tifffile raises for bytes that it cannot take, by where it meets them.
+_DAMAGE = (OSError, ValueError, IndexError, RuntimeError, struct.error, tifffile.TiffFileError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 def _open(uri: str, path: Path) -> Any:
     try:
         return tifffile.TiffFile(path)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
+    except _DAMAGE as error:
         raise SourceError(
             f"{uri}: {path.name} cannot be opened as TIFF ({error}); it may be truncated: copy it "
             "again"
@@ -160,7 +163,7 @@ def _plane(uri: str, file: Any, stack: Stack, n: int) -> Array:
     path, page = stack.planes[n]
     try:
         values = np.asarray(file.pages[page].asarray())
-    except (OSError, ValueError, IndexError, RuntimeError, tifffile.TiffFileError) as error:
+    except _DAMAGE as error:
         raise SourceError(
             f"{uri}: plane {n} ({path.name}) cannot be read: {error}; restore it from a copy"
         ) from error

@@ -51,7 +51,7 @@ def _mapped(uri: str, path: Path, name: str) -> Array:
 
 
 def _member(uri: str, path: Path, name: str) -> Array:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if name not in archive.files:
             given = f"there is no array {name!r} in it" if name else "name an array in it"
             found = ", ".join(f"{path}::{n}" for n in archive.files) or "none"

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -24,6 +25,8 @@ from volkit.io.sources import OpenOptions, local_path
 from volkit.io.zarr_damage import DAMAGE, find_damage, find_missing
 from volkit.io.zarr_store import Watch, open_store, watching
 
+# Empty chunks are stored, so that one that is not there means not done.
+_CONFIG: Any = {"write_empty_chunks": True}
 _INDEX_CODECS = {"bytes": 0, "crc32c": 4}  # what each adds to the size of a shard's index
 
 
@@ -197,18 +200,22 @@ def check_level(uri: str, level: int, levels: int) -> None:
 
 
 def _open_node(uri: str) -> Any:
+    with _understanding(uri):
+        store = open_store(uri)
+        return zarr.open(store=store, mode="r" if store.read_only else "r+")
+
+
+@contextmanager
+def _understanding(uri: str) -> Iterator[None]:
+    """Say which volume it is whose metadata is missing or damaged."""
     try:
-        # Empty chunks are stored, so that one that is not there means not done.
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            store = open_store(uri)
-            node = zarr.open(store=store, mode="r" if store.read_only else "r+")
+        yield
     except (FileNotFoundError, zarr.errors.NodeNotFoundError) as error:
         raise SourceError(f"{uri} holds no zarr array or group; check the path") from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise SourceError(
             f"{uri}: its zarr metadata cannot be read ({error}); restore it, or write it again"
         ) from error
-    return node
 
 
 def _of_level(
@@ -216,7 +223,8 @@ def _of_level(
 ) -> ZarrSource:
     this = levels[level]
     try:
-        array = group[this.path]
+        with _understanding(uri):
+            array = group[this.path]
     except KeyError:
         raise SourceError(
             f"{uri}: its metadata lists level {level} at {this.path!r}, which is not there; "
@@ -231,7 +239,7 @@ def _of_level(
     )
     return ZarrSource(
         uri=uri,
-        array=array,
+        array=array.with_config(_CONFIG),
         order=order,
         voxel_size_nm=order.pick(this.scale_nm),
         origin_nm=order.pick(this.translation_nm),
@@ -260,7 +268,7 @@ def _plain(
     own = attributes.get("volkit", {})
     return ZarrSource(
         uri=uri,
-        array=array,
+        array=array.with_config(_CONFIG),
         order=order,
         voxel_size_nm=ordered_size(uri, attributes, order),
         origin_nm=(0.0, 0.0, 0.0),

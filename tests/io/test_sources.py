@@ -1,0 +1,79 @@
+"""The registry: what opens a URI, and what is said where nothing does."""
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from volkit.errors import ConfigError, MissingExtraError, SourceError
+from volkit.io import OpenOptions, open_volume
+from volkit.io import sources as registry
+from volkit.io.memory import open_array
+
+
+def open_ones(uri: str, level: int) -> object:
+    """Open a source of a third party."""
+    return open_array(uri, np.ones((2, 3, 4 + level)), OpenOptions())
+
+
+@pytest.fixture
+def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {n: EntryPoint(n, "ones:open_ones", "volkit.sources") for n in ("ones", ".one")}
+    monkeypatch.setattr(EntryPoint, "load", lambda _: open_ones)
+    monkeypatch.setattr(registry, "_plugins", lambda: points)
+
+
+@pytest.mark.usefixtures("third_party")
+def test_third_parties(tmp_path: Path) -> None:
+    (tmp_path / "em.one").touch()
+    assert open_volume("ones://anything?seed=1", level=2).shape == (2, 3, 6)
+    assert open_volume(tmp_path / "em.one").read().sum() == 24
+    with pytest.raises(SourceError, match="knows its axes"):
+        open_volume("ones://anything", axes="xyz")
+    with pytest.raises(SourceError, match="known are file, ones, and those of fsspec"):
+        open_volume("twos://anything")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("/nowhere/em.zarr", "/nowhere/em.zarr does not exist; check the path"),
+        ("/nowhere/em.h5::raw", "/nowhere/em.h5 does not exist"),
+        ("tape://em.zarr", "scheme 'tape' is not known; known are file, .*specimen"),
+        ("http://127.0.0.1:9/em.h5", r"\.h5 is read from local paths only"),
+        ("array://123", "open the array itself"),
+        ("memory://nothing-here.zarr", "holds no zarr array or group"),
+    ],
+)
+def test_uris_that_name_nothing(uri: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        open_volume(uri)
+
+
+def test_suffix_that_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SourceError, match=r"suffix '.txt' is not known; known are .h5"):
+        open_volume(tmp_path / "notes.txt")
+    with pytest.raises(SourceError, match="no .tif or .tiff"):
+        open_volume(tmp_path)
+
+
+def test_empty_zarr_folder(tmp_path: Path) -> None:
+    (tmp_path / "em.zarr").mkdir()
+    with pytest.raises(SourceError, match="holds no zarr array or group"):
+        open_volume(tmp_path / "em.zarr")
+
+
+def test_scheme_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise ImportError("no s3fs")
+
+    monkeypatch.setattr("fsspec.get_filesystem_class", refuse)
+    with pytest.raises(MissingExtraError, match=r"pip install 'volkit\[cloud\]'"):
+        open_volume("s3://bucket/em.zarr")
+
+
+def test_options_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="missing='maybe'; choose 'error' or 'zero'"):
+        open_volume(np.zeros((2, 2, 2)), missing="maybe")  # type: ignore[arg-type]
