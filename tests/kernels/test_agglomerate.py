@@ -106,7 +106,7 @@ def cells() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("threshold", [0.5, 0.55, 0.6, 0.7])
 def test_partitions_are_those_of_waterz(cells, threshold: float) -> None:
-    """On well-spread means: waterz keeps float32 means, whose rounding can order close ones."""
+    """On a smooth map: in noise, single faces that share a voxel tie, where waterz has no rule."""
     waterz = pytest.importorskip("waterz")
     prob, fragments = cells
     table = contacts(fragments, prob, Box.from_shape(prob.shape))

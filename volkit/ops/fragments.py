@@ -146,7 +146,7 @@ def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
     mark = Op(
         _seed_block,
         dtype=np.uint64,
-        halo=options.seeds.halo,
+        halo=_where_cut(options.seeds.halo, call.grid),
         params={
             "options": asdict(options.seeds),
             "channel": options.channel,
@@ -180,11 +180,15 @@ def flooded(call: Call, options: FragmentOptions) -> Any:
 def _tile_reach(grid: Grid, options: FragmentOptions) -> Coord:
     """Find the halo with which a block sees all that its tiles see."""
     z, y, x = (
-        h + (t - gcd(t, b) if b < n else 0)
-        for h, t, b, n in zip(
-            options.halo, options.tile, grid.block_shape, grid.domain.shape, strict=True
-        )
+        h + t - gcd(t, b)
+        for h, t, b in zip(options.halo, options.tile, grid.block_shape, strict=True)
     )
+    return _where_cut((z, y, x), grid)
+
+
+def _where_cut(halo: Coord, grid: Grid) -> Coord:
+    """Leave out the halo on axes that one block covers: there is nothing beyond it."""
+    z, y, x = (h if n > 1 else 0 for h, n in zip(halo, grid.shape, strict=True))
     return z, y, x
 
 

@@ -1,0 +1,128 @@
+"""Components across blocks: one answer for every grid and engine (laws 3 and 4)."""
+
+from pathlib import Path
+
+import cc3d
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from volkit.engine.job import JobEngine
+from volkit.engine.lazy import LazyEngine
+from volkit.errors import ContractError
+from volkit.geometry import Box, Grid
+from volkit.io.volume import open_volume
+from volkit.kernels.label import label_components
+from volkit.ops.components import connected_components, relabel_consecutive
+
+SHAPE = (7, 6, 9)
+BLOCKS = st.tuples(st.integers(3, 8), st.integers(3, 7), st.integers(4, 10))
+NOISE = np.random.default_rng(2).random((13, 15, 19)).astype(np.float32)
+
+
+def components(values, *, block_shape, engine=None, domain=None, threshold=0.6, **options):
+    volume = open_volume(values)
+    grid = Grid(domain or volume.domain, block_shape)
+    result = connected_components(
+        volume, threshold=threshold, grid=grid, engine=engine or LazyEngine(), **options
+    )
+    return result.read() if engine else result.compute(scheduler="sync")
+
+
+@given(
+    values=arrays(np.float32, SHAPE, elements=st.sampled_from([0.0, 1.0])),
+    block_shape=BLOCKS,
+    connectivity=st.sampled_from([6, 18, 26]),
+)
+@settings(max_examples=15)
+def test_any_grid_gives_the_components_of_cc3d(values, block_shape, connectivity) -> None:
+    result = components(values, block_shape=block_shape, connectivity=connectivity)
+    whole = cc3d.connected_components(values > 0.6, connectivity=connectivity)
+    pairs = np.unique(np.stack([result.ravel(), whole.ravel().astype(np.uint64)]), axis=1)
+    assert pairs.shape[1] == len(np.unique(result)) == len(np.unique(whole))
+    np.testing.assert_array_equal(result, label_components(values > 0.6, connectivity=connectivity))
+
+
+@pytest.mark.parametrize("block_shape", [(13, 15, 19), (5, 4, 6), (12, 14, 18), (1, 15, 7)])
+def test_both_engines_agree_for_every_grid(block_shape, tmp_path: Path) -> None:
+    expected = label_components(NOISE > 0.6, connectivity=6)
+    options = {"block_shape": block_shape, "connectivity": 6}
+    np.testing.assert_array_equal(components(NOISE, **options), expected)
+    job = components(NOISE, **options, engine=JobEngine(tmp_path))
+    np.testing.assert_array_equal(job, expected)
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_ids_count_from_the_start_of_the_domain(lazy: bool, tmp_path: Path) -> None:
+    box = Box((2, 3, 4), (12, 14, 19))
+    engine = None if lazy else JobEngine(tmp_path)
+    result = components(NOISE, block_shape=(4, 5, 6), domain=box, engine=engine)
+    np.testing.assert_array_equal(result, label_components(NOISE[box.slices] > 0.6))
+
+
+def test_below_takes_the_other_side() -> None:
+    result = components(NOISE, block_shape=(5, 5, 5), threshold=0.2, below=True)
+    np.testing.assert_array_equal(result, label_components(NOISE < 0.2))
+
+
+def test_a_channel_is_chosen() -> None:
+    both = np.stack([np.zeros_like(NOISE), NOISE])
+    result = components(both, block_shape=(5, 5, 5), channel=1)
+    np.testing.assert_array_equal(result, label_components(NOISE > 0.6))
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_nothing_above_the_threshold_is_background(lazy: bool, tmp_path: Path) -> None:
+    engine = None if lazy else JobEngine(tmp_path)
+    assert not components(NOISE, block_shape=(5, 5, 5), threshold=2, engine=engine).any()
+
+
+def test_dask_and_xarray_come_back_as_they_came() -> None:
+    array = da.from_array(NOISE, chunks=(5, 8, 10))
+    expected = label_components(NOISE > 0.6)
+    lazy = connected_components(array, threshold=0.6)
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_array_equal(lazy.compute(scheduler="sync"), expected)
+    named = xr.DataArray(array, dims=("z", "y", "x"), coords={"z": np.arange(13) * 8.0})
+    result = connected_components(named, threshold=0.6)
+    assert result.z.values[1] == 8.0
+    np.testing.assert_array_equal(result.compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("block_shape", [(13, 15, 19), (5, 4, 6), (12, 14, 18)])
+@pytest.mark.parametrize("lazy", [True, False])
+def test_consecutive_names_keep_the_order(block_shape, lazy: bool, tmp_path: Path) -> None:
+    labels = label_components(NOISE > 0.7, connectivity=6)
+    expected = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    volume = open_volume(labels)
+    result = relabel_consecutive(
+        volume,
+        grid=Grid(volume.domain, block_shape),
+        engine=LazyEngine() if lazy else JobEngine(tmp_path),
+    )
+    result = result.compute(scheduler="sync") if lazy else result.read()
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"connectivity": 8}, "connectivity is 8; choose 6"),
+        ({"channel": 1}, "channel 1 of an array with 1; choose 0 to 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        components(NOISE, block_shape=(5, 5, 5), **options)
+
+
+def test_nan_is_refused_with_its_block() -> None:
+    values = NOISE.copy()
+    values[12, 0, 0] = np.nan
+    with pytest.raises(ContractError, match="values are NaN") as caught:
+        components(values, block_shape=(5, 15, 19))
+    assert "block (2, 0, 0)" in caught.value.__notes__[0]
