@@ -21,7 +21,7 @@ from volkit.training.loop import Progress, train
 from volkit.training.state import load_state, state_path
 
 
-class Interrupted(Exception):
+class KilledError(Exception):
     """A run that was killed."""
 
 
@@ -55,9 +55,9 @@ def test_resumed_run_ends_with_the_same_bytes(configured, killed_after) -> None:
 
     def kill(progress: Progress) -> None:
         if progress.step == killed_after:
-            raise Interrupted("killed")
+            raise KilledError("killed")
 
-    with pytest.raises(Interrupted, match="killed"):
+    with pytest.raises(KilledError, match="killed"):
         train(cut, on_progress=kill)
     resumed = train(cut)
 
@@ -126,6 +126,18 @@ def test_threads_are_left_alone(configured) -> None:
     before = torch.get_num_threads()
     train(configured(steps=1))
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_absent_device_is_refused(configured) -> None:
+    with pytest.raises(ModelError, match="device 'cuda' is not here"):
+        train(configured(device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_trains_on_cuda(configured) -> None:
+    assert np.isfinite(train(configured(steps=2, device="cuda")).losses).all()
 
 
 TREE = {

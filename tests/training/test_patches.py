@@ -13,9 +13,10 @@ from volkit.training.config import Augmentation, LabelledVolume, Patches
 from volkit.training.patches import Held, Tissue, draw_batch, draw_patch, open_tissue
 from volkit.training.targets import boundary_map
 
-PLAIN = Augmentation(
-    isotropic=False, warp=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shading=0, sections=0
-)  # fmt: skip
+NOTHING = dict.fromkeys(
+    ("warp", "contrast", "brightness", "gamma", "noise", "blur", "shading", "sections"), 0.0
+)
+PLAIN = Augmentation(isotropic=False, **NOTHING)
 
 
 def held(labels: np.ndarray) -> Tissue:

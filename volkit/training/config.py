@@ -231,6 +231,8 @@ class TrainConfig:
         See their classes.
     precision : {"bfloat16", "float32"}
         What convolutions compute in.
+    device : {"auto", "cpu", "cuda"}
+        Where; ``auto`` takes CUDA where it is.
     seed : int
         Of everything random: two runs on one machine's CPU give the same bytes.
     """
@@ -249,6 +251,7 @@ class TrainConfig:
     validation: Validation = field(default_factory=Validation)
     card: CardText = field(default_factory=CardText)
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -123,7 +123,10 @@ class _Run:
         self.config = config
         torch.manual_seed(config.seed)
         self.network = build(config.architecture, **config.arguments)
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.device = _device(config.device)
+        self.network.to(  # type: ignore[call-overload]
+            self.device, memory_format=torch.channels_last_3d
+        )
         options = config.optimisation
         self.average = RunningAverage(self.network, decay=options.average)
         self.optimiser = torch.optim.AdamW(
@@ -158,9 +161,9 @@ class _Run:
         config, options = self.config, self.config.optimisation
         rng = np.random.default_rng([config.seed, self.step])
         images, targets = draw_batch(self.tissues, config.patches, config.augmentation, rng)
-        with _precision(config):
-            logits = self.network(torch.from_numpy(images)).float()
-        target = torch.from_numpy(targets)
+        with self._precision():
+            logits = self.network(torch.from_numpy(images).to(self.device)).float()
+        target = torch.from_numpy(targets).to(self.device)
         loss = balanced_bce(logits, target, balance=options.balance)
         if options.dice:
             loss = loss + options.dice * dice_loss(logits, target)
@@ -186,8 +189,14 @@ class _Run:
         return scores
 
     def _predict(self, windows: Floats) -> Floats:
-        with torch.inference_mode(), _precision(self.config):
-            return torch.sigmoid(self.average.network(torch.from_numpy(windows)).float()).numpy()
+        with torch.inference_mode(), self._precision():
+            logits = self.average.network(torch.from_numpy(windows).to(self.device))
+            return torch.sigmoid(logits.float()).cpu().numpy()
+
+    def _precision(self) -> Any:
+        if self.config.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
 
     def _save(self) -> None:
         """Write the checkpoint before the state: a state promises its checkpoint."""
@@ -216,10 +225,11 @@ class _Run:
         self.scores = [(int(step), Scores(**scores)) for step, scores in state["scores"]]
 
 
-def _precision(config: TrainConfig) -> Any:
-    if config.precision == "bfloat16":
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
+def _device(wanted: str) -> torch.device:
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise ModelError("device 'cuda' is not here; use auto or cpu")
+    return torch.device("cpu" if wanted == "cpu" or not there else "cuda")
 
 
 def _stored(

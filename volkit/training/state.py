@@ -17,9 +17,10 @@ State = dict[str, Any]
 
 
 def fingerprint(config: TrainConfig) -> str:
-    """Digest what decides the weights: everything but the card's text and its place."""
+    """Digest what decides the weights: all but the card's text and place, and the device."""
     values = asdict(config)
-    del values["card"], values["checkpoint"]
+    for name in ("card", "checkpoint", "device"):
+        del values[name]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
 
 

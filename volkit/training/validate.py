@@ -105,7 +105,7 @@ def dense(predict: Predict, image: Floats, window: Coord) -> Floats:
     windows = Windows(domain, window, (z, y, x))
     last = windows.window((windows.counts[0] - 1, windows.counts[1] - 1, windows.counts[2] - 1))
     beyond = [(0, max(0, b - n)) for b, n in zip(last.stop, image.shape, strict=True)]
-    padded = np.pad(image, beyond, mode="symmetric")
+    padded = np.pad(image, beyond, mode="reflect")
     weights = window_weights(window, "gaussian")
     total = np.zeros(padded.shape, np.float32)
     for index in windows.touching(domain):
