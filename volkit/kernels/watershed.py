@@ -1,7 +1,5 @@
 """Seeded watershed: an ordered flood with a stated rule for ties."""
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -82,34 +80,31 @@ def _flood(
     seed_owner: NDArray[np.uint32],
     steps: NDArray[np.int64],
 ) -> None:
-    """Run the queue: one list of voxels per level, linked through ``behind``."""
-    behind = np.empty(len(level), np.int32)
-    first = np.full(LEVELS, -1, np.int32)
-    last = np.full(LEVELS, -1, np.int32)
+    """Run the queue: a voxel waits once, with those of its level, so each level has its room."""
+    room = np.zeros(LEVELS + 1, np.int64)
+    for i in range(len(level)):
+        room[level[i] + 1] += 1
+    head = np.cumsum(room)[:LEVELS]
+    tail = head.copy()
+    waiting = np.empty(len(level), np.int32)
     for i in range(len(seed_at)):
         owner[seed_at[i]] = seed_owner[i]
-        _append(behind, first, last, seed_at[i], level[seed_at[i]])
+        waiting[tail[level[seed_at[i]]]] = seed_at[i]
+        tail[level[seed_at[i]]] += 1
     now = 0
     while now < LEVELS:
-        voxel = np.int64(first[now])
-        if voxel < 0:
+        if head[now] == tail[now]:
             now += 1
             continue
-        first[now] = behind[voxel]
+        voxel = np.int64(waiting[head[now]])
+        head[now] += 1
+        mine = owner[voxel]
         for step in steps:
             for other in (voxel - step, voxel + step):
                 if owner[other] == 0:
-                    owner[other] = owner[voxel]
-                    _append(behind, first, last, other, level[other])
-                    if level[other] < now:
-                        now = int(level[other])
-
-
-@numba.njit(nogil=True, cache=True)
-def _append(behind: Any, first: Any, last: Any, voxel: int, level: int) -> None:
-    behind[voxel] = -1
-    if first[level] < 0:
-        first[level] = voxel
-    else:
-        behind[last[level]] = voxel
-    last[level] = voxel
+                    owner[other] = mine
+                    height = level[other]
+                    waiting[tail[height]] = other
+                    tail[height] += 1
+                    if height < now:
+                        now = int(height)
