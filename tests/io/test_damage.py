@@ -2,6 +2,8 @@
 
 import errno
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box
 from volkit.io import Volume, create_volume, open_volume
 from volkit.io.sources import forget_opened
+from volkit.io.zarr_store import remove_drafts
 
 SHAPE = (8, 8, 8)
 PART = Box((0, 0, 4), (4, 4, 8))
@@ -172,6 +175,25 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         volume.write(volume.domain, ramp())
     monkeypatch.undo()
     np.testing.assert_array_equal(volume.read(), ramp())
+
+
+def test_writer_that_is_killed(tmp_path: Path) -> None:
+    """A process that dies while it writes leaves a draft, which is not taken for the chunk."""
+    volume = create_volume(tmp_path / "em.zarr", shape=(8, 64, 64), dtype="u1")
+    code = (
+        "import os, pathlib, numpy as np\n"
+        "from volkit.io import Volume\n"
+        "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"volume = Volume({volume.uri!r})\n"
+        "volume.write(volume.domain, np.ones(volume.shape, 'u1'))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    with pytest.raises(MissingChunkError, match="not done or was lost"):
+        volume.read()
+    assert remove_drafts(volume.uri) == 1
+    volume.write(volume.domain, np.ones(volume.shape, "u1"))
+    assert remove_drafts(volume.uri) == 0
+    assert volume.read().all()
 
 
 def test_metadata_damaged(tmp_path: Path) -> None:

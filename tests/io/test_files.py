@@ -158,7 +158,7 @@ def test_arrays() -> None:
     assert volume.voxel_size_nm == (40, 4, 4)
     assert volume == open_volume(array.copy(), axes="xyz", voxel_size_nm=(40, 4, 4))
     assert volume != open_volume(array + 1, axes="xyz", voxel_size_nm=(40, 4, 4))
-    with pytest.raises(SourceError, match="level 0 only"):
+    with pytest.raises(SourceError, match="has no level 1; it has level 0 only"):
         open_volume(array, level=1)
     with pytest.raises(SourceError, match="holds <U1"):
         open_volume(np.array([[["a"]]]))
@@ -172,5 +172,5 @@ def test_files_have_one_level(tmp_path: Path, suffix: str) -> None:
     tifffile.imwrite(tmp_path / "em.tif", np.zeros((2, 3, 4), "u1"))
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["raw"] = np.zeros((2, 3, 4))
-    with pytest.raises(SourceError, match="has level 0 only; level 3 was asked for"):
+    with pytest.raises(SourceError, match="has no level 3; it has level 0 only"):
         open_volume(f"{tmp_path}/em.{suffix}", level=3)

@@ -187,16 +187,17 @@ def voxel_dtype(uri: str, dtype: Any) -> np.dtype[Any]:
     return found.newbyteorder("=")
 
 
-def single_level(uri: str, level: int) -> None:
-    """Refuse any level but 0.
+def check_level(uri: str, level: int, levels: int = 1) -> None:
+    """Refuse a level that is not there.
 
     Raises
     ------
     SourceError
-        If another is asked for.
+        If ``level`` is not among 0 to ``levels - 1``.
     """
-    if level:
-        raise SourceError(f"{uri} has level 0 only; level {level} was asked for")
+    if not 0 <= level < levels:
+        there = f"0 to {levels - 1}, 0 the finest" if levels > 1 else "level 0 only"
+        raise SourceError(f"{uri} has no level {level}; it has {there}")
 
 
 def file_stamp(*paths: Path) -> str:

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from volkit.errors import MissingChunkError, SourceError
-from volkit.io.array_source import ArraySource, file_stamp, single_level
+from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
 from volkit.io.sources import OpenOptions, local_path
 
@@ -25,7 +25,7 @@ def open_hdf5(uri: str, level: int, options: OpenOptions) -> ArraySource:
     SourceError
         If the file is damaged, or the dataset is not named or not there.
     """
-    single_level(uri, level)
+    check_level(uri, level)
     path, name = local_path(uri) or Path(uri), uri.partition("::")[2].strip("/")
     with _file(uri, path) as file:
         found = _dataset(uri, file, name)

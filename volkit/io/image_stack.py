@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from volkit.errors import SourceError, missing_extra
-from volkit.io.array_source import ArraySource, file_stamp, single_level
+from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
 from volkit.io.sources import OpenOptions, local_path
 from volkit.io.tiff_scale import tiff_voxel_size
@@ -61,7 +61,7 @@ def open_stack(uri: str, level: int, options: OpenOptions) -> ArraySource:
     SourceError
         If there are no planes, they differ in shape or type, or a file is damaged.
     """
-    single_level(uri, level)
+    check_level(uri, level)
     path = local_path(uri) or Path(uri)
     files = _files(uri, path)
     stack, attributes = _one_file(uri, files[0]) if len(files) == 1 else _many_files(uri, files)

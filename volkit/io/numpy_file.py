@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from volkit.errors import SourceError
-from volkit.io.array_source import ArraySource, file_stamp, single_level
+from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
 from volkit.io.sources import OpenOptions, local_path
 
@@ -23,7 +23,7 @@ def open_numpy(uri: str, level: int, options: OpenOptions) -> ArraySource:
     SourceError
         If the file is damaged, or the array is not named, not there or not numeric.
     """
-    single_level(uri, level)
+    check_level(uri, level)
     path, name = local_path(uri) or Path(uri), uri.partition("::")[2]
     try:
         array = _member(uri, path, name) if path.suffix == ".npz" else _mapped(uri, path, name)

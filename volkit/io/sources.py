@@ -1,6 +1,7 @@
 """Sources: what a kind of storage must offer, and which kind a URI names."""
 
 import importlib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -262,13 +263,17 @@ def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) 
 
 
 def _stamp(uri: str) -> tuple[int, ...]:
-    path = local_path(uri)
-    if path is None:
-        return ()
-    for place in (path / "zarr.json", path):
+    for place in _stamped(uri):
         try:
-            found = place.stat()
+            found = os.stat(place)  # noqa: PTH116 (each property of a Volume comes here)
         except (FileNotFoundError, NotADirectoryError):
             continue
         return found.st_mtime_ns, found.st_size, found.st_ino
     return ()
+
+
+@lru_cache(maxsize=_OPEN_AT_ONCE)
+def _stamped(uri: str) -> tuple[str, ...]:
+    """List the files whose times tell whether a source is still the one that was opened."""
+    path = local_path(uri)
+    return () if path is None else (str(path / "zarr.json"), str(path))

@@ -11,7 +11,7 @@ import numpy as np
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
-from volkit.io.array_source import single_level
+from volkit.io.array_source import check_level
 from volkit.io.axes import Array
 from volkit.io.layout import Layout, LayoutOptions, vector_nm
 from volkit.io.memory import array_uri, open_array
@@ -195,13 +195,12 @@ class Volume:
 
         return data_array(self, block_shape)
 
-    def __dask_tokenize__(self) -> tuple[str, str]:
-        return ("volkit.Volume", self.identity)
+    def __dask_tokenize__(self) -> str:
+        return self.identity
 
     def _inside(self, source: Source, box: Box | None) -> Box:
         domain = Box.from_shape(source.shape, source.voxel_offset)
-        if box is None:
-            box = domain
+        box = domain if box is None else box
         if not domain.contains(box):
             raise GeometryError(
                 f"box {box} is outside {self.uri}, which covers {domain}; choose a box within it"
@@ -234,10 +233,6 @@ def open_volume(
     missing : {"error", "zero"}
         Whether a chunk that is not stored is an error, or holds the fill value.
 
-    Returns
-    -------
-    Volume
-
     Raises
     ------
     SourceError
@@ -248,7 +243,7 @@ def open_volume(
     size = None if voxel_size_nm is None else vector_nm(voxel_size_nm, "voxel_size_nm")
     options = OpenOptions(axes, None if size is None else VoxelScale(size).voxel_size_nm, missing)
     if isinstance(source, np.ndarray):
-        single_level("an array", level)
+        check_level("an array", level)
         held = source.view()
         held.flags.writeable = False
         volume = Volume(array_uri(held), level, options, held)

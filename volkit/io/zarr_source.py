@@ -16,9 +16,9 @@ import zarr.errors
 from zarr.codecs import ShardingCodec
 
 from volkit.errors import SourceError
-from volkit.geometry import Box, Coord
+from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
-from volkit.io.array_source import ordered_size, stated_axes, voxel_dtype
+from volkit.io.array_source import check_level, ordered_size, stated_axes, voxel_dtype
 from volkit.io.axes import Array, AxisOrder
 from volkit.io.ome import Level, multiscale, read_levels
 from volkit.io.sources import OpenOptions, local_path
@@ -44,12 +44,14 @@ class ZarrSource:
         How its axes map to (c) z y x.
     voxel_size_nm, origin_nm : tuple of float
         Extent of a voxel and centre of the first one, (z, y, x).
+    voxel_offset : tuple of int
+        Volume coordinates of the first voxel.
     levels : int
-        Number of levels beside this one, itself included.
+        Number of levels of its multiscale.
     attributes : mapping
         Of the group, or of the array where there is no group.
-    missing : str
-        ``error`` or ``zero``.
+    missing : {"error", "zero"}
+        What a chunk that is not stored means.
     """
 
     uri: str
@@ -187,18 +189,6 @@ def open_zarr(uri: str, level: int, options: OpenOptions) -> ZarrSource:
     return _of_level(uri, node, levels, level, options)
 
 
-def check_level(uri: str, level: int, levels: int) -> None:
-    """Refuse a level that is not there.
-
-    Raises
-    ------
-    SourceError
-        If ``level`` is not among 0 to ``levels - 1``.
-    """
-    if not 0 <= level < levels:
-        raise SourceError(f"{uri} has no level {level}; it has 0 to {levels - 1}, 0 the finest")
-
-
 def _open_node(uri: str) -> Any:
     with _understanding(uri):
         store = open_store(uri)
@@ -265,14 +255,13 @@ def _plain(
     )
     voxel_dtype(uri, array.dtype)
     order = AxisOrder.understand(stated_axes(uri, said, options), array.shape, uri=uri)
-    own = attributes.get("volkit", {})
     return ZarrSource(
         uri=uri,
         array=array.with_config(_CONFIG),
         order=order,
         voxel_size_nm=ordered_size(uri, attributes, order),
         origin_nm=(0.0, 0.0, 0.0),
-        voxel_offset=_offset(own),
+        voxel_offset=_offset(attributes.get("volkit", {})),
         levels=1,
         attributes=attributes,
         missing=options.missing,
@@ -284,15 +273,13 @@ def _level_above(uri: str) -> tuple[str, int] | None:
     path = local_path(uri)
     if path is None or not any((path.parent / f).exists() for f in ("zarr.json", ".zgroup")):
         return None
-    group = zarr.open(store=open_store(str(path.parent)), mode="r")
-    image = multiscale(dict(group.attrs))
+    image = multiscale(dict(_open_node(str(path.parent)).attrs))
     paths = [x.path for x in read_levels(image, uri=uri)] if image else []
     return (str(path.parent), paths.index(path.name)) if path.name in paths else None
 
 
 def _offset(own: Mapping[str, Any]) -> Coord:
-    z, y, x = (int(v) for v in own.get("voxel_offset", (0, 0, 0)))
-    return z, y, x
+    return coord(own.get("voxel_offset", (0, 0, 0)), name="voxel_offset")
 
 
 def _stamps(path: Path | None, inside: str) -> list[int]:

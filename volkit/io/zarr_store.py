@@ -1,5 +1,6 @@
 """Zarr stores: where chunks lie, watched so that a chunk that is not there is noticed."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,6 +10,7 @@ from typing import Self
 
 from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from volkit.errors import SourceError
@@ -123,10 +125,6 @@ def remove_zarr(uri: str) -> None:
     SourceError
         If something else than zarr is there.
     """
-    import shutil
-
-    from zarr.core.sync import sync
-
     path = local_path(uri)
     if path is None:
         sync(open_store(uri).delete_dir(""))
@@ -139,6 +137,23 @@ def remove_zarr(uri: str) -> None:
         # Metadata first: what is half removed must not open.
         (path / name).unlink(missing_ok=True)
     shutil.rmtree(path)
+
+
+def remove_drafts(uri: str) -> int:
+    """Delete what a killed writer left of objects that it did not finish.
+
+    They are never read, but take room.  Nobody may be writing meanwhile.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    path = local_path(uri)
+    drafts = [] if path is None else list(path.rglob("*.partial"))
+    for draft in drafts:
+        draft.unlink(missing_ok=True)
+    return len(drafts)
 
 
 def is_zarr(path: Path) -> bool:
