@@ -132,6 +132,39 @@ def test_tiff_truncated(tmp_path: Path) -> None:
             open_volume(path).read()
 
 
+def test_tiff_damaged_plane(tmp_path: Path) -> None:
+    path = tmp_path / "em.tif"
+    noise = np.random.default_rng(0).integers(0, 9, (3, 40, 50)).astype("u1")
+    tifffile.imwrite(path, noise, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[1].dataoffsets[0] + 40
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 255
+    path.write_bytes(damaged)
+    volume = open_volume(path)
+    np.testing.assert_array_equal(volume.read(Box((2, 0, 0), (3, 40, 50))), noise[2:])
+    with pytest.raises(SourceError, match=r"plane 1 \(em.tif\) cannot be read"):
+        volume.read()
+
+
+def test_tiff_set_of_files(tmp_path: Path) -> None:
+    values = np.arange(24, dtype="u1").reshape(2, 3, 4)
+    planes = "".join(
+        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1"><UUID FileName="z{z}.ome.tif">'
+        f"urn:uuid:0000000{z}-0000-0000-0000-000000000000</UUID></TiffData>"
+        for z in range(2)
+    )
+    for z in range(2):
+        text = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:0000000{z}-0000-0000-0000-000000000000"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="4" SizeY="3" '
+            f'SizeZ="2" SizeC="1" SizeT="1"><Channel ID="C:0"/>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"z{z}.ome.tif", values[z], description=text, metadata=None)
+    np.testing.assert_array_equal(open_volume(tmp_path / "z0.ome.tif").read(), values)
+
+
 def test_numpy_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "em.npz", raw=np.zeros((2, 3, 4)), seg=np.zeros((2, 3, 4), int))
     with pytest.raises(SourceError, match=r"name an array in it; there are: .*::raw, .*::seg"):

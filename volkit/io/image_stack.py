@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ except ImportError as error:
 # Axes by which tifffile names the third one of a plain stack: a sequence, an image series, pages.
 _STACK_AXES = "QIZ"
 # What tifffile raises for bytes that it cannot take, by where it meets them.
-_DAMAGE = (OSError, ValueError, IndexError, RuntimeError, struct.error, tifffile.TiffFileError)
+_DAMAGE = (OSError, ValueError, IndexError, RuntimeError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,13 @@ def _one_file(uri: str, path: Path) -> tuple[Stack, Mapping[str, Any]]:
                 f"{uri} states {pages} planes of {page.shape} but holds {len(series.pages)} pages; "
                 "it is stored in one piece or truncated: store it as pages, or as a zarr"
             )
-        planes = tuple((path, int(p.index)) for p in series.pages[:pages])
+        found = list(series.pages[:pages])
+        if None in found:
+            raise SourceError(
+                f"{uri}: plane {found.index(None)} of {pages} is listed but not there; a set of "
+                "OME-TIFF files must be complete"
+            )
+        planes = tuple((Path(p.parent.filehandle.path), int(p.index)) for p in found)
         size = tiff_voxel_size(file, axes, uri=uri)
         attributes = {"axes": axes} | ({} if size is None else {"voxel_size_nm": size})
         return Stack(planes, shape, np.dtype(series.dtype), len(shape) - inside), attributes
