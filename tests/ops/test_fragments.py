@@ -90,6 +90,17 @@ def test_any_domain_is_a_volume_of_its_own(seed, block_shape, start) -> None:
     np.testing.assert_array_equal(result, run(fragments, cut, block_shape=cut.shape))
 
 
+@pytest.mark.parametrize("op", [seeds, fragments])
+def test_minima_do_not_depend_on_blocks(op, tmp_path: Path) -> None:
+    options = FragmentOptions(tile=(8, 8, 8), halo=(4, 4, 4), method="minima", depth=0.05)
+    one = run(op, PROB, block_shape=PROB.shape, options=options)
+    assert len(np.unique(one)) > 50
+    lazy = run(op, PROB, block_shape=(25, 16, 8), options=options)
+    np.testing.assert_array_equal(lazy, one)
+    stored = run(op, PROB, block_shape=(7, 9, 21), options=options, engine=JobEngine(tmp_path))
+    np.testing.assert_array_equal(stored, one)
+
+
 @pytest.mark.parametrize("lazy", [True, False])
 def test_without_seeds_all_is_background(lazy: bool, tmp_path: Path) -> None:
     engine = None if lazy else JobEngine(tmp_path)
@@ -136,7 +147,15 @@ def test_logits_are_refused_with_their_block() -> None:
     assert "block (0, 0, 1)" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize("options", [{"tile": (0, 8, 8)}, {"halo": (-1, 0, 0)}])
-def test_tiles_that_cannot_be_are_refused(options) -> None:
-    with pytest.raises(ConfigError, match="give a tile of at least 1 voxel and a halo"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tile": (0, 8, 8)}, "give a tile of at least 1 voxel and a halo"),
+        ({"halo": (-1, 0, 0)}, "give a tile of at least 1 voxel and a halo"),
+        ({"method": "h"}, "method is 'h'; choose distance or minima"),
+        ({"depth": 0}, "depth is 0; give a probability above 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         FragmentOptions(**options)

@@ -9,10 +9,10 @@ the domain.  The flood runs on tiles of a fixed lattice::
     └────┴──┴───────┴──┴────┘
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from math import gcd
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op
 from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Coord, Grid, Windows, coord
+from volkit.kernels.minima import deep_minima
 from volkit.kernels.probability import probabilities
 from volkit.kernels.relabel import renamed
 from volkit.kernels.seeds import SeedOptions, seed_mask
@@ -37,6 +38,8 @@ from volkit.ops.components import (
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
+Slices = tuple[slice, slice, slice]
+Tile = tuple[Slices, Slices, Slices]
 
 _SEED_CONNECTIVITY = 26  # voxels of one maximum may meet at a corner
 
@@ -48,7 +51,7 @@ class FragmentOptions:
     Parameters
     ----------
     seeds : SeedOptions
-        How seeds are found.
+        How seeds are found where distance decides; its threshold serves both methods.
     tile : tuple of int
         Extent of the tiles that are flooded one by one, voxels.  Tiles lie on a lattice that
         begins at the domain's start, whatever the blocks; blocks that are whole tiles cost least.
@@ -57,17 +60,25 @@ class FragmentOptions:
         of its cell.
     channel : int
         Which channel of the map is the boundary.
+    method : {'distance', 'minima'}
+        Seeds are where cells are thickest, decided from a neighbourhood of fixed extent; or in
+        the minima of the map, decided from all that a tile sees, which suits cells that are thin
+        and boundaries that are even.
+    depth : float
+        Least depth of such a minimum, in units of probability.
 
     Raises
     ------
     ConfigError
-        If tiles are empty or a halo is negative.
+        If tiles are empty, a halo is negative, or the method is unknown.
     """
 
     seeds: SeedOptions = field(default_factory=SeedOptions)
     tile: Coord = (128, 128, 128)
     halo: Coord = (32, 32, 32)
     channel: int = 0
+    method: Literal["distance", "minima"] = "distance"
+    depth: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("tile", "halo"):
@@ -77,6 +88,10 @@ class FragmentOptions:
                 f"tile is {self.tile}, halo is {self.halo}; give a tile of at least 1 voxel and a "
                 "halo of 0 or more on every axis"
             )
+        if self.method not in ("distance", "minima"):
+            raise ConfigError(f"method is {self.method!r}; choose distance or minima")
+        if not 0 < self.depth <= 1:
+            raise ConfigError(f"depth is {self.depth}; give a probability above 0, up to 1")
 
 
 def seeds(
@@ -143,16 +158,27 @@ def fragments(
 
 def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
     """Label seeds in each block, and find which of them are one."""
-    mark = Op(
-        _seed_block,
-        dtype=np.uint64,
-        halo=_where_cut(options.seeds.halo, call.grid),
-        params={
-            "options": asdict(options.seeds),
-            "channel": options.channel,
-            "domain": domain_param(call.grid),
-        },
-    )
+    shared = {"channel": options.channel, "domain": domain_param(call.grid)}
+    if options.method == "distance":
+        mark = Op(
+            _thick_block,
+            dtype=np.uint64,
+            halo=_where_cut(options.seeds.halo, call.grid),
+            params={"options": asdict(options.seeds), **shared},
+        )
+    else:
+        mark = Op(
+            _minima_block,
+            dtype=np.uint64,
+            halo=_tile_reach(call.grid, options),
+            params={
+                "depth": options.depth,
+                "threshold": options.seeds.threshold,
+                "tile": list(options.tile),
+                "halo": list(options.halo),
+                **shared,
+            },
+        )
     parts = call.engine.map(mark, *call.inputs, grid=call.grid, name="seed_parts")
     links = united_parts(parts, _SEED_CONNECTIVITY, call.grid, call.engine, name="seed_links")
     return parts, links
@@ -192,12 +218,21 @@ def _where_cut(halo: Coord, grid: Grid) -> Coord:
     return z, y, x
 
 
-def _tiles(domain: Box, tile: Sequence[int], halo: Sequence[int]) -> Windows:
+def _tiles(block: Block, domain: Box, tile: list[int], halo: list[int]) -> Iterator[Tile]:
+    """Yield the tiles that touch a block: what to cut, what to keep of it, and where it goes."""
     shape = tuple(t + 2 * h for t, h in zip(tile, halo, strict=True))
-    return Windows(domain, shape, tuple(tile), tuple(halo))  # type: ignore[arg-type]
+    lattice = Windows(domain, shape, tuple(tile), tuple(halo))  # type: ignore[arg-type]
+    for index in lattice.touching(block.write):
+        seen = lattice.window(index).intersect(domain)
+        kept = lattice.trusted_box(index).intersect(block.write)
+        yield (
+            seen.relative_to(block.read).slices,
+            kept.relative_to(seen).slices,
+            kept.relative_to(block.write).slices,
+        )
 
 
-def _seed_block(
+def _thick_block(
     block: Block,
     prob: Array,
     *,
@@ -208,6 +243,25 @@ def _seed_block(
     boundary = probabilities(single_channel(prob, channel))
     mask = seed_mask(boundary, SeedOptions(**options))[block.crop]
     return named_components(block, mask, _SEED_CONNECTIVITY, domain_box(domain))
+
+
+def _minima_block(
+    block: Block,
+    prob: Array,
+    *,
+    depth: float,
+    threshold: float,
+    tile: list[int],
+    halo: list[int],
+    channel: int,
+    domain: list[list[int]],
+) -> Labels:
+    """Find the minima of every tile that touches a block."""
+    boundary, whole = probabilities(single_channel(prob, channel)), domain_box(domain)
+    mask = np.zeros(block.write.shape, bool)
+    for seen, kept, place in _tiles(block, whole, tile, halo):
+        mask[place] = deep_minima(boundary[seen], depth=depth, threshold=threshold)[kept]
+    return named_components(block, mask, _SEED_CONNECTIVITY, whole)
 
 
 def _flood_block(
@@ -223,13 +277,8 @@ def _flood_block(
 ) -> Labels:
     """Flood every tile that touches a block; keep the block's part of each."""
     boundary = probabilities(single_channel(prob, channel))
-    tiles = _tiles(domain_box(domain), tile, halo)
     out = np.zeros(block.write.shape, np.uint64)
-    for index in tiles.touching(block.write):
-        seen = tiles.window(index).intersect(tiles.domain)
-        kept = tiles.trusted_box(index).intersect(block.write)
-        cut = seen.relative_to(block.read).slices
-        named = renamed(parts[cut], links["old"], links["new"])
-        pieces = flood(boundary[cut], named)
-        out[kept.relative_to(block.write).slices] = pieces[kept.relative_to(seen).slices]
+    for seen, kept, place in _tiles(block, domain_box(domain), tile, halo):
+        named = renamed(parts[seen], links["old"], links["new"])
+        out[place] = flood(boundary[seen], named)[kept]
     return out
