@@ -19,6 +19,7 @@ from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
 from volkit.io.volume import Volume, create_volume, open_volume
+from volkit.io.zarr_store import remove_drafts
 
 _CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard
 _PLAIN = 128**3  # blocks up to this size are one chunk each; shards would only add an index
@@ -138,6 +139,7 @@ class JobEngine:
             made_by = found.attributes.get("volkit", {}).get("fingerprint")
             if made_by == ledger.fingerprint:
                 check_aligned(grid, found)
+                remove_drafts(str(path))  # what killed writers left; never read, but never used
                 return found
             if not self.replace_stale:
                 raise StaleLedgerError(
