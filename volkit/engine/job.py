@@ -139,7 +139,8 @@ class JobEngine:
             made_by = found.attributes.get("volkit", {}).get("fingerprint")
             if made_by == ledger.fingerprint:
                 check_aligned(grid, found)
-                remove_drafts(str(path))  # what killed writers left; never read, but never used
+                if not ledger.done().all():
+                    remove_drafts(str(path))  # what killed writers left: never read, but in the way
                 return found
             if not self.replace_stale:
                 raise StaleLedgerError(
