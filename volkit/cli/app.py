@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+import volkit
 from volkit.cli import tables
 from volkit.cli.progress import shown
 from volkit.errors import VolkitError
@@ -56,6 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _say_error("\n".join([str(error) or type(error).__name__, *notes]))
         raise SystemExit(FAILED) from None
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(volkit.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which it is.", is_eager=True, callback=_say_version),
+    ] = False,
+) -> None:
+    """Take what belongs to no command."""
 
 
 @app.command()

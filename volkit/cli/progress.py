@@ -127,7 +127,7 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = ("", 0.0)
+        self._last = ("", time.monotonic())
 
     def __call__(self, state: "base.Progress") -> None:
         stage, when = self._last

@@ -19,9 +19,7 @@ from volkit.pipelines.figure import Panel, section_figure
 _PACKAGES = ("volkit", "numpy", "scipy", "numba", "dask", "distributed", "zarr", "torch")
 _SCORES = Schema(
     (
-        Column(
-            "score", "str", "", "its name; voi.* are bits, rand.* 0 to 1, others counts"
-        ),
+        Column("score", "str", "", "its name; voi.* are bits, rand.* 0 to 1, others counts"),
         Column("value", "float64", "", "of the whole domain"),
     )
 )

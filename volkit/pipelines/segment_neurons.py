@@ -6,21 +6,18 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
-from volkit.engine.base import Engine, OnProgress
+from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine, check_aligned
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
-from volkit.io.volume import Volume, open_volume
-from volkit.models.checkpoint import Checkpoint, read_checkpoint
-from volkit.ops.inference import infer, lattice
-from volkit.ops.metrics import SegmentationScores, segmentation_scores
+from volkit.io.volume import open_volume
+from volkit.ops.inference import lattice
+from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
-from volkit.ops.segmentation import segment
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.outcome import Outcome, Stopwatch
@@ -28,118 +25,23 @@ from volkit.pipelines.plan import Plan, StagePlan, network_passes
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report
+from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
 from volkit.pipelines.segment_config import SegmentNeurons
 from volkit.pipelines.status import recorded
 
-_PROCESS_BYTES = 400 * 2**20
-_WORK_BYTES: dict[str, float] = {}
-_FEATURES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a workflow names, opened.
-
-    Parameters
-    ----------
-    image : Volume
-        What the network sees.
-    truth : Volume or None
-        Labels to score against.
-    checkpoint : Checkpoint
-        The network.
-    grid : Grid
-        Domain and blocks.
-    """
-
-    image: Volume
-    truth: Volume | None
-    checkpoint: Checkpoint
-    grid: Grid
-
-
-@dataclass(frozen=True, slots=True)
-class Segmented:
-    """What the chain computes.
-
-    Parameters
-    ----------
-    prob : Volume or dask array of float32, shape (C, Z, Y, X)
-        What the network says.
-    labels : Volume or dask array of uint64, shape (Z, Y, X)
-        Cells; 0 is background.
-    scores : SegmentationScores, Delayed or None
-        None without a truth.
-    """
-
-    prob: Any
-    labels: Any
-    scores: Any
-
-
-def open_inputs(config: SegmentNeurons) -> Inputs:
-    """Open what a workflow names, and check that it fits together.
-
-    Raises
-    ------
-    SourceError
-        If a volume cannot be opened.
-    GeometryError
-        If the box is outside the image, or the truth does not cover it.
-    ModelError
-        If there is no such checkpoint.
-    """
-    told = config.input
-    image = open_volume(told.image, level=told.level, missing=told.missing)
-    domain = told.box or image.domain
-    if not image.domain.contains(domain):
-        raise GeometryError(
-            f"input.box {domain} is not inside {told.image}, which covers {image.domain}; choose "
-            "a box within it"
-        )
-    truth = None
-    if told.truth is not None:
-        truth = open_volume(told.truth, level=told.level)
-        if not truth.domain.contains(domain):
-            raise GeometryError(
-                f"input.truth {told.truth} covers {truth.domain}, the domain is {domain}; give "
-                "labels of the same voxels, or a box that both cover"
-            )
-    checkpoint = read_checkpoint(config.checkpoint)
-    return Inputs(image, truth, checkpoint, Grid(domain, config.block_shape))
-
-
-def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented:
-    """Compose the chain: the same for a notebook, a job and a plan.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        From :func:`open_inputs`.
-    config : SegmentNeurons
-        The options.
-    engine : Engine
-        Where; a LazyEngine gives dask arrays and computes nothing.
-
-    Returns
-    -------
-    Segmented
-    """
-    grid = inputs.grid
-    prob = infer(inputs.image, inputs.checkpoint, options=config.infer, grid=grid, engine=engine)
-    labels = segment(prob, options=config.segment, grid=grid, engine=engine)
-    scores = None
-    if inputs.truth is not None:
-        scores = segmentation_scores(
-            inputs.truth,
-            labels,
-            true_zero=config.score.true_zero,
-            pred_zero=config.score.pred_zero,
-            form=config.score.form,
-            grid=grid,
-            engine=engine,
-        )
-    return Segmented(prob, labels, scores)
+# Measured on one block of 256^3 voxels (peak of the process, less its inputs and twice its result),
+# rounded up: what kernels need beside these, bytes for every voxel that they read.
+_WORK_BYTES = {
+    "scale": 8.0,
+    "seed_parts": 16.0,
+    "seed_links": 12.0,
+    "fragments": 8.0,
+    "region_graph": 8.0,
+    "labels": 8.0,
+    "contingency": 10.0,
+}
+_PROCESS_BYTES = 450 * 2**20  # a worker with torch and numba loaded takes 330 to 430 MiB
+_FLOATS_PER_WINDOW_VOXEL = 128  # the compact U-Net of first width 16 takes 111 in float32
 
 
 def run(
@@ -211,7 +113,7 @@ def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> S
     """Add what the network costs to the plan of its stage."""
     network = Network.of(inputs.checkpoint, window=config.infer.window)
     windows = lattice(inputs.grid.domain, network, config.infer)
-    activations = 4 * _FEATURES * config.infer.batch * prod(network.window)
+    activations = 4 * _FLOATS_PER_WINDOW_VOXEL * config.infer.batch * prod(network.window)
     return replace(
         stage,
         passes=network_passes(windows, inputs.grid),

@@ -53,7 +53,7 @@ def tiny_workflow(folder: Path, *, shape: Coord = (24, 48, 40), **changes: Any) 
         "output": "run",
         "block_shape": [12, 16, 20],
         "infer": {"batch": 2, "device": "cpu"},
-        "segment": {"fragments": {"tile": [16, 16, 16], "halo": [8, 8, 8]}, "threshold": 0.6},
+        "segment": {"fragments": {"tile": [24, 24, 24], "halo": [20, 20, 20]}, "threshold": 0.6},
         "cluster": {"workers": 0},
     }
     path = folder / "tiny.yaml"

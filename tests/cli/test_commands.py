@@ -1,0 +1,191 @@
+"""The command line, as a process: what it prints, how it ends, what it leaves behind."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import volkit
+from volkit.bench import harness
+from volkit.cli import main
+from volkit.errors import ConfigError
+from volkit.io.volume import open_volume
+from volkit.testing.workflows import tiny_workflow
+
+Says = Callable[..., str]
+COMMAND = [sys.executable, "-c", "from volkit.cli import main; main()"]
+
+
+@pytest.fixture
+def says(capsys: pytest.CaptureFixture[str]) -> Says:
+    """Run a command in this process; what it prints, or what it says of its error."""
+
+    def run(*arguments: object, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert ended.value.code == code, captured.err
+        return captured.out if code == 0 else captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_workflow(tmp_path_factory.mktemp("cli"))
+
+
+def kill_after(tiny: Path, line: str) -> None:
+    """Run the workflow, and kill it as soon as it has printed a line that begins so."""
+    process = subprocess.Popen([*COMMAND, "run", str(tiny)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen = []
+    for printed in process.stdout:
+        seen.append(printed)
+        if " ".join(printed.split()).startswith(line):
+            process.kill()
+            break
+    process.stdout.close()
+    assert process.wait() == -9, "".join(seen)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.endswith(".ledger") for part in path.parts)
+    }
+
+
+def test_killed_runs_end_with_the_same_bytes(tiny: Path, says: Says) -> None:
+    folder = tiny.parent / "run"
+    kill_after(tiny, "prob 1/12")
+    assert "finished" not in says("status", folder).splitlines()[1]
+    kill_after(tiny, "fragments 1/12")
+    assert [line.split()[-1] for line in says("status", folder).splitlines()[1:4]] == [
+        "finished"
+    ] * 3
+    said = subprocess.run(
+        [*COMMAND, "run", tiny], capture_output=True, text=True, check=True
+    ).stdout
+    assert "prob                12/12 blocks, was done" in said
+    resumed = contents(folder)
+    (folder.rename(tiny.parent / "first"))
+    says("run", tiny)
+    whole = contents(folder)
+    assert resumed.keys() == whole.keys()
+    assert [name for name in whole if whole[name] != resumed[name]] == []
+
+
+def test_run_prints_scores_times_and_what_to_type_next(tiny: Path, says: Says) -> None:
+    said = says("run", tiny)
+    assert "Rand F" in said
+    assert "contingency" in said or "was done" in said
+    assert f"report: {tiny.parent / 'run' / 'report'}" in said
+    assert f"next: volkit info {tiny.parent / 'run' / 'labels.zarr'}" in said
+    volume = says("info", tiny.parent / "run" / "labels.zarr")
+    assert "24 x 48 x 40" in volume
+    assert "uint64" in volume
+    assert "10 x 10 x 10 nm" in volume
+    assert "contingency" in says("status", tiny.parent / "run")
+
+
+def test_plan_prints_what_it_costs_and_refuses_what_cannot_fit(tiny: Path, says: Says) -> None:
+    said = says("plan", tiny)
+    assert "domain [0:24, 0:48, 0:40], 12 blocks of 12 x 16 x 20" in said
+    prob = next(line for line in said.splitlines() if line.startswith("prob"))
+    assert prob.split()[:4] == ["prob", "12", "100", "2.52"]
+    said = says("run", tiny, "--set", "cluster.memory_gib=0.1", code=2)
+    assert "needs 0." in said
+    assert "choose a smaller block_shape" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nothing.yaml"], "error: cannot read the workflow nothing.yaml"),
+        (["run", "TINY", "--set", "infer.bach=1"], "infer.bach: unknown key; did you mean batch?"),
+        (["plan", "TINY", "--set", "input.image=nothing.zarr"], "nothing.zarr does not exist"),
+        (["run", "TINY", "--set", "infer.stride=[99, 1, 1]"], "leave gaps; choose a stride from 1"),
+        (["status", "FOLDER"], "there is no run in"),
+        (["info", "nothing://x"], "nothing"),
+        (["bench", "nothing"], "there is no bench 'nothing'; choose one of"),
+        (["train", "TINY", "--set", "pipeline=nothing"], "pipeline 'nothing' is unknown"),
+    ],
+)
+def test_errors_are_one_message_and_a_code(
+    tiny: Path, tmp_path: Path, says: Says, arguments: list[str], message: str
+) -> None:
+    places = {"TINY": tiny, "FOLDER": tmp_path}
+    said = says(*(places.get(x, x) for x in arguments), code=1)
+    assert said.startswith("error: ")
+    assert message in said
+
+
+def test_a_failing_block_is_named_and_the_finished_ones_are_kept(
+    tmp_path: Path, says: Says
+) -> None:
+    tiny = tiny_workflow(tmp_path)
+    image = open_volume(tmp_path / "image.zarr")
+    values = image.read()
+    values[20, 40, 30] = np.nan
+    image.write(image.domain, values)
+    said = says("run", tiny, code=1)
+    assert "1 voxels are NaN or infinite; replace them" in said
+    assert "block (" in said
+    status = says("status", tmp_path / "run")
+    name, done, total, failed = status.splitlines()[1].split()[:4]
+    assert (name, total, failed) == ("prob", "12", "1")
+    assert 0 < int(done) < 12
+    assert "NaN or infinite" in status
+
+
+def test_debug_raises_what_happened() -> None:
+    with pytest.raises(ConfigError, match="cannot read the workflow"):
+        main(["run", "nothing.yaml", "--debug"])
+
+
+def test_mistakes_of_volkit_itself_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr("volkit.pipelines.status.read_status", broken)
+    with pytest.raises(ZeroDivisionError, match="a mistake"):
+        main(["status", "run"])
+
+
+def test_training_from_the_command_line(tiny: Path, says: Says) -> None:
+    file = tiny.with_name("train.yaml")
+    file.write_text(
+        "checkpoint: net.yaml\n"
+        "volumes: [{image: image.zarr, labels: truth.zarr}]\n"
+        "arguments: {widths: [2], blocks: [1]}\n"
+        "window: [8, 8, 8]\n"
+        "patches: {shape: [8, 8, 8], batch: 1}\n"
+        "optimisation: {steps: 3, warmup: 1}\n"
+        "precision: float32\n"
+    )
+    said = says("train", file)
+    assert "3/3" in said
+    assert f"checkpoint: {tiny.parent / 'net.yaml'}" in said
+    assert (tiny.parent / "net.yaml").exists()
+
+
+def test_bench_writes_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+    module = ModuleType("tiny_bench")
+    case = harness.Case("nothing at all", ours=lambda data: data, unit="s", target=1.0)
+    monkeypatch.setattr(module, "cases", lambda *, quick: [case], raising=False)
+    monkeypatch.setitem(sys.modules, "tiny_bench", module)
+    monkeypatch.setitem(harness.BENCHES, "tiny", "tiny_bench")
+    target = tmp_path / "rows.json"
+    assert "nothing at all" in says("bench", "tiny", "--quick", "--json", target)
+    assert json.loads(target.read_text())["rows"][0]["rounds"] == 3
+
+
+def test_version_is_told(says: Says) -> None:
+    assert says("--version").strip() == volkit.__version__
