@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Block, Box, Coord, Grid, Windows, coord
 from volkit.kernels.minima import deep_minima
 from volkit.kernels.probability import probabilities
@@ -61,9 +61,10 @@ class FragmentOptions:
     channel : int
         Which channel of the map is the boundary.
     method : {'distance', 'minima'}
-        Seeds are where cells are thickest, decided from a neighbourhood of fixed extent; or in
-        the minima of the map, decided from all that a tile sees, which suits cells that are thin
-        and boundaries that are even.
+        Seeds are where cells are thickest, decided from a neighbourhood of fixed extent; or the
+        minima of the map, decided from all that a tile sees: fewer fragments where boundaries
+        are closed, but a cell whose minimum lies outside what a tile sees is lost to its
+        neighbours there, so tiles must be larger than cells.
     depth : float
         Least depth of such a minimum, in units of probability.
 
@@ -198,9 +199,16 @@ def flooded(call: Call, options: FragmentOptions) -> Any:
             "domain": domain_param(call.grid),
         },
     )
-    return call.engine.map(
-        tiles, *call.inputs, parts, grid=call.grid, name="fragments", shared=(links,)
-    )
+    try:
+        return call.engine.map(
+            tiles, *call.inputs, parts, grid=call.grid, name="fragments", shared=(links,)
+        )
+    except GeometryError as error:
+        error.add_note(
+            f"volkit: tiles of {options.tile} with a halo of {options.halo} make that halo; "
+            "choose blocks that are whole tiles, a smaller tile, or JobEngine"
+        )
+        raise
 
 
 def _tile_reach(grid: Grid, options: FragmentOptions) -> Coord:
