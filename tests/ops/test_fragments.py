@@ -133,10 +133,10 @@ def test_channels_and_bytes() -> None:
 
 
 def test_blocks_too_thin_for_their_tiles_are_refused_lazily() -> None:
-    with pytest.raises(
-        GeometryError, match="blocks of 1 voxels on axis z are thinner than the halo of 10"
-    ):
+    message = "blocks of 1 voxels on axis z are thinner than the halo of 10"
+    with pytest.raises(GeometryError, match=message) as caught:
         run(fragments, PROB, block_shape=(6, 32, 40))
+    assert "choose blocks that are whole tiles" in caught.value.__notes__[0]
 
 
 def test_logits_are_refused_with_their_block() -> None:
