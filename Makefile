@@ -33,7 +33,8 @@ lint: $(STAMP) ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP) ## run the code of the documentation and follow its links
+docs: $(STAMP) ## build the reference, run the code of the documentation, follow its links
+	$(BIN)/python docs/build_reference.py
 	$(BIN)/python -m pytest tests/test_docs.py
 
 bench: $(STAMP) ## measure against the peers, briefly
