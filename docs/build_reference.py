@@ -68,8 +68,7 @@ def full(name: str, home: str) -> str:
     found = find(name, home)
     lines = [f"### `{name}`", f"```text\n{signature(found)}\n```", docstring(found)]
     if isinstance(found, ast.ClassDef):
-        for member in members(found):
-            lines.append(f"- `{shown(member)}`: {first_line(member)}")
+        lines += [f"- `{shown(member)}`: {first_line(member)}" for member in members(found)]
     head, rest = lines[:3], lines[3:]
     return "\n\n".join(head) + ("\n\n" + "\n".join(rest) if rest else "")
 
