@@ -117,6 +117,13 @@ def test_thin_blocks_are_refused() -> None:
         LazyEngine().map(op, array, grid=grid, name="x")
 
 
+def test_an_axis_of_one_thin_block_needs_no_halo() -> None:
+    grid = Grid(Box.from_shape((1, 8, 8)), (1, 4, 4))
+    op = Op(lambda block, v: v, dtype=np.uint8, halo=(3, 2, 2))
+    array = da.ones((1, 8, 8), chunks=(1, 4, 4), dtype=np.uint8)
+    assert LazyEngine().map(op, array, grid=grid, name="x").compute(scheduler="sync").all()
+
+
 def test_chunks_that_are_not_blocks_are_refused() -> None:
     grid = Grid(Box.from_shape((8, 8, 8)), (4, 4, 4))
     with pytest.raises(GeometryError, match="rechunk the array"):

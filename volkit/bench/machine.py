@@ -16,7 +16,6 @@ _PACKAGES = (
     "distributed",
     "zarr",
     "connected-components-3d",
-    "bioimage-cpp",
     "scikit-image",
     "waterz",
     "torch",

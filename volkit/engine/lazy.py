@@ -201,7 +201,10 @@ def _with_halo(array: da.Array, grid: Grid) -> da.Array:
         return array
     _check_thin(grid.chunks, grid.halo)
     first = array.ndim - 3
-    depth = {first + axis: n for axis, n in enumerate(grid.halo)} | dict.fromkeys(range(first), 0)
+    # Where an axis is one block there is nobody to exchange with, and dask refuses a thin one.
+    depth = dict.fromkeys(range(first), 0) | {
+        first + axis: n if len(grid.chunks[axis]) > 1 else 0 for axis, n in enumerate(grid.halo)
+    }
     return da.overlap.overlap(array, depth, boundary="none", allow_rechunk=False)
 
 

@@ -164,7 +164,7 @@ def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
         mark = Op(
             _thick_block,
             dtype=np.uint64,
-            halo=_where_cut(options.seeds.halo, call.grid),
+            halo=options.seeds.halo,
             params={"options": asdict(options.seeds), **shared},
         )
     else:
@@ -217,12 +217,6 @@ def _tile_reach(grid: Grid, options: FragmentOptions) -> Coord:
         h + t - gcd(t, b)
         for h, t, b in zip(options.halo, options.tile, grid.block_shape, strict=True)
     )
-    return _where_cut((z, y, x), grid)
-
-
-def _where_cut(halo: Coord, grid: Grid) -> Coord:
-    """Leave out the halo on axes that one block covers: there is nothing beyond it."""
-    z, y, x = (h if n > 1 else 0 for h, n in zip(halo, grid.shape, strict=True))
     return z, y, x
 
 
