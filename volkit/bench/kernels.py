@@ -63,7 +63,7 @@ def _components(size: int) -> Iterator[Case]:
         ours=lambda d: ours(d.mask),
         peer=lambda d: ndimage.label(d.mask)[0],
         setup=setup,
-        target=0.5,
+        target=0.4,
         agree=same_partition,
     )
 
