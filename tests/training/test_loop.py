@@ -15,6 +15,7 @@ from volkit.training.config import (
     CardText,
     LabelledVolume,
     Optimisation,
+    Patches,
     TrainConfig,
 )
 from volkit.training.loop import Progress, train
@@ -122,6 +123,19 @@ def test_card_tells_what_is_needed_to_use_it(configured) -> None:
     assert card.voxel_size_nm == (10, 10, 10)
 
 
+def test_separations_are_learnt_and_not_stored(configured) -> None:
+    patches = Patches((8, 16, 16), 2, separations=((0, 0, 4), (0, 4, 0)))
+    card = train(configured(steps=2, patches=patches)).checkpoint
+    answer = load(card, device="cpu")(np.zeros((1, 1, 8, 16, 16), np.float32))
+    assert answer.shape == (1, 1, 8, 16, 16)
+
+
+def test_separations_of_another_architecture_are_refused(configured) -> None:
+    patches = Patches((8, 16, 16), separations=((0, 0, 4),))
+    with pytest.raises(ConfigError, match="separations need the architecture residual_unet3d"):
+        train(configured(patches=patches, architecture="meshnet"))
+
+
 def test_threads_are_left_alone(configured) -> None:
     before = torch.get_num_threads()
     train(configured(steps=1))
@@ -161,6 +175,7 @@ def test_configuration_from_a_workflow() -> None:
         ({"volumes": []}, "volumes is empty"),
         ({"checkpoint": "a.pt"}, "must end in .yaml"),
         ({"patches": {"batch": 0}}, "at least 1 everywhere"),
+        ({"patches": {"separations": [[0, 0, -8]]}}, "must reach forward"),
         ({"validation": {"every": 0}}, "at least 1 step"),
         ({"optimisation": {"balance": 1.0}}, "balance between 0 and 1"),
     ],

@@ -36,14 +36,27 @@ def test_target_is_that_of_the_whole(seed) -> None:
     image, target = draw_patch(
         held(cells()), Patches((6, 8, 8)), PLAIN, np.random.default_rng(seed)
     )
-    np.testing.assert_array_equal(image > 0, target)
+    np.testing.assert_array_equal(image > 0, target[0])
 
 
 def test_tissue_smaller_than_a_patch_is_mirrored() -> None:
     image, target = draw_patch(
         held(cells((3, 9, 9))), Patches((8, 16, 16)), PLAIN, np.random.default_rng(0)
     )
-    assert image.shape == target.shape == (8, 16, 16)
+    assert image.shape == target.shape[1:] == (8, 16, 16)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_separations_are_those_of_the_whole(seed) -> None:
+    """An image that shows the labels tells which partners differ."""
+    labels = cells()
+    box = Box.from_shape(labels.shape)
+    shown = Tissue(Held(labels, box), Held(labels, box), box, Scale())
+    patches = Patches((6, 8, 8), separations=((0, 0, 3), (2, 0, 0)))
+    image, target = draw_patch(shown, patches, PLAIN, np.random.default_rng(seed))
+    assert target.shape == (3, 6, 8, 8)
+    np.testing.assert_array_equal(target[1, ..., :-3], image[..., 3:] != image[..., :-3])
+    np.testing.assert_array_equal(target[2, :-2], image[2:] != image[:-2])
 
 
 def test_batch_is_decided_by_its_generator() -> None:

@@ -45,6 +45,10 @@ class Patches:
         Patches per step.
     boundary_width : int
         Reach of a boundary on each side of a contact, voxels.
+    separations : tuple of (int, int, int)
+        Offsets, voxels, 0 or more on every axis: while it trains, the network is also asked
+        whether the voxel there belongs to another object, which takes more than an edge filter.
+        What is stored answers boundaries alone.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -52,12 +56,17 @@ class Patches:
     shape: Coord = (48, 48, 48)
     batch: int = 4
     boundary_width: int = 1
+    separations: tuple[Coord, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.batch < 1 or self.boundary_width < 1:
             raise ConfigError(
                 f"patches of {self.shape}, {self.batch} at a time, with a boundary of width "
                 f"{self.boundary_width} cannot be; give at least 1 everywhere"
+            )
+        if any(min(offset) < 0 or max(offset) == 0 for offset in self.separations):
+            raise ConfigError(
+                f"separations {self.separations} must reach forward; give offsets such as [8, 0, 0]"
             )
 
 

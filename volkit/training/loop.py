@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from volkit.errors import ModelError
+from volkit.errors import ConfigError, ModelError
 from volkit.models.architectures import build
 from volkit.models.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from volkit.models.residual_unet import ResidualUNet3D, folded
@@ -122,7 +122,7 @@ class _Run:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         torch.manual_seed(config.seed)
-        self.network = build(config.architecture, **config.arguments)
+        self.network = build(config.architecture, **_arguments(config))
         self.device = _device(config.device)
         self.network.to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last_3d
@@ -164,9 +164,12 @@ class _Run:
         with self._precision():
             logits = self.network(torch.from_numpy(images).to(self.device)).float()
         target = torch.from_numpy(targets).to(self.device)
-        loss = balanced_bce(logits, target, balance=options.balance)
+        boundary, rest = (logits[:, :1], target[:, :1]), (logits[:, 1:], target[:, 1:])
+        loss = balanced_bce(*boundary, balance=options.balance)
         if options.dice:
-            loss = loss + options.dice * dice_loss(logits, target)
+            loss = loss + options.dice * dice_loss(*boundary)
+        if config.patches.separations:
+            loss = loss + balanced_bce(*rest)
         if not bool(torch.isfinite(loss)):
             raise ModelError(
                 f"the loss of step {self.step} is {loss.item()}; lower learning_rate, or train "
@@ -191,7 +194,7 @@ class _Run:
     def _predict(self, windows: Floats) -> Floats:
         with torch.inference_mode(), self._precision():
             logits = self.average.network(torch.from_numpy(windows).to(self.device))
-            return torch.sigmoid(logits.float()).cpu().numpy()
+            return torch.sigmoid(logits[:, :1].float()).cpu().numpy()
 
     def _precision(self) -> Any:
         if self.config.precision == "bfloat16":
@@ -232,6 +235,18 @@ def _device(wanted: str) -> torch.device:
     return torch.device("cpu" if wanted == "cpu" or not there else "cuda")
 
 
+def _arguments(config: TrainConfig) -> dict[str, Any]:
+    """Give the network that trains a channel for every separation."""
+    if not config.patches.separations:
+        return dict(config.arguments)
+    if config.architecture != "residual_unet3d":
+        raise ConfigError(
+            f"separations need the architecture residual_unet3d, not {config.architecture}; "
+            "leave them out"
+        )
+    return {**config.arguments, "out_channels": 1 + len(config.patches.separations)}
+
+
 def _stored(
     network: nn.Module, config: TrainConfig
 ) -> tuple[Mapping[str, Tensor], str, dict[str, Any]]:
@@ -239,6 +254,8 @@ def _stored(
     weights, arguments = network.state_dict(), dict(config.arguments)
     if isinstance(network, ResidualUNet3D):
         weights, arguments = folded(network), {**arguments, "norm": "none"}
+        for name in ("head.weight", "head.bias"):
+            weights[name] = weights[name][:1]
     card: dict[str, Any] = {
         "architecture": config.architecture,
         "arguments": arguments,

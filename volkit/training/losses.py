@@ -9,7 +9,7 @@ _RAREST = 0.02
 
 
 def balanced_bce(logits: Tensor, target: Tensor, *, balance: float = 0.5) -> Tensor:
-    """Cross-entropy in which both classes of a batch weigh as asked, however rare they are.
+    """Cross-entropy in which both classes of a channel weigh as asked, however rare they are.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def balanced_bce(logits: Tensor, target: Tensor, *, balance: float = 0.5) -> Ten
     Returns
     -------
     Tensor of float32, shape ()
-        Mean weighted cross-entropy, nats.
+        Mean weighted cross-entropy over all channels, nats.
 
     References
     ----------
@@ -36,7 +36,7 @@ def balanced_bce(logits: Tensor, target: Tensor, *, balance: float = 0.5) -> Ten
     >>> round(float(balanced_bce(torch.zeros_like(target), target)), 4)
     0.6931
     """
-    share = target.mean().clamp(_RAREST, 1 - _RAREST)
+    share = target.mean(dim=(0, 2, 3, 4), keepdim=True).clamp(_RAREST, 1 - _RAREST)
     weight = torch.where(target > 0.5, balance / share, (1 - balance) / (1 - share))
     return functional.binary_cross_entropy_with_logits(logits, target, weight)
 

@@ -15,7 +15,7 @@ from volkit.kernels.histogram import value_histogram
 from volkit.models.scaling import Scale, Scaling
 from volkit.training.augment import varied
 from volkit.training.config import Augmentation, LabelledVolume, Patches
-from volkit.training.targets import boundary_map
+from volkit.training.targets import boundary_map, separation_map
 from volkit.training.warp import random_warp
 
 Floats = NDArray[np.float32]
@@ -146,7 +146,7 @@ def draw_batch(
 
     Returns
     -------
-    tuple of ndarray of float32, shape (B, 1, Z, Y, X)
+    tuple of ndarray of float32, shapes (B, 1, Z, Y, X) and (B, C, Z, Y, X)
         Scaled images, and targets 0 or 1.
     """
     share = np.array([tissue.box.size for tissue in tissues], float)
@@ -156,7 +156,7 @@ def draw_batch(
         for _ in range(patches.batch)
     ]  # fmt: skip
     images, targets = zip(*pairs, strict=True)
-    return np.stack(images)[:, None], np.stack(targets)[:, None].astype(np.float32)
+    return np.stack(images)[:, None], np.stack(targets).astype(np.float32)
 
 
 def draw_patch(
@@ -178,19 +178,22 @@ def draw_patch(
     Returns
     -------
     tuple
-        Image (float32) and boundary (bool), both of ``patches.shape``.
+        Image (float32), shape ``patches.shape``, and targets (bool), shape (C, Z, Y, X): the
+        boundary, and one map for every separation.
     """
     width = patches.boundary_width
-    z, y, x = (n + 2 * width for n in patches.shape)
+    beyond = np.max([(width,) * 3, *patches.separations], axis=0)
+    z, y, x = (n + width + int(b) for n, b in zip(patches.shape, beyond, strict=True))
     warp = random_warp(rng, augmentation)
     source = warp.source_shape((z, y, x))
     box = _random_box(rng, tissue.box, source)
     image = _extended(tissue.scaled(box), source)
     labels = _extended(tissue.labels.read(box), source)
     image, labels = warp.apply(image, labels, (z, y, x))
-    inner = (slice(width, -width),) * 3
-    target = boundary_map(labels, width=width)[inner]
-    return varied(np.ascontiguousarray(image[inner]), rng, augmentation), target
+    inner = Box.from_shape(patches.shape, (width,) * 3).slices
+    maps = [boundary_map(labels, width=width)[inner]]
+    maps += [separation_map(labels, offset)[inner] for offset in patches.separations]
+    return varied(np.ascontiguousarray(image[inner]), rng, augmentation), np.stack(maps)
 
 
 def _random_box(rng: Generator, domain: Box, shape: Coord) -> Box:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ConfigError
+from volkit.geometry import Coord
 
 
 def boundary_map(labels: NDArray[Any], *, width: int = 1) -> NDArray[np.bool_]:
@@ -49,6 +50,37 @@ def boundary_map(labels: NDArray[Any], *, width: int = 1) -> NDArray[np.bool_]:
     for _ in range(width - 1):
         edge = _dilated(edge)
     return edge
+
+
+def separation_map(labels: NDArray[Any], offset: Coord) -> NDArray[np.bool_]:
+    """Mark the voxels whose partner at an offset belongs to another object.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (Z, Y, X)
+        Segments; 0 belongs to no object, not even its own.
+    offset : tuple of int
+        From a voxel to its partner, (z, y, x), voxels, 0 or more.
+
+    Returns
+    -------
+    ndarray of bool, shape (Z - z, Y - y, X - x)
+        For the voxels that have a partner.
+
+    References
+    ----------
+    Lee et al., Superhuman accuracy on the SNEMI3D connectomics challenge, 2017,
+    doi:10.48550/arXiv.1706.00120.
+
+    Examples
+    --------
+    >>> separation_map(np.array([[[1, 1, 1, 2, 2, 2]]]), (0, 0, 2)).astype(int).tolist()
+    [[[0, 1, 1, 0]]]
+    """
+    here = labels[tuple(slice(0, n - o) for n, o in zip(labels.shape, offset, strict=True))]
+    there = labels[tuple(slice(o, None) for o in offset)]
+    differs: NDArray[np.bool_] = (here != there) | (here == 0)
+    return differs
 
 
 def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
