@@ -23,6 +23,7 @@ Kind = Literal["image", "prob", "labels", "truth"]
 _LONGEST = 1024  # voxels on a side of a panel: more than it has dots
 _PLANES = ((0, "xy"), (1, "xz"), (2, "yz"))  # the axis that a plane cuts, and its name
 _COLUMN_INCHES = 3.1
+_ROOM_FOR_TEXT = 0.25  # height over width of a panel that can hold a line of it
 _PALE, _DARK = "#e8e8ec", "#121218"
 
 
@@ -68,7 +69,7 @@ def section_figure(
     heights = [_extent_nm(_plane(shown, cut), voxel, cut)[0] for cut, _ in _PLANES]
     width = max(_extent_nm(_plane(shown, cut), voxel, cut)[1] for cut, _ in _PLANES)
     # Thin volumes keep rows that can be seen, tall ones a figure that fits a page.
-    ratios = [min(max(height / width, 0.15), 1.6) for height in heights]
+    ratios = [min(max(height / width, 0.12), 1.6) for height in heights]
     size = (_COLUMN_INCHES * len(panels), _COLUMN_INCHES * sum(ratios) + 1.1)
     figure = Figure(figsize=size, dpi=150, facecolor=_DARK, layout="constrained")
     FigureCanvasAgg(figure)
@@ -79,8 +80,10 @@ def section_figure(
         extent = _extent_nm(box, voxel, cut)
         for ax, panel, picture in zip(axes[row], panels, pictures[row], strict=True):
             _draw(ax, picture, extent, panel.kind)
-        where = f"{name}   {AXES[cut]} = {box.start[cut]}"
-        axes[row, 0].set_ylabel(where, color=_PALE, fontsize=10)
+        where = f"{name}\n{AXES[cut]} = {box.start[cut]}"
+        axes[row, 0].set_ylabel(
+            where, color=_PALE, fontsize=10, rotation=0, ha="right", va="center", labelpad=8
+        )
         _scale_bar(axes[row, 0], extent)
     for ax, panel in zip(axes[0], panels, strict=True):
         ax.set_title(panel.title, color=_PALE, fontsize=11)
@@ -173,6 +176,8 @@ def _scale_bar(ax: Axes, extent_nm: tuple[float, float]) -> None:
     edge = [withStroke(linewidth=3, foreground="black")]
     x, y = 0.04 * width, height - 0.05 * min(width, height)
     ax.plot([x, x + length], [y, y], color="white", linewidth=2.5, path_effects=edge)
+    if height < _ROOM_FOR_TEXT * width:
+        return
     ax.annotate(
         text,
         (x, y),

@@ -32,7 +32,7 @@ from volkit.pipelines.status import recorded
 # Measured on one block of 256^3 voxels (peak of the process, less its inputs and twice its result),
 # rounded up: what kernels need beside these, bytes for every voxel that they read.
 _WORK_BYTES = {
-    "scale": 8.0,
+    "histogram": 8.0,
     "seed_parts": 16.0,
     "seed_links": 12.0,
     "fragments": 8.0,
