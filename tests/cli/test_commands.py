@@ -1,6 +1,8 @@
 """The command line, as a process: what it prints, how it ends, what it leaves behind."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -189,3 +191,24 @@ def test_bench_writes_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_version_is_told(says: Says) -> None:
     assert says("--version").strip() == volkit.__version__
+
+
+def test_an_interrupt_ends_in_one_message(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(tiny_workflow(tmp_path)), "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for printed in process.stdout:
+        if printed.startswith("prob"):
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to workers, too
+            break
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == (
+        "error: interrupted; what is finished is kept: the same command goes on from there"
+    )

@@ -1,8 +1,10 @@
 """Cluster: where a pipeline's blocks run, as its workflow says."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +86,26 @@ def workers(options: ClusterOptions) -> Iterator[Any]:
         with connected_client(options.scheduler) as client:
             yield client
     elif options.processes:
-        limit = options.memory_bytes
-        with local_client(options.processes, memory_limit=limit or "auto") as client:
+        local = local_client(options.processes, memory_limit=options.memory_bytes or "auto")
+        with ExitStack() as stack:
+            with _interrupts_ignored():
+                client = stack.enter_context(local)
             yield client
     else:
         yield None
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: the one that started them ends them.
+
+    A terminal sends it to all of them, and each would print a traceback of its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what signals do
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
