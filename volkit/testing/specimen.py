@@ -103,7 +103,7 @@ class EmSpecimen:
         axes = self._axes(box)
         tone = units(self._key("tone"), names.ravel()).reshape(box.shape) - np.float32(0.5)
         tissue = 158 + 24 * tone + 12 * self._field("slow", axes, 60.0)
-        tissue += self.noise * 16 * self._field("grain", axes, 2.6)
+        tissue += self.noise * 20 * self._field("grain", axes, 2.6)
         # Membranes fade in places, as where they lie flat in a section.
         faint = np.clip(0.7 + 0.6 * self._field("faint", axes, 11.0), 0.25, 1)
         tissue -= 75 * faint * np.exp(-((distance / 1.5) ** 2))
@@ -126,7 +126,7 @@ class EmSpecimen:
     def _exposed(self, tissue: NDArray[np.float32], box: Box) -> NDArray[np.uint8]:
         """Add what the microscope does: section tone, shot noise, lost sections, eight bits."""
         start = np.array(box.start, np.int64)
-        tissue += self.noise * 11 * bells(self._key("shot"), start, box.shape)
+        tissue += self.noise * 13 * bells(self._key("shot"), start, box.shape)
         sections = np.arange(box.start[0], box.stop[0], dtype=np.uint64)
         contrast, tone, lost = (
             units(self._key(name), sections)[:, None, None]
