@@ -143,3 +143,18 @@ def test_a_truth_that_covers_less_is_refused(tiny: Path, tmp_path: Path) -> None
     config = read_workflow(tiny, [f"input.truth={tmp_path / 'small.zarr'}"]).config
     with pytest.raises(GeometryError, match=r"covers \[0:8, 0:8, 0:8\], the domain is"):
         open_inputs(config)
+
+
+def test_the_shipped_workflow_on_a_small_box(tmp_path: Path) -> None:
+    """The tiny twin of ``make demo``: the same file, and a corner of the same tissue."""
+    file = Path(__file__).parents[2] / "workflows" / "segment_neurons.yaml"
+    settings = [
+        f"output={tmp_path}",
+        "input.box={start: [0, 0, 0], stop: [40, 64, 64]}",
+        "infer.window=[32, 32, 32]",
+        "cluster.workers=0",
+    ]
+    outcome = segment_neurons.run(read_workflow(file, settings).config)
+    scores = {name: value for name, value, _ in outcome.scores}
+    assert float(scores["Rand F"]) > 0.8
+    assert int(scores["voxels"]) > 40 * 64 * 64 / 2
