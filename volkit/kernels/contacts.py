@@ -118,68 +118,78 @@ def _sums(values: NDArray[np.int64], first: NDArray[np.intp]) -> NDArray[np.int6
 
 @numba.njit(nogil=True, cache=True)
 def _contacts(labels: Labels, prob: Floats, start: Coord, stop: Coord) -> Any:
-    """Walk the core; gather pairs in an open-addressed table that grows."""
-    slots = np.full(1024, -1, np.int64)
-    pairs = np.empty((512, 2), np.uint64)
-    sums = np.zeros((512, 2), np.int64)
-    count = 0
-    sound = True
-    row = np.int64(0)
+    """Walk the rows of the core; gather pairs in an open-addressed table that grows."""
+    table = np.zeros((4096, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
+    used, sound = 0, True
+    left, right = start[2], stop[2]
+    inner = max(left, 1)
+    at = np.empty(right - left + 1, np.int32)
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
-            for x in range(start[2], stop[2]):
-                a, here = labels[z, y, x], prob[z, y, x]
-                if a == 0:
-                    continue
-                for axis in range(3):
-                    k, j, i = z - (axis == 0), y - (axis == 1), x - (axis == 2)
-                    if k < 0 or j < 0 or i < 0:
-                        continue
-                    b = labels[k, j, i]
-                    if b == 0 or b == a:
-                        continue
-                    there = prob[k, j, i]
-                    sound &= 0 <= here <= 1 and 0 <= there <= 1
-                    low, high = min(a, b), max(a, b)
-                    # Neighbouring faces mostly lie between the same two labels.
-                    if count == 0 or pairs[row, 0] != low or pairs[row, 1] != high:
-                        slot = _slot(slots, pairs, low, high)
-                        if slots[slot] < 0:
-                            if count == len(pairs):
-                                slots, pairs, sums = _wider(pairs, sums)
-                                slot = _slot(slots, pairs, low, high)
-                            slots[slot] = count
-                            pairs[count, 0], pairs[count, 1] = low, high
-                            count += 1
-                        row = slots[slot]
-                    sums[row, 0] += np.int64(np.rint(np.float64(max(here, there)) * ONE))
-                    sums[row, 1] += 1
-    return pairs[:count], sums[:count], sound
+            while 2 * (used + 3 * len(at)) > len(table):
+                table = _wider(table)
+            here, p = labels[z, y], prob[z, y]
+            if z > 0:
+                a, b = here[left:right], labels[z - 1, y, left:right]
+                q = prob[z - 1, y, left:right]
+                used, sound = _row(a, b, p[left:right], q, at, table, used, sound)
+            if y > 0:
+                a, b = here[left:right], labels[z, y - 1, left:right]
+                q = prob[z, y - 1, left:right]
+                used, sound = _row(a, b, p[left:right], q, at, table, used, sound)
+            a, b = here[inner:right], here[inner - 1 : right - 1]
+            p, q = p[inner:right], p[inner - 1 : right - 1]
+            used, sound = _row(a, b, p, q, at, table, used, sound)
+    taken = table[table[:, 3] != 0]
+    return taken[:, :2].copy(), taken[:, 2:].astype(np.int64), sound
 
 
 @numba.njit(nogil=True, cache=True)
-def _slot(slots: NDArray[np.int64], pairs: Labels, low: np.uint64, high: np.uint64) -> Any:
+def _row(
+    a: Labels,
+    b: Labels,
+    p: Floats,
+    q: Floats,
+    at: NDArray[np.int32],
+    table: Labels,
+    used: int,
+    sound: bool,
+) -> Any:
+    """Add the contacts of two rows that lie beside each other."""
+    found = np.uint64(0)
+    for x in range(len(a)):
+        # Contacts are rare: finding them without a branch is what makes this fast.
+        at[found] = x
+        found += np.uint64((a[x] != b[x]) & (a[x] != 0) & (b[x] != 0))
+    for n in range(np.int64(found)):
+        x = at[n]
+        low, high, most = min(a[x], b[x]), max(a[x], b[x]), max(p[x], q[x])
+        sound &= (p[x] >= 0) & (q[x] >= 0) & (most <= 1)
+        slot = _slot(table, low, high)
+        if table[slot, 3] == 0:
+            table[slot, 0], table[slot, 1] = low, high
+            used += 1
+        table[slot, 2] += np.uint64(np.int64(np.rint(np.float64(most) * ONE)))
+        table[slot, 3] += np.uint64(1)
+    return used, sound
+
+
+@numba.njit(nogil=True, cache=True)
+def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
     """Find the slot of a pair, or the free one where it belongs."""
     mixed = (low * _MIX + high) * _MIX
-    mask = np.uint64(len(slots) - 1)
-    slot = (mixed ^ (mixed >> _TURN)) & mask
-    while slots[slot] >= 0:
-        row = slots[slot]
-        if pairs[row, 0] == low and pairs[row, 1] == high:
-            break
-        slot = (slot + np.uint64(1)) & mask
+    last = np.uint64(len(table) - 1)
+    slot = (mixed ^ (mixed >> _TURN)) & last
+    while table[slot, 3] != 0 and (table[slot, 0] != low or table[slot, 1] != high):
+        slot = (slot + np.uint64(1)) & last
     return slot
 
 
 @numba.njit(nogil=True, cache=True)
-def _wider(pairs: Labels, sums: NDArray[np.int64]) -> Any:
+def _wider(table: Labels) -> Any:
     """Double the table, which stays at most half full."""
-    count = len(pairs)
-    more_pairs = np.empty((2 * count, 2), np.uint64)
-    more_sums = np.zeros((2 * count, 2), np.int64)
-    more_pairs[:count] = pairs
-    more_sums[:count] = sums
-    slots = np.full(4 * count, -1, np.int64)
-    for row in range(count):
-        slots[_slot(slots, more_pairs, pairs[row, 0], pairs[row, 1])] = row
-    return slots, more_pairs, more_sums
+    wide = np.zeros((2 * len(table), 4), np.uint64)
+    for row in range(len(table)):
+        if table[row, 3] != 0:
+            wide[_slot(wide, table[row, 0], table[row, 1])] = table[row]
+    return wide
