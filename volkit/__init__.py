@@ -21,18 +21,25 @@ if TYPE_CHECKING:
     from volkit.io.volume import open_volume as open_volume
     from volkit.models.checkpoint import read_checkpoint as read_checkpoint
     from volkit.ops.components import connected_components as connected_components
+    from volkit.ops.fragments import FragmentOptions as FragmentOptions
+    from volkit.ops.inference import InferenceOptions as InferenceOptions
     from volkit.ops.inference import infer as infer
     from volkit.ops.metrics import rand as rand
+    from volkit.ops.metrics import segmentation_scores as segmentation_scores
     from volkit.ops.metrics import voi as voi
+    from volkit.ops.segmentation import SegmentationOptions as SegmentationOptions
     from volkit.ops.segmentation import segment as segment
 
 _HOMES = {
     "Box": "volkit.geometry",
+    "FragmentOptions": "volkit.ops.fragments",
     "Grid": "volkit.geometry",
+    "InferenceOptions": "volkit.ops.inference",
     "JobEngine": "volkit.engine.job",
     "LazyEngine": "volkit.engine.lazy",
     "Op": "volkit.engine.op",
     "Reduction": "volkit.engine.op",
+    "SegmentationOptions": "volkit.ops.segmentation",
     "Volume": "volkit.io.volume",
     "connected_components": "volkit.ops.components",
     "create_volume": "volkit.io.volume",
@@ -41,6 +48,7 @@ _HOMES = {
     "rand": "volkit.ops.metrics",
     "read_checkpoint": "volkit.models.checkpoint",
     "segment": "volkit.ops.segmentation",
+    "segmentation_scores": "volkit.ops.metrics",
     "voi": "volkit.ops.metrics",
 }
 

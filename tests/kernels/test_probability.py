@@ -33,3 +33,8 @@ def test_no_voxels_are_fine() -> None:
 def test_what_is_no_probability_is_refused(values, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         probabilities(values)
+
+
+def test_what_rounding_put_outside_is_clipped() -> None:
+    values = np.array([-1e-7, 1.0000001], np.float32)
+    assert probabilities(values).tolist() == [0, 1]

@@ -14,7 +14,7 @@ from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError, GeometryError, ModelError
 from volkit.geometry import Box, Grid, Windows
 from volkit.io.volume import open_volume
-from volkit.ops.inference import InferenceOptions, infer, reach
+from volkit.ops.inference import InferenceOptions, infer, window_halo
 from volkit.ops.network import Network
 
 RAW = np.random.default_rng(7).random((13, 15, 19)).astype(np.float32)
@@ -171,7 +171,7 @@ def test_the_halo_holds_every_window_of_a_block(block_shape, stride, margin) -> 
     windows = Windows(
         Box.from_shape((21, 19, 23), (3, 0, 1)), (6 + 2 * margin,) * 3, stride, (margin,) * 3
     )
-    grid = Grid(windows.domain, block_shape, reach(windows, block_shape))
+    grid = Grid(windows.domain, block_shape, window_halo(windows, block_shape))
     assert all(block.read.contains(windows.reach(block.write)) for block in grid)
 
 

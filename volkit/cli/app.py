@@ -169,7 +169,7 @@ def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
 def _carry_out(workflow: "Workflow", *, replace: bool) -> None:
     console = _console()
     if workflow.pipeline.plan is not None:
-        _check_plan(workflow, show=False)
+        _check_plan(workflow, show=False, replace=replace)
     try:
         with shown(console) as on_progress:
             outcome = workflow.pipeline.run(
@@ -200,7 +200,7 @@ def _show(console: Console, outcome: Any) -> None:
     console.print(f"next: {command}{gap}{tables.brief(argument)}", soft_wrap=True, highlight=False)
 
 
-def _check_plan(workflow: "Workflow", *, show: bool) -> None:
+def _check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> None:
     """Refuse what cannot fit, before anything is begun."""
     if workflow.pipeline.plan is None:
         return
@@ -211,7 +211,7 @@ def _check_plan(workflow: "Workflow", *, show: bool) -> None:
         _console().print(tables.plan_table(found))
         if found.memory_bytes is not None:
             typer.echo(f"memory for each worker: {tables.size(found.memory_bytes)}")
-    problems = found.problems()
+    problems = found.problems(replace=replace)
     if problems:
         _say_error("\n".join(problems))
         raise typer.Exit(REFUSED)

@@ -1,5 +1,6 @@
 """Clusters: where a job's blocks run."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,7 @@ def local_client(workers: int, *, memory_limit: int | str = "auto") -> Iterator[
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             memory_limit=memory_limit,
+            silence_logs=logging.ERROR,  # at its end it warns of workers that are still stopping
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from volkit.io.volume import Volume
 from volkit.version import __version__
 
 Facts = dict[str, Any]
+
+_DIGEST = re.compile(r"\b[0-9a-f]{32,}\b")
 
 
 def facts(
@@ -55,7 +58,7 @@ def facts(
         "inputs": [volume.identity for volume in inputs],
         "domain": [list(grid.domain.start), list(grid.domain.stop)],
         "block_shape": list(grid.block_shape),
-        "shared": [_value_identity(value) for value in shared],
+        "shared": {str(n): _value_facts(value) for n, value in enumerate(shared)},
     }
 
 
@@ -78,8 +81,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> l
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += changes(a, b, f"{path}{key}.")
         elif a != b:
-            found.append(f"{path}{key}: {a} became {b}")
+            found.append(f"{path}{key}: {_brief(a)} became {_brief(b)}")
     return found
+
+
+def _brief(value: object) -> object:
+    """Shorten digests, which nobody compares by eye."""
+    return _DIGEST.sub(lambda found: f"{found[0][:8]}…", value) if isinstance(value, str) else value
 
 
 def kernel_identity(kernel: Callable[..., object]) -> Any:
@@ -106,13 +114,14 @@ def _source_digest(kernel: Callable[..., object]) -> str:
     return hashlib.sha256(source).hexdigest()
 
 
-def _value_identity(value: object) -> str:
+def _value_facts(value: object) -> Any:
+    """Say what a shared value is: by its own ``facts`` where it has them, else by a digest."""
     if isinstance(value, StoredColumns):
-        return value.sha256
-    identity = getattr(value, "identity", None)
-    if isinstance(identity, str):
-        return identity
-    return hashlib.sha256(cloudpickle.dumps(value)).hexdigest()
+        return {"table": value.sha256}
+    own = getattr(value, "facts", None)
+    if isinstance(own, Mapping):
+        return dict(own)
+    return {type(value).__name__: hashlib.sha256(cloudpickle.dumps(value)).hexdigest()}
 
 
 def _plain(params: Mapping[str, Any]) -> Any:

@@ -146,7 +146,7 @@ class JobEngine:
                 raise StaleLedgerError(
                     f"{path} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "
                     f"one is {ledger.fingerprint[:8]}; write to a new target, or replace what is "
-                    "stale"
+                    "stale (replace_stale=True; volkit run --replace)"
                 )
             shutil.rmtree(path)
         # Marks without voxels are worth nothing: somebody removed the array.

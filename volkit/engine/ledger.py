@@ -71,7 +71,8 @@ class Ledger:
                 raise StaleLedgerError(
                     f"{root} records computation {found['fingerprint'][:8]}, this one is "
                     f"{ledger.fingerprint[:8]}: {'; '.join(changes(found['facts'], what))}. "
-                    "Write to a new target, or replace what is stale"
+                    "Write to a new target, or replace what is stale (replace_stale=True; "
+                    "volkit run --replace)"
                 )
             shutil.rmtree(root)
             found = None

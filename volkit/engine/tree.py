@@ -201,5 +201,6 @@ def _stored(path: Path, what: Facts, *, replace: bool) -> Columns | None:
     raise StaleLedgerError(
         f"{path} records computation {found['fingerprint'][:8]}, this one is "
         f"{fingerprint(what)[:8]}: {'; '.join(changes(found['facts'], what))}. "
-        "Write to a new target, or replace what is stale"
+        "Write to a new target, or replace what is stale (replace_stale=True; "
+        "volkit run --replace)"
     )

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 
+_ROUNDING = 1e-5  # blending windows that all answer 1 gives 1.0000001
+
 
 def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
     """Check a map of probabilities and give it as float32.
@@ -19,7 +21,7 @@ def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32
-        The same shape, 0 to 1.
+        The same shape, 0 to 1; what rounding put outside is clipped.
 
     Raises
     ------
@@ -40,10 +42,12 @@ def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
     if values.size:
         low, high = values.min(), values.max()
         # NaN fails both comparisons.
-        if not (low >= 0 and high <= 1):
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
             bad = "NaN" if np.isnan(low) else f"{low:g} to {high:g}"
             raise ContractError(
                 f"probabilities are {bad}; give finite values from 0 to 1: apply a sigmoid to "
                 "logits, scale integers, and replace NaN (numpy.nan_to_num)"
             )
+        if low < 0 or high > 1:
+            values = np.clip(values, 0, 1)
     return values.astype(np.float32, copy=False)

@@ -121,7 +121,7 @@ def infer(
     predict = Op(
         _predict_block,
         dtype=np.float32,
-        halo=reach(windows, call.grid.block_shape),
+        halo=window_halo(windows, call.grid.block_shape),
         channels=network.channels,
         params={
             "domain": [list(call.grid.domain.start), list(call.grid.domain.stop)],
@@ -158,7 +158,7 @@ def lattice(domain: Box, network: Network, options: InferenceOptions) -> Windows
     return Windows(domain, network.window, options.stride or half, network.margin)
 
 
-def reach(windows: Windows, block_shape: Coord) -> Coord:
+def window_halo(windows: Windows, block_shape: Coord) -> Coord:
     """Find the halo with which a block sees every window that touches it.
 
     Parameters

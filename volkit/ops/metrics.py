@@ -263,13 +263,13 @@ def _reduce(
     true: Any, pred: Any, finalize: Any, *, grid: Grid | None, engine: Engine | None, name: str
 ) -> Any:
     call = arguments(true, pred, grid=grid, engine=engine)
-    _check_labels(*call.inputs)
+    _check_labels(*call.inputs, whole=grid is None)
     return call.engine.reduce(
         Reduction(_table_block, add_contingency, finalize), *call.inputs, grid=call.grid, name=name
     )
 
 
-def _check_labels(true: Any, pred: Any) -> None:
+def _check_labels(true: Any, pred: Any, *, whole: bool) -> None:
     """Refuse what cannot be aligned or is no label, before anything is read."""
     for what, labels in (("true", true), ("predicted", pred)):
         if np.dtype(labels.dtype).kind not in "uib" or _has_channels(labels):
@@ -277,7 +277,8 @@ def _check_labels(true: Any, pred: Any) -> None:
                 f"{what} labels {_describe(labels)} are {labels.dtype}"
                 f"{' with channels' * _has_channels(labels)}; give integer ids of shape (z, y, x)"
             )
-    if isinstance(true, Volume) is isinstance(pred, Volume) and _domain(true) != _domain(pred):
+    same_kind = isinstance(true, Volume) is isinstance(pred, Volume)
+    if whole and same_kind and _domain(true) != _domain(pred):
         raise GeometryError(
             f"true labels {_describe(true)} and predicted labels {_describe(pred)} are not of the "
             "same domain; give volumes that cover the same voxels"

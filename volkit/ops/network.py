@@ -1,9 +1,8 @@
 """Network: what inference needs to know of a model, without loading it."""
 
 import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -75,15 +74,17 @@ class Network:
         return cls(model, window, (0, 0, 0), channels or 1, device, precision)
 
     @property
-    def identity(self) -> str:
-        """Digest of what decides its answers: weights, card and precision, not place or device."""
-        if isinstance(self.model, Checkpoint):
-            card = {k: v for k, v in asdict(self.model).items() if k != "uri"}
-            what = json.dumps(card, sort_keys=True, default=str).encode()
-        else:
-            what = cloudpickle.dumps(self.model)
-        numbers = f"{self.window}{self.margin}{self.channels}{self.precision}"
-        return hashlib.sha256(what + numbers.encode()).hexdigest()
+    def facts(self) -> dict[str, Any]:
+        """What decides its answers: weights, card and precision, but not place or device."""
+        seen = {
+            "window": list(self.window),
+            "margin": list(self.margin),
+            "channels": self.channels,
+            "precision": self.precision,
+        }
+        if not isinstance(self.model, Checkpoint):
+            return {"function": hashlib.sha256(cloudpickle.dumps(self.model)).hexdigest(), **seen}
+        return {"weights": self.model.sha256, "card": self.model.identity, **seen}
 
     def predictor(self) -> Predictor:
         """Load or wrap the model, once per process."""

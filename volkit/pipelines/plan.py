@@ -68,24 +68,30 @@ class Plan:
         Processes; 0 where a scheduler that is running already decides.
     memory_bytes : int or None
         What each of them may use; None where nobody knows.
-    refusals : tuple of str
-        Reasons, beside memory, why it cannot run.
+    conflicts : tuple of str
+        Volumes of an earlier run that stand in the way, unless they are replaced.
     """
 
     grid: Grid
     stages: tuple[StagePlan, ...]
     workers: int
     memory_bytes: int | None
-    refusals: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     @property
     def worst(self) -> StagePlan:
         """The stage that needs most memory."""
         return max(self.stages, key=lambda stage: stage.memory_bytes)
 
-    def problems(self) -> list[str]:
-        """Say why the plan cannot be carried out; empty where it can."""
-        found = list(self.refusals)
+    def problems(self, *, replace: bool = False) -> list[str]:
+        """Say why the plan cannot be carried out; empty where it can.
+
+        Parameters
+        ----------
+        replace : bool
+            Whether what is stale will be replaced.
+        """
+        found = [] if replace else list(self.conflicts)
         if self.memory_bytes is not None and self.worst.memory_bytes > self.memory_bytes:
             found.append(
                 f"stage {self.worst.name} needs {self.worst.memory_bytes / GIB:.2f} GiB per worker "

@@ -105,7 +105,7 @@ def plan(config: SegmentNeurons) -> Plan:
         stages=tuple(stages),
         workers=config.cluster.processes,
         memory_bytes=config.cluster.memory_bytes,
-        refusals=tuple(_misaligned(inputs.grid, Path(config.output), stages)),
+        conflicts=tuple(_misaligned(inputs.grid, Path(config.output), stages)),
     )
 
 
@@ -130,7 +130,7 @@ def _misaligned(grid: Grid, folder: Path, stages: list[StagePlan]) -> Iterator[s
             try:
                 check_aligned(grid, open_volume(str(path)))
             except GeometryError as error:
-                yield str(error)
+                yield f"{error}; or write to another folder, or run with --replace"
 
 
 def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:

@@ -1,0 +1,39 @@
+"""What ships: cards that say enough, weights that are small and theirs."""
+
+import hashlib
+
+import pytest
+
+from volkit.models import location
+from volkit.models.checkpoint import load, read_checkpoint
+
+NAMES = ("boundaries-fib25", "boundaries-specimen")
+LARGEST_BYTES = 3_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_says_what_people_need(name) -> None:
+    card = read_checkpoint(f"builtin:{name}")
+    for text in (card.description, card.training_data, card.attribution):
+        assert len(text) > 20
+    assert card.licence != "unknown"
+    assert card.classes == ("boundary",)
+    assert card.activation == "sigmoid"
+    assert card.voxel_size_nm is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_small_and_belong_to_the_card(name) -> None:
+    card = read_checkpoint(f"builtin:{name}")
+    data = location.read_bytes(card.weights_uri)
+    assert len(data) < LARGEST_BYTES
+    assert hashlib.sha256(data).hexdigest() == card.sha256
+    assert load(card, device="cpu").channels == (1, 1)
+
+
+def test_fib25_names_its_source() -> None:
+    card = read_checkpoint("builtin:boundaries-fib25")
+    assert "CC" in card.licence
+    for word in ("FIB-25", "Janelia", "neuroproof_examples"):
+        assert word in card.attribution
+    assert "mapped to bodies" in card.training_data
