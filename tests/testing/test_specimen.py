@@ -1,5 +1,7 @@
 """Specimens: the same tissue whichever box is read, and exact truth."""
 
+import tracemalloc
+
 import cc3d
 import numpy as np
 import pytest
@@ -73,6 +75,31 @@ def test_a_petavoxel_costs_nothing_until_it_is_read() -> None:
     assert huge.domain.size == 10**18
     box = Box.from_shape((2, 16, 16), (999_998, 500_000, 3))
     assert huge.read(box).std() > 0
+
+
+def test_a_large_read_is_made_of_pieces_and_equals_the_whole() -> None:
+    uri = "specimen://em?shape=70,80,90&seed=5&part="
+    whole = EmSpecimen((70, 80, 90), seed=5)
+    for part in ("image", "truth", "boundary"):
+        expected = getattr(whole, part)(Box.from_shape(whole.shape))
+        np.testing.assert_array_equal(open_volume(uri + part).read(), expected)
+
+
+def test_a_read_needs_memory_for_a_piece_not_for_the_box() -> None:
+    volume = open_volume("specimen://em?shape=128,128,192&seed=5")
+    volume.read(Box.from_shape((64, 64, 64)))
+    peaks = []
+    for shape in ((64, 64, 64), (128, 128, 192)):
+        tracemalloc.start()
+        volume.read(Box.from_shape(shape))
+        peaks.append(tracemalloc.get_traced_memory()[1] - Box.from_shape(shape).size)
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]  # twelve times the voxels
+
+
+def test_an_empty_box_reads_as_nothing() -> None:
+    volume = open_volume("specimen://em?shape=8,9,10")
+    assert volume.read(Box((4, 4, 4), (4, 6, 6))).shape == (0, 2, 2)
 
 
 def test_a_volume_says_what_it_is() -> None:
