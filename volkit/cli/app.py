@@ -1,6 +1,7 @@
 """Commands: what volkit can be asked to do."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -168,6 +169,8 @@ def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
 
 def _carry_out(workflow: "Workflow", *, replace: bool) -> None:
     console = _console()
+    # An interrupt that meets a call to the cluster half way makes its event loop log a traceback.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     if workflow.pipeline.plan is not None:
         _check_plan(workflow, show=False, replace=replace)
     try:
