@@ -170,7 +170,8 @@ def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
 def _carry_out(workflow: "Workflow", *, replace: bool) -> None:
     console = _console()
     # An interrupt that meets a call to the cluster half way makes its event loop log a traceback.
-    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    # A filter, since distributed sets the level of this logger when it is imported.
+    logging.getLogger("tornado.application").addFilter(lambda record: False)
     if workflow.pipeline.plan is not None:
         _check_plan(workflow, show=False, replace=replace)
     try:
