@@ -212,3 +212,14 @@ def test_an_interrupt_ends_in_one_message(tmp_path: Path) -> None:
     assert said.splitlines()[-1] == (
         "error: interrupted; what is finished is kept: the same command goes on from there"
     )
+
+
+def test_train_refuses_a_workflow_that_trains_nothing(tiny: Path, says: Says) -> None:
+    assert "trains nothing; use volkit run" in says("train", tiny, code=1)
+
+
+def test_output_that_is_a_file(tiny: Path, says: Says, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    said = says("run", tiny, "--set", f"output={tmp_path / 'run'}", code=1)
+    assert "cannot make the folder of the run" in said
+    assert "choose another output" in said

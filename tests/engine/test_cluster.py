@@ -1,14 +1,16 @@
 """Jobs on a real LocalCluster of processes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from volkit.engine.cluster import connected_client, local_client
+from volkit.engine.dispatch import dispatch
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Op
-from volkit.errors import SourceError
+from volkit.errors import BlockFailedError, SourceError
 from volkit.geometry import Box, Grid
 from volkit.io.volume import create_volume
 from volkit.testing.blocks import COUNTS, NEIGHBOUR_SUM, fail_at, kill_at, nothing
@@ -62,6 +64,11 @@ def test_a_killed_worker_costs_nothing_but_time(client, raw, tmp_path: Path) -> 
     calm = JobEngine(tmp_path / "calm").map(NEIGHBOUR_SUM, raw, grid=grid, name="sum")
     assert (tmp_path / "killed").exists()
     np.testing.assert_array_equal(killed.read(), calm.read())
+
+
+def test_workers_that_die_again_and_again_end_in_one_message(client) -> None:
+    with pytest.raises(BlockFailedError, match="several workers died one after another"):
+        dispatch(os._exit, iter([7]), client=client, receive=lambda outcome: None)
 
 
 def test_quick_blocks_share_tasks(client, tmp_path: Path) -> None:

@@ -132,6 +132,22 @@ def test_tiff_truncated(tmp_path: Path) -> None:
             open_volume(path).read()
 
 
+def test_tiff_cut_between_pages(tmp_path: Path) -> None:
+    """tifffile gives the pages that are left; that would be a smaller volume, silently."""
+    path = tmp_path / "em.tif"
+    noise = np.random.default_rng(0).integers(0, 255, (9, 40, 50)).astype("u1")
+    tifffile.imwrite(path, noise, compression="zlib")
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(open_volume(path).read(), noise)
+    for part in (0.3, 0.5, 0.7):
+        path.write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(SourceError, match=r"em\.tif is truncated: after \d pages"):
+            open_volume(path)
+    path.write_bytes(whole[:-100])  # within the last plane
+    with pytest.raises(SourceError, match=r"em\.tif"):
+        open_volume(path).read()
+
+
 def test_tiff_damaged_plane(tmp_path: Path) -> None:
     path = tmp_path / "em.tif"
     noise = np.random.default_rng(0).integers(0, 9, (3, 40, 50)).astype("u1")

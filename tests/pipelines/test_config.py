@@ -24,6 +24,7 @@ class Segment:
     agglomeration: Agglomeration = field(default_factory=Agglomeration)
     tile: tuple[int, int, int] | None = None
     spare: Agglomeration | None = None
+    several: tuple[Agglomeration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ def test_values_arrive_as_the_dataclass_declares() -> None:
             r"em\.yaml: segment\.agglomeration\.treshold: unknown key; did you mean threshold\?",
         ),
         ({"output": "x", "segment": {"spare": {"q": 1}}}, r"segment\.spare\.q: unknown key; known"),
+        (
+            {"output": "x", "segment": {"several": [{}, {"treshold": 1}]}},
+            r"segment\.several\.1\.treshold: unknown key; did you mean threshold\?",
+        ),
         ({}, r"output: is missing"),
         ({"output": 3}, r"output: 3: input should be a valid string"),
         (
@@ -61,7 +66,7 @@ def test_values_arrive_as_the_dataclass_declares() -> None:
         ),
         ({"output": "x", "segment": {"tile": [8, 16]}}, r"segment\.tile\.2: is missing"),
         ({"output": "x", "segment": {"tile": [8, 16, 1.5]}}, r"segment\.tile\.2: 1\.5: input"),
-        ({"output": "x", "segment": [1]}, r"segment: \[1\]: input should be an object"),
+        ({"output": "x", "segment": [1]}, r"segment: \[1\]: give keys and values"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_path(tree: dict[str, object], message: str) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from volkit.errors import GeometryError
+from volkit.errors import GeometryError, SourceError
 from volkit.geometry import Box
 from volkit.io.volume import create_volume
 from volkit.models.scaling import Scale, Scaling
@@ -100,3 +100,22 @@ def test_labels_of_another_shape_are_refused(tissue, tmp_path) -> None:
     create_volume(other, shape=(4, 4, 4), dtype="uint32")
     with pytest.raises(GeometryError, match="do not fit"):
         open_tissue(LabelledVolume(tissue.image, other), Scaling())
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "kind", "message"),
+    [
+        (np.nan, 1, "i4", r"image .*em\.npy: 1 of 256 voxels are NaN or infinite"),
+        (np.inf, 1, "i4", r"image .*em\.npy: 1 of 256 voxels are NaN or infinite"),
+        (0.5, -3, "i4", r"labels .*truth\.npy hold the negative id -3"),
+        (0.5, 1, "f4", r"labels .*truth\.npy are float32; give integer ids"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_refused(tmp_path, image, label, kind, message) -> None:
+    values, ids = np.zeros((4, 8, 8), "f4"), np.ones((4, 8, 8), kind)
+    values[1, 2, 3], ids[3, 2, 1] = image, label
+    np.save(tmp_path / "em.npy", values)
+    np.save(tmp_path / "truth.npy", ids)
+    spec = LabelledVolume(str(tmp_path / "em.npy"), str(tmp_path / "truth.npy"))
+    with pytest.raises(SourceError, match=message):
+        open_tissue(spec, Scaling("moments"))

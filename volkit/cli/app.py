@@ -13,7 +13,7 @@ from rich.console import Console
 import volkit
 from volkit.cli import tables
 from volkit.cli.progress import shown
-from volkit.errors import VolkitError
+from volkit.errors import ConfigError, VolkitError
 
 if TYPE_CHECKING:
     from volkit.pipelines.registry import Workflow
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    # What tifffile finds wrong, volkit says itself, in one message.
+    logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL)
     try:
         app([argument for argument in given if argument != "--debug"], prog_name="volkit")
     except Exception as error:
@@ -100,6 +102,11 @@ def run(
 def train(workflow: WorkflowFile, settings: Settings = None) -> None:
     """Train a network as a workflow says; taken up where it was when it is run again."""
     found = _read(workflow, settings or [], default="train_boundaries")
+    if found.pipeline.plan is not None:
+        raise ConfigError(
+            f"{workflow} is a {found.pipeline.name} workflow, which trains nothing; use "
+            f"volkit run {workflow}"
+        )
     _carry_out(found, replace=False)
 
 

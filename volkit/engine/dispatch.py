@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from volkit.errors import BlockFailedError
+
 Task = Callable[[int], None]
 
 _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
@@ -77,7 +79,7 @@ def _run_here(task: Task, numbers: Iterator[int], receive: Receive) -> None:
 
 
 def _run_on_cluster(task: Task, numbers: Iterator[int], client: Any, receive: Receive) -> None:
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     client.wait_for_workers(1, timeout=_WAIT_SECONDS)
     flying = as_completed(with_results=False)
@@ -97,6 +99,8 @@ def _run_on_cluster(task: Task, numbers: Iterator[int], client: Any, receive: Re
         in_flight -= 1
         try:
             outcome = future.result()
+        except KilledWorker as error:
+            outcome = Outcome([], [], _workers_died(error))
         except Exception as error:
             outcome = Outcome([], [], error)
         future.release()
@@ -109,6 +113,15 @@ def _run_on_cluster(task: Task, numbers: Iterator[int], client: Any, receive: Re
                 in_flight += 1
     if failure is not None:
         raise failure
+
+
+def _workers_died(error: BaseException) -> BlockFailedError:
+    failure = BlockFailedError(
+        "several workers died one after another in the same blocks, as when memory runs out; what "
+        "is finished is kept: run again with fewer workers, smaller blocks or more memory"
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def _batch_size(outcome: Outcome, size: int) -> int:

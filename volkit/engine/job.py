@@ -16,7 +16,7 @@ from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op, Reduction, run_block
 from volkit.engine.run import Run, load_shared
 from volkit.engine.tree import reduce_tree
-from volkit.errors import GeometryError, StaleLedgerError
+from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
 from volkit.io.volume import Volume, create_volume, open_volume
 from volkit.io.zarr_store import remove_drafts
@@ -56,7 +56,12 @@ class JobEngine:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SourceError(
+                f"cannot make the folder of the run {self.root} ({error}); choose another output"
+            ) from error
 
     @property
     def _run(self) -> Run:

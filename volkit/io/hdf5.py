@@ -83,7 +83,8 @@ def _check_stored(uri: str, dataset: Any, slices: tuple[slice, ...]) -> None:
             index = tuple(a // n for a, n in zip(corner, dataset.chunks, strict=True))
             raise MissingChunkError(
                 f"{uri}: chunk {index} (stored order) is not stored; box {_text(slices)} needs it. "
-                "If it stands for zeros, open the volume with missing='zero'"
+                "If it stands for zeros, open the volume with missing='zero' (in a workflow: "
+                "input.missing=zero)"
             )
 
 

@@ -108,6 +108,7 @@ def _open(uri: str, path: Path) -> Any:
 def _one_file(uri: str, path: Path) -> tuple[Stack, Mapping[str, Any]]:
     """Understand a file of pages; a plane alone is a volume of one plane."""
     with _open(uri, path) as file:
+        _refuse_cut(uri, file)
         series = file.series[0]
         axes = "".join("Z" if a in _STACK_AXES else "C" if a == "S" else a for a in series.axes)
         shape, page = tuple(series.shape), file.pages[0]
@@ -135,6 +136,19 @@ def _one_file(uri: str, path: Path) -> tuple[Stack, Mapping[str, Any]]:
         size = tiff_voxel_size(file, axes, uri=uri)
         attributes = {"axes": axes} | ({} if size is None else {"voxel_size_nm": size})
         return Stack(planes, shape, np.dtype(series.dtype), len(shape) - inside), attributes
+
+
+def _refuse_cut(uri: str, file: Any) -> None:
+    """Refuse a file whose chain of pages leads beyond its end: tifffile takes what is left."""
+    pages = len(file.pages)
+    handle, tiff = file.filehandle, file.tiff
+    handle.seek(file.pages.next_page_offset)
+    following = handle.read(tiff.offsetsize)
+    if len(following) < tiff.offsetsize or struct.unpack(tiff.offsetformat, following)[0]:
+        raise SourceError(
+            f"{uri} is truncated: after {pages} pages, the next one would lie beyond the end of "
+            f"the file at {handle.size} bytes; copy it again"
+        )
 
 
 def _many_files(uri: str, files: list[Path]) -> tuple[Stack, Mapping[str, Any]]:

@@ -81,7 +81,7 @@ def _missing(
         "volkit stores every chunk, so this one is not done or was lost: run its job again"
         if "volkit" in source.attributes
         else "zarr leaves out empty chunks by default; if that is so here, open the volume with "
-        "missing='zero'"
+        "missing='zero' (in a workflow: input.missing=zero)"
     )
     return MissingChunkError(
         f"{source.uri}: chunk {chunk} of array {source.array.path or '/'!r}, voxels {held},"

@@ -214,6 +214,8 @@ def _reasons(error: ValidationError) -> list[str]:
             reason = "is missing"
         elif item["type"] == "value_error":
             reason = item["msg"].removeprefix("Value error, ")
+        elif item["type"] in ("dataclass_type", "dataclass_exact_type"):
+            reason = f"{json.dumps(item['input'])}: give keys and values here (a mapping)"
         else:
             reason = f"{json.dumps(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
         reasons.setdefault(path, reason)
@@ -222,6 +224,10 @@ def _reasons(error: ValidationError) -> list[str]:
 
 def _unknown_keys(tree: Any, kind: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Find the keys that the dataclass at their place does not have."""
+    if isinstance(tree, list):
+        members = [member for member in get_args(kind) if _fields(member) is not None]
+        for i, item in enumerate(tree if len(members) == 1 else ()):
+            yield from _unknown_keys(item, members[0], f"{path}{i}.")
     known = _fields(kind)
     if known is None or not isinstance(tree, Mapping):
         return

@@ -110,6 +110,7 @@ def _write_failure(path: Path, failure: dict[str, str], error: BaseException) ->
     try:
         path.write_text(json.dumps(failure, indent=1) + "\n", encoding="utf-8")
     except OSError as full:
+        path.unlink(missing_ok=True)  # half a note would only confuse
         # Of two errors the first one matters; a full disk explains both.
         error.add_note(f"volkit: could not note this in {path} ({full})")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from volkit.errors import GeometryError
+from volkit.errors import GeometryError, SourceError
 from volkit.geometry import Box, Coord
 from volkit.io.volume import open_volume
 from volkit.kernels.histogram import value_histogram
@@ -102,6 +102,8 @@ def open_tissue(spec: LabelledVolume, scaling: Scaling) -> Tissue:
     ------
     GeometryError
         If image and labels differ in their domains, have channels, or do not hold the box.
+    SourceError
+        If the labels are no ids, or the image holds NaN or infinities.
     """
     image, labels = open_volume(spec.image), open_volume(spec.labels)
     if image.domain != labels.domain or image.channels is not None or labels.channels is not None:
@@ -109,6 +111,8 @@ def open_tissue(spec: LabelledVolume, scaling: Scaling) -> Tissue:
             f"image {spec.image} {image.domain} and labels {spec.labels} {labels.domain} do not "
             "fit; give two volumes without channels on the same voxels"
         )
+    if labels.dtype.kind not in "bui":
+        raise SourceError(f"labels {spec.labels} are {labels.dtype}; give integer ids")
     box = Box(spec.start or image.domain.start, spec.stop or image.domain.stop)
     if not image.domain.contains(box) or box.size == 0:
         raise GeometryError(
@@ -116,8 +120,23 @@ def open_tissue(spec: LabelledVolume, scaling: Scaling) -> Tissue:
         )
     if box.size > _RESIDENT_VOXELS:
         return Tissue(image, labels, box, _scale(image, box, scaling))
-    held = Held(image.read(box), box)
-    return Tissue(held, Held(labels.read(box), box), box, _scale(held, box, scaling))
+    held, ids = Held(image.read(box), box), Held(labels.read(box), box)
+    _refuse_unusable(spec, held.values, ids.values)
+    return Tissue(held, ids, box, _scale(held, box, scaling))
+
+
+def _refuse_unusable(spec: LabelledVolume, image: NDArray[Any], labels: NDArray[Any]) -> None:
+    bad = image.size - int(np.count_nonzero(np.isfinite(image)))
+    if bad:
+        raise SourceError(
+            f"image {spec.image}: {bad} of {image.size} voxels are NaN or infinite; replace them "
+            "in the source, or choose start and stop without them"
+        )
+    if labels.min() < 0:
+        raise SourceError(
+            f"labels {spec.labels} hold the negative id {labels.min()}; ids begin at 0 "
+            "(background), so rename or mask what is negative"
+        )
 
 
 def _scale(image: Readable, box: Box, scaling: Scaling) -> Scale:
