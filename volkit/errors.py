@@ -13,7 +13,7 @@ class GeometryError(VolkitError, ValueError):
 
 
 class ContractError(VolkitError, ValueError):
-    """A kernel that returned something else than its Op declares."""
+    """Values of the wrong kind: what a kernel returned, or voxels that no kernel can use."""
 
 
 class ConfigError(VolkitError, ValueError):

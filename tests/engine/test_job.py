@@ -111,6 +111,15 @@ def test_a_changed_input_reaches_everything_below(raw, tmp_path: Path) -> None:
         JobEngine(root).map(NEIGHBOUR_SUM, first, grid=grid, name="second")
 
 
+def test_a_volume_that_no_job_made_is_never_replaced(raw, tmp_path: Path) -> None:
+    own = create_volume(str(tmp_path / "run" / "sum.zarr"), shape=RAW.shape, dtype=np.uint8)
+    own.write(own.domain, RAW)
+    engine = JobEngine(tmp_path / "run", replace_stale=True)
+    with pytest.raises(StaleLedgerError, match="another output"):
+        engine.map(NEIGHBOUR_SUM, raw, grid=grid_of(raw), name="sum")
+    np.testing.assert_array_equal(own.read(), RAW)
+
+
 def _op(amount: int) -> Op:
     return Op(_add, dtype=np.uint8, params={"amount": amount})
 

@@ -147,6 +147,11 @@ class JobEngine:
                 if not ledger.done().all():
                     remove_drafts(str(path))  # what killed writers left: never read, but in the way
                 return found
+            if made_by is None:
+                raise StaleLedgerError(
+                    f"{path} holds {_brief(found)} that no job made, so it is never replaced; "
+                    "move it away, or choose another output"
+                )
             if not self.replace_stale:
                 raise StaleLedgerError(
                     f"{path} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "

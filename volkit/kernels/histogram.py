@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.errors import ContractError
+
 Columns = dict[str, NDArray[Any]]
 
 # Floats keep 11 of their 23 mantissa bits: neighbouring values differ by 0.05 %, which no
@@ -28,7 +30,7 @@ def value_histogram(values: NDArray[Any]) -> Columns:
 
     Raises
     ------
-    ValueError
+    ContractError
         If a float is NaN or infinite.
 
     Examples
@@ -74,7 +76,7 @@ def add_histograms(parts: Sequence[Columns]) -> Columns:
 def _rounded(values: NDArray[Any]) -> NDArray[np.float32]:
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
-        raise ValueError(
+        raise ContractError(
             f"{bad} of {values.size} voxels are NaN or infinite; replace them in the source, or "
             "choose a box without them"
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
-from volkit.errors import ConfigError, ModelError
+from volkit.errors import ConfigError, ContractError, ModelError
 from volkit.geometry import Block, Box, Coord, Grid, Windows
 from volkit.kernels.blend import Weighting, weight_sums, window_weights
 from volkit.kernels.histogram import add_histograms, value_histogram
@@ -104,7 +104,7 @@ def infer(
     ------
     GeometryError
         If windows would leave gaps.
-    ValueError
+    ContractError
         By the block that meets NaN or infinite voxels.
     ModelError
         By the first block, if the network does not fit its card.
@@ -222,7 +222,7 @@ def _predict_block(
 ) -> NDArray[np.float32]:
     """Blend all windows that touch a block."""
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ValueError(
+        raise ContractError(
             f"{int((~np.isfinite(image)).sum())} voxels are NaN or infinite; replace them in the "
             "source, or choose a box without them"
         )
