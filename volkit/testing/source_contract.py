@@ -8,25 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from volkit.errors import GeometryError, SourceError
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
 from volkit.io.volume import Volume
+from volkit.testing.strategies import boxes
 
 _HANDLE_BYTES = 2000  # a handle goes with every task
-
-
-@st.composite
-def boxes(draw: st.DrawFn, domain: Box) -> Box:
-    """Draw a box with voxels in it, inside a domain."""
-    start, stop = [], []
-    for first, end in zip(domain.start, domain.stop, strict=True):
-        a = draw(st.integers(first, end - 1))
-        start.append(a)
-        stop.append(draw(st.integers(a + 1, end)))
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 class SourceTests:
