@@ -19,7 +19,7 @@ from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
 from volkit.io.volume import Volume, create_volume, open_volume
-from volkit.io.zarr_store import remove_drafts
+from volkit.io.zarr.store import remove_drafts
 
 _CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard
 _PLAIN = 128**3  # blocks up to this size are one chunk each; shards would only add an index

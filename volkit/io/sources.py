@@ -108,14 +108,14 @@ class OpenOptions:
 Opener = Callable[[str, int, OpenOptions], Source]
 
 _BUILTIN = {
-    ".zarr": "volkit.io.zarr_source:open_zarr",
-    ".h5": "volkit.io.hdf5:open_hdf5",
-    ".hdf5": "volkit.io.hdf5:open_hdf5",
-    ".hdf": "volkit.io.hdf5:open_hdf5",
-    ".npy": "volkit.io.numpy_file:open_numpy",
-    ".npz": "volkit.io.numpy_file:open_numpy",
-    ".tif": "volkit.io.image_stack:open_stack",
-    ".tiff": "volkit.io.image_stack:open_stack",
+    ".zarr": "volkit.io.zarr.source:open_zarr",
+    ".h5": "volkit.io.files.hdf5:open_hdf5",
+    ".hdf5": "volkit.io.files.hdf5:open_hdf5",
+    ".hdf": "volkit.io.files.hdf5:open_hdf5",
+    ".npy": "volkit.io.files.numpy_file:open_numpy",
+    ".npz": "volkit.io.files.numpy_file:open_numpy",
+    ".tif": "volkit.io.files.image_stack:open_stack",
+    ".tiff": "volkit.io.files.image_stack:open_stack",
 }
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _GROUP = "volkit.sources"

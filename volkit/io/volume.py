@@ -288,7 +288,7 @@ def create_volume(
     SourceError
         If another volume is there, or the place cannot be written.
     """
-    from volkit.io.create import create_zarr  # a reader needs no zarr
+    from volkit.io.zarr.create import create_zarr  # a reader needs no zarr
 
     uri = os.fspath(uri)
     create_zarr(uri, Layout(**layout), overwrite=overwrite, attributes=attributes)

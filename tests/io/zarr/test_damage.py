@@ -14,7 +14,7 @@ from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box
 from volkit.io import Volume, create_volume, open_volume
 from volkit.io.sources import forget_opened
-from volkit.io.zarr_store import remove_drafts
+from volkit.io.zarr.store import remove_drafts
 
 SHAPE = (8, 8, 8)
 PART = Box((0, 0, 4), (4, 4, 8))

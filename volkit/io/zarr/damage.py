@@ -9,10 +9,10 @@ import numpy as np
 
 from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box, Coord
-from volkit.io.zarr_store import Watch
+from volkit.io.zarr.store import Watch
 
 if TYPE_CHECKING:
-    from volkit.io.zarr_source import ZarrSource
+    from volkit.io.zarr.source import ZarrSource
 
 # What codecs and stores raise for bytes that they cannot take; they share no base class.
 DAMAGE = (OSError, RuntimeError, ValueError, TypeError, KeyError, zlib.error)

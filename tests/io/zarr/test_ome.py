@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volkit.io.ome import multiscale, read_levels, write_multiscale
+from volkit.io.zarr.ome import multiscale, read_levels, write_multiscale
 
 lengths = st.tuples(*(st.floats(0.01, 1e6).map(lambda v: round(v, 3)) for _ in range(3)))
 

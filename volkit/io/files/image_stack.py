@@ -14,7 +14,7 @@ from volkit.errors import SourceError, missing_extra
 from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
 from volkit.io.sources import OpenOptions, local_path
-from volkit.io.tiff_scale import tiff_voxel_size
+from volkit.io.files.tiff_scale import tiff_voxel_size
 
 try:
     import tifffile

@@ -13,10 +13,10 @@ from zarr.storage import MemoryStore
 
 from volkit.errors import ConfigError, SourceError
 from volkit.io.layout import Layout
-from volkit.io.ome import write_multiscale
+from volkit.io.zarr.ome import write_multiscale
 from volkit.io.sources import OpenOptions, local_path
-from volkit.io.zarr_source import ZarrSource, open_zarr
-from volkit.io.zarr_store import is_zarr, open_store, remove_zarr
+from volkit.io.zarr.source import ZarrSource, open_zarr
+from volkit.io.zarr.store import is_zarr, open_store, remove_zarr
 from volkit.version import __version__
 
 # Level 1 writes twice as fast as zarr's default for the same ratio; the default has no checksum.
