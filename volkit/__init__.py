@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from volkit.engine.op import Reduction as Reduction
     from volkit.geometry import Box as Box
     from volkit.geometry import Grid as Grid
+    from volkit.io.open import create_volume as create_volume
+    from volkit.io.open import open_volume as open_volume
     from volkit.io.volume import Volume as Volume
-    from volkit.io.volume import create_volume as create_volume
-    from volkit.io.volume import open_volume as open_volume
     from volkit.models.checkpoint import read_checkpoint as read_checkpoint
     from volkit.ops.components import connected_components as connected_components
     from volkit.ops.fragments import FragmentOptions as FragmentOptions
@@ -42,9 +42,9 @@ _HOMES = {
     "SegmentationOptions": "volkit.ops.segmentation",
     "Volume": "volkit.io.volume",
     "connected_components": "volkit.ops.components",
-    "create_volume": "volkit.io.volume",
+    "create_volume": "volkit.io.open",
     "infer": "volkit.ops.inference",
-    "open_volume": "volkit.io.volume",
+    "open_volume": "volkit.io.open",
     "rand": "volkit.ops.metrics",
     "read_checkpoint": "volkit.models.checkpoint",
     "segment": "volkit.ops.segmentation",

@@ -16,7 +16,7 @@ import volkit
 from volkit.bench import harness
 from volkit.cli import main
 from volkit.errors import ConfigError
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.testing.workflows import tiny_workflow
 
 Says = Callable[..., str]

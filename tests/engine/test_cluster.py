@@ -12,7 +12,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.op import Op
 from volkit.errors import BlockFailedError, SourceError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import create_volume
+from volkit.io.open import create_volume
 from volkit.testing.blocks import COUNTS, NEIGHBOUR_SUM, fail_at, kill_at, nothing
 
 RAW = np.random.default_rng(5).integers(0, 9, (12, 12, 12), np.uint8)

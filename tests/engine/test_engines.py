@@ -14,7 +14,7 @@ from volkit.engine.lazy import LazyEngine
 from volkit.engine.op import Op, Reduction
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.testing.blocks import COUNTS, NEIGHBOUR_SUM, add_counts, count_values
 
 RAW = np.random.default_rng(5).integers(0, 9, (13, 11, 17), np.uint8)

@@ -15,7 +15,7 @@ from volkit.engine.job import JobEngine, MapTask, check_aligned
 from volkit.engine.op import Op, Reduction
 from volkit.errors import GeometryError, StaleLedgerError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import create_volume, open_volume
+from volkit.io.open import create_volume, open_volume
 from volkit.testing.blocks import (
     COUNTS,
     NEIGHBOUR_SUM,

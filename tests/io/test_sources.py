@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from volkit.errors import ConfigError, MissingExtraError, SourceError
-from volkit.io import OpenOptions, open_volume
-from volkit.io import sources as registry
+from volkit.io import OpenOptions, open_volume, registry
 from volkit.io.memory import open_array
 
 

@@ -15,7 +15,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ContractError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.kernels.label import label_components
 from volkit.ops.components import connected_components, relabel_consecutive
 

@@ -12,7 +12,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.kernels.label import label_components
 from volkit.kernels.seeds import SeedOptions, seed_mask
 from volkit.kernels.watershed import flood

@@ -13,7 +13,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError, GeometryError, ModelError
 from volkit.geometry import Box, Grid, Windows
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.ops.inference import InferenceOptions, infer, window_halo
 from volkit.ops.network import Network
 

@@ -7,7 +7,7 @@ import pytest
 
 from volkit.engine.job import JobEngine
 from volkit.geometry import Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.models.checkpoint import load
 from volkit.models.tfjs import convert_brainchop
 from volkit.ops.inference import InferenceOptions, infer

@@ -13,7 +13,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import create_volume, open_volume
+from volkit.io.open import create_volume, open_volume
 from volkit.kernels.contingency import contingency
 from volkit.kernels.dice import dice_scores
 from volkit.kernels.scores import rand_scores, voi_scores

@@ -13,7 +13,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import contacts
 from volkit.kernels.relabel import renamed

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from volkit.geometry import Box
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.pipelines.colours import label_colours, matched
 from volkit.pipelines.figure import Panel, _pictures, round_length, section_figure
 

@@ -12,8 +12,8 @@ import pytest
 from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError, GeometryError, ModelError, SourceError, StaleLedgerError
+from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import read_table
-from volkit.io.volume import create_volume, open_volume
 from volkit.kernels.contingency import contingency
 from volkit.kernels.scores import rand_scores
 from volkit.pipelines import segment_neurons

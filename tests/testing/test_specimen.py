@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.testing.specimen import EmSpecimen
 
 SHAPE = (24, 40, 36)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.io.volume import create_volume
+from volkit.io.open import create_volume
 from volkit.training.config import (
     LabelledVolume,
     Optimisation,

@@ -7,7 +7,7 @@ import pytest
 
 from volkit.errors import GeometryError, SourceError
 from volkit.geometry import Box
-from volkit.io.volume import create_volume
+from volkit.io.open import create_volume
 from volkit.models.scaling import Scale, Scaling
 from volkit.training.config import Augmentation, LabelledVolume, Patches
 from volkit.training.patches import Held, Tissue, draw_batch, draw_patch, open_tissue

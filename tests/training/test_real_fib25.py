@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from volkit.geometry import Box
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.kernels.contingency import contingency
 from volkit.kernels.scores import rand_scores
 from volkit.models.checkpoint import load, read_checkpoint

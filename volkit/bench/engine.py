@@ -21,7 +21,8 @@ from volkit.engine.job import JobEngine, MapTask
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op
 from volkit.geometry import Block, Box, Grid
-from volkit.io.volume import Volume, create_volume
+from volkit.io.open import create_volume
+from volkit.io.volume import Volume
 
 _BLOCK = (16, 16, 16)  # so small that reading and writing, which both sides do, hide little
 _WORKERS = 2

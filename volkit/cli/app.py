@@ -139,7 +139,7 @@ def info(
     level: Annotated[int, typer.Option(help="0 is the finest.")] = 0,
 ) -> None:
     """Say what a volume is."""
-    from volkit.io.volume import open_volume
+    from volkit.io.open import open_volume
 
     _console().print(tables.info_table(open_volume(uri, level=level)))
 

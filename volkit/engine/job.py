@@ -18,7 +18,8 @@ from volkit.engine.run import Run, load_shared
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
-from volkit.io.volume import Volume, create_volume, open_volume
+from volkit.io.open import create_volume, open_volume
+from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
 
 _CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from volkit.errors import ContractError, SourceError
-from volkit.io.sources import local_path
+from volkit.io.uris import local_path
 from volkit.version import __version__
 
 _KEY = b"volkit"

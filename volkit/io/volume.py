@@ -1,21 +1,18 @@
 """Volumes: handles of stored voxels, which travel between processes while the voxels stay."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
-from volkit.io.array_source import check_level
 from volkit.io.axes import Array
-from volkit.io.layout import Layout, LayoutOptions, vector_nm
-from volkit.io.memory import array_uri, open_array
-from volkit.io.sources import OpenOptions, Source, forget_opened, local_path, opened
+from volkit.io.memory import open_array
+from volkit.io.registry import opened
+from volkit.io.sources import OpenOptions, Source
 from volkit.io.writes import check_write
 
 if TYPE_CHECKING:
@@ -37,10 +34,13 @@ class Volume:
     level : int
         0 is the finest.
     options : OpenOptions
-        How to understand a source that does not say everything itself.
+        How to understand a source that does not say everything itself, and how to reach it.
+    region : Box or None
+        The part of the stored volume that this handle stands for, volume coordinates; None is all.
 
     Examples
     --------
+    >>> from volkit.io import open_volume
     >>> volume = open_volume(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     >>> volume.shape, str(volume.domain), volume.read(Box((1, 0, 0), (2, 1, 2))).tolist()
     ((2, 3, 4), '[0:2, 0:3, 0:4]', [[[12, 13]]])
@@ -49,6 +49,7 @@ class Volume:
     uri: str
     level: int = 0
     options: OpenOptions = field(default_factory=OpenOptions)
+    region: Box | None = None
     _array: Array | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -60,7 +61,7 @@ class Volume:
     @property
     def shape(self) -> Coord:
         """Extent, (z, y, x), voxels."""
-        return self._source.shape
+        return self._source.shape if self.region is None else self.region.shape
 
     @property
     def channels(self) -> int | None:
@@ -75,6 +76,8 @@ class Volume:
     @property
     def domain(self) -> Box:
         """The voxels it holds, in volume coordinates."""
+        if self.region is not None:
+            return self.region
         source = self._source
         return Box.from_shape(source.shape, source.voxel_offset)
 
@@ -153,7 +156,7 @@ class Volume:
         return source.read(self._inside(source, box))
 
     def write(self, box: Box, values: Array) -> None:
-        """Write a box.
+        """Write a box; what was there before is replaced, zeros included.
 
         Parameters
         ----------
@@ -195,103 +198,88 @@ class Volume:
 
         return data_array(self, block_shape)
 
+    def at_level(self, level: int) -> "Volume":
+        """Give the same volume at another level; a cutout covers the same tissue there.
+
+        Raises
+        ------
+        SourceError
+            If there is no such level.
+        GeometryError
+            If the cutout holds no voxel of that level.
+        """
+        from volkit.io.cutout import same_tissue
+
+        whole = replace(self, level=level, region=None)
+        if self.region is None:
+            whole._source.shape  # noqa: B018 (refuses a level that is not there)
+            return whole
+        return replace(whole, region=same_tissue(self.scale, self.region, whole))
+
+    def cutout(
+        self,
+        box: Box | None = None,
+        *,
+        center_um: Vector | None = None,
+        size_um: Vector | None = None,
+        start_nm: Vector | None = None,
+        stop_nm: Vector | None = None,
+        level_0: Box | None = None,
+    ) -> "Volume":
+        """Give a part of the volume, lazily and in the same coordinates.
+
+        Exactly one way of saying which part is given.  A physical range takes the voxels whose
+        centres lie in it, so that ranges which touch share no voxel and leave none out, at every
+        level.
+
+        Parameters
+        ----------
+        box : Box or None
+            Voxels of this level, volume coordinates.
+        center_um, size_um : tuple of float or None
+            Centre and extent, (z, y, x), micrometres.
+        start_nm, stop_nm : tuple of float or None
+            Corners, (z, y, x), nanometres.
+        level_0 : Box or None
+            Voxels of level 0, whatever the level of this handle.
+
+        Returns
+        -------
+        Volume
+            Whose ``domain`` is the part.
+
+        Raises
+        ------
+        GeometryError
+            If the part is empty at this level, or reaches over the volume.
+        ConfigError
+            If it is said in no way, or in several.
+
+        Examples
+        --------
+        >>> from volkit.io import open_volume
+        >>> volume = open_volume(np.zeros((8, 64, 64), np.uint8), voxel_size_nm=(40, 4, 4))
+        >>> part = volume.cutout(center_um=(0.14, 0.126, 0.126), size_um=(0.08, 0.04, 0.04))
+        >>> str(part.domain), part.read().shape
+        ('[3:5, 27:37, 27:37]', (2, 10, 10))
+        """
+        from volkit.io.cutout import Part, find_box
+
+        part = Part(box, center_um, size_um, start_nm, stop_nm, level_0)
+        found = find_box(self, part)
+        self._inside(self._source, found)
+        return replace(self, region=found)
+
     def __dask_tokenize__(self) -> str:
-        return self.identity
+        return self.identity if self.region is None else f"{self.identity}|{self.region}"
 
     def _inside(self, source: Source, box: Box | None) -> Box:
-        domain = Box.from_shape(source.shape, source.voxel_offset)
+        domain = self.domain
         box = domain if box is None else box
         if not domain.contains(box):
+            part = "" if self.region is None else "the cutout of "
             raise GeometryError(
-                f"box {box} is outside {self.uri}, which covers {domain}; choose a box within it"
+                f"box {box} is outside {part}{self.uri}, which covers {domain}; choose a box "
+                "within it"
             )
-        return box.relative_to(domain)
-
-
-def open_volume(
-    source: "str | Path | Array | Volume",
-    *,
-    level: int = 0,
-    axes: str | None = None,
-    voxel_size_nm: Vector | None = None,
-    missing: Literal["error", "zero"] = "error",
-) -> Volume:
-    """Open a volume.
-
-    Parameters
-    ----------
-    source : str, Path, ndarray or Volume
-        ``em.zarr``, ``s3://bucket/em.zarr``, ``em.h5::raw``, ``em.npz::raw``, ``stack.tif``, a
-        folder of TIFF planes, ``specimen://…``, an array (which must not change afterwards); a
-        Volume is given back.
-    level : int
-        0 is the finest.
-    axes : str or None
-        Stored order, such as ``"xyz"``, of a source that says nothing about it.
-    voxel_size_nm : tuple of float or None
-        Extent of a voxel, (z, y, x), nanometres, instead of what the source says.
-    missing : {"error", "zero"}
-        Whether a chunk that is not stored is an error, or holds the fill value.
-
-    Raises
-    ------
-    SourceError
-        If there is no volume that can be understood.
-    """
-    if isinstance(source, Volume):
-        return source
-    size = None if voxel_size_nm is None else vector_nm(voxel_size_nm, "voxel_size_nm")
-    options = OpenOptions(axes, None if size is None else VoxelScale(size).voxel_size_nm, missing)
-    if isinstance(source, np.ndarray):
-        check_level("an array", level)
-        held = source.view()
-        held.flags.writeable = False
-        volume = Volume(array_uri(held), level, options, held)
-    else:
-        volume = Volume(os.fspath(source), level, options)
-    volume._source.shape  # noqa: B018 (opens it, so that what is wrong shows here)
-    return volume
-
-
-def create_volume(
-    uri: str | Path,
-    *,
-    overwrite: bool = False,
-    attributes: Mapping[str, Any] | None = None,
-    **layout: Unpack[LayoutOptions],
-) -> Volume:
-    """Create a volume: OME-Zarr 0.5 whose chunks carry checksums, and are stored when empty too.
-
-    An equal volume that is there is opened.
-
-    Parameters
-    ----------
-    uri : str or Path
-        Local path, or URL of a store that can be written.
-    overwrite : bool
-        Remove a zarr that is there first.
-    attributes : mapping or None
-        JSON to keep under ``attributes["volkit"]``, as provenance.
-    **layout
-        ``shape`` and ``dtype``, and as wanted ``channels``, ``voxel_size_nm``, ``start`` (volume
-        coordinates of the first voxel), ``origin_nm`` (of voxel (0, 0, 0)), ``chunk_shape``
-        (unit of compression) and ``shard_shape`` (unit of writing); see ``Layout``.
-
-    Returns
-    -------
-    Volume
-
-    Raises
-    ------
-    GeometryError
-        If shapes do not fit together.
-    SourceError
-        If another volume is there, or the place cannot be written.
-    """
-    from volkit.io.zarr.create import create_zarr  # a reader needs no zarr
-
-    uri = os.fspath(uri)
-    create_zarr(uri, Layout(**layout), overwrite=overwrite, attributes=attributes)
-    if local_path(uri) is None:
-        forget_opened()  # a remote store has no times by which to know an old handle
-    return Volume(uri)
+        return box.relative_to(Box.from_shape(source.shape, source.voxel_offset))

@@ -3,7 +3,7 @@
 from volkit.errors import ContractError, GeometryError
 from volkit.geometry import AXES, Box
 from volkit.io.axes import Array
-from volkit.io.sources import Source
+from volkit.io.sources import Source, chunk_start
 
 
 def check_write(uri: str, source: Source, box: Box, values: Array) -> None:
@@ -27,7 +27,7 @@ def check_write(uri: str, source: Source, box: Box, values: Array) -> None:
     ContractError
         If ``values`` has another type: nothing is converted silently.
     """
-    shown, unit = box.shift(source.voxel_offset), source.write_shape
+    shown, unit, first = box.shift(source.voxel_offset), source.write_shape, chunk_start(source)
     lead = () if source.channels is None else (source.channels,)
     if values.shape != (*lead, *box.shape):
         raise GeometryError(
@@ -39,11 +39,12 @@ def check_write(uri: str, source: Source, box: Box, values: Array) -> None:
             f"values are {values.dtype}, {uri} holds {source.dtype}; convert them first, minding "
             "their range"
         )
-    for axis, start, stop, n, extent in zip(
-        AXES, box.start, box.stop, unit, source.shape, strict=True
+    for axis, start, stop, n, zero, extent in zip(
+        AXES, box.start, box.stop, unit, first, source.shape, strict=True
     ):
-        if start % n or (stop % n and stop != extent):
+        if ((start - zero) % n and start) or ((stop - zero) % n and stop != extent):
+            corner = tuple(o + f for o, f in zip(source.voxel_offset, first, strict=True))
             raise GeometryError(
                 f"box {shown} cuts stored objects of {unit} on axis {axis}, which lets two writers "
-                f"lose voxels; write whole multiples of {unit} counted from {source.voxel_offset}"
+                f"lose voxels; write whole multiples of {unit} counted from {corner}"
             )

@@ -11,7 +11,8 @@ from volkit.engine.base import Engine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import GeometryError
 from volkit.geometry import AXES, Box, Coord, Grid
-from volkit.io.volume import Volume, open_volume
+from volkit.io.open import open_volume
+from volkit.io.volume import Volume
 
 _BLOCK = 128  # voxels: a default block holds at least this on every axis
 

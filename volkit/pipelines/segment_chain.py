@@ -6,7 +6,8 @@ from typing import Any
 from volkit.engine.base import Engine
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
-from volkit.io.volume import Volume, open_volume
+from volkit.io.open import open_volume
+from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint, read_checkpoint
 from volkit.ops.inference import infer
 from volkit.ops.metrics import segmentation_scores

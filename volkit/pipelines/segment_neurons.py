@@ -14,7 +14,7 @@ from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine, check_aligned
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.ops.inference import lattice
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from volkit.geometry import Coord
-from volkit.io.volume import create_volume
+from volkit.io.open import create_volume
 from volkit.models.architectures import build
 from volkit.models.checkpoint import save_checkpoint
 

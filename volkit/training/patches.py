@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import GeometryError, SourceError
 from volkit.geometry import Box, Coord
-from volkit.io.volume import open_volume
+from volkit.io.open import open_volume
 from volkit.kernels.histogram import value_histogram
 from volkit.models.scaling import Scale, Scaling
 from volkit.training.augment import varied

@@ -13,7 +13,7 @@ import zarr
 from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box
 from volkit.io import Volume, create_volume, open_volume
-from volkit.io.sources import forget_opened
+from volkit.io.registry import forget_opened
 from volkit.io.zarr.store import remove_drafts
 
 SHAPE = (8, 8, 8)

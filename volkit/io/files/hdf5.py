@@ -11,7 +11,8 @@ import numpy as np
 from volkit.errors import MissingChunkError, SourceError
 from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
-from volkit.io.sources import OpenOptions, local_path
+from volkit.io.sources import OpenOptions
+from volkit.io.uris import local_path
 
 
 def open_hdf5(uri: str, level: int, options: OpenOptions) -> ArraySource:

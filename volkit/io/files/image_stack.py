@@ -13,8 +13,9 @@ import numpy as np
 from volkit.errors import SourceError, missing_extra
 from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
-from volkit.io.sources import OpenOptions, local_path
 from volkit.io.files.tiff_scale import tiff_voxel_size
+from volkit.io.sources import OpenOptions
+from volkit.io.uris import local_path
 
 try:
     import tifffile

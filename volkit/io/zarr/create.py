@@ -13,8 +13,9 @@ from zarr.storage import MemoryStore
 
 from volkit.errors import ConfigError, SourceError
 from volkit.io.layout import Layout
+from volkit.io.sources import OpenOptions
+from volkit.io.uris import local_path
 from volkit.io.zarr.ome import write_multiscale
-from volkit.io.sources import OpenOptions, local_path
 from volkit.io.zarr.source import ZarrSource, open_zarr
 from volkit.io.zarr.store import is_zarr, open_store, remove_zarr
 from volkit.version import __version__
@@ -26,6 +27,7 @@ _COMPRESSOR = ZstdCodec(level=1, checksum=True)
 def create_zarr(
     uri: str,
     layout: Layout,
+    options: OpenOptions,
     *,
     overwrite: bool = False,
     attributes: Mapping[str, Any] | None = None,
@@ -40,6 +42,8 @@ def create_zarr(
         Local path or URL of a store that can be written.
     layout : Layout
         What the volume shall be.
+    options : OpenOptions
+        How to reach the store.
     overwrite : bool
         Remove what is there first, if it is zarr.
     attributes : mapping or None

@@ -20,9 +20,10 @@ from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
 from volkit.io.array_source import check_level, ordered_size, stated_axes, voxel_dtype
 from volkit.io.axes import Array, AxisOrder
-from volkit.io.zarr.ome import Level, multiscale, read_levels
-from volkit.io.sources import OpenOptions, local_path
+from volkit.io.sources import OpenOptions
+from volkit.io.uris import local_path
 from volkit.io.zarr.damage import DAMAGE, find_damage, find_missing
+from volkit.io.zarr.ome import Level, multiscale, read_levels
 from volkit.io.zarr.store import Watch, open_store, watching
 
 # Empty chunks are stored, so that one that is not there means not done.

@@ -14,7 +14,7 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from volkit.errors import SourceError
-from volkit.io.sources import local_path, split_scheme
+from volkit.io.uris import local_path, split_scheme
 
 _READ_ONLY = ("http", "https", "github", "zip", "tar")
 

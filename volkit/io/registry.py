@@ -1,0 +1,239 @@
+"""Registry: which kind of source a URI names, and the sources that a process has open."""
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from volkit.errors import SourceError, missing_extra
+from volkit.io.sources import Opener, OpenOptions, Source
+from volkit.io.uris import local_path, split_query, split_scheme
+
+_ZARR = "volkit.io.zarr.source:open_zarr"
+_STACK = "volkit.io.files.image_stack:open_stack"
+_PRECOMPUTED = "volkit.io.precomputed.source:open_precomputed"
+_N5 = "volkit.io.precomputed.n5:open_n5"
+_DICOM = "volkit.io.files.dicom:open_dicom"
+
+_SCHEMES = {"bossdb": "volkit.io.bossdb.source:open_bossdb", "precomputed": _PRECOMPUTED}
+_CREATORS = {
+    "bossdb": "volkit.io.bossdb.create:create_channel",
+    "precomputed": "volkit.io.precomputed.create:create_precomputed",
+}
+_SUFFIXES = {
+    ".zarr": _ZARR,
+    ".n5": _N5,
+    ".h5": "volkit.io.files.hdf5:open_hdf5",
+    ".hdf5": "volkit.io.files.hdf5:open_hdf5",
+    ".hdf": "volkit.io.files.hdf5:open_hdf5",
+    ".npy": "volkit.io.files.numpy_file:open_numpy",
+    ".npz": "volkit.io.files.numpy_file:open_numpy",
+    ".tif": _STACK,
+    ".tiff": _STACK,
+    ".png": _STACK,
+    ".mrc": "volkit.io.files.mrc:open_mrc",
+    ".map": "volkit.io.files.mrc:open_mrc",
+    ".rec": "volkit.io.files.mrc:open_mrc",
+    ".nii": "volkit.io.files.nifti:open_nifti",
+    ".dcm": _DICOM,
+    ".mp4": "volkit.io.files.video:open_video",
+    ".avi": "volkit.io.files.video:open_video",
+    ".mov": "volkit.io.files.video:open_video",
+    ".mkv": "volkit.io.files.video:open_video",
+    ".webm": "volkit.io.files.video:open_video",
+}
+_REMOTE = (_ZARR, _N5)  # formats that are many objects; files are read from local paths
+_PACKED = (".gz", ".bz2")  # behind the suffix that counts, as in em.nii.gz
+_MARKERS = (  # what lies in a folder of each kind
+    ("zarr.json", _ZARR),
+    (".zgroup", _ZARR),
+    (".zarray", _ZARR),
+    (".zattrs", _ZARR),
+    ("info", _PRECOMPUTED),
+    ("attributes.json", _N5),
+)
+Creator = Callable[..., None]
+
+_GROUP = "volkit.sources"
+_OPEN_AT_ONCE = 256  # sources kept in a process; they hold metadata, hardly memory
+
+
+def opened(uri: str, level: int, options: OpenOptions) -> Source:
+    """Open a source, once in a process; a local file that was replaced is opened again.
+
+    Raises
+    ------
+    SourceError
+        If there is nothing that can be understood.
+    """
+    return _opened(uri, level, options, _stamp(uri))
+
+
+def forget_opened() -> None:
+    """Open everything anew from here on."""
+    _opened.cache_clear()
+
+
+def find_opener(uri: str) -> Opener:
+    """Find what opens a URI, by its scheme, its suffix, or what lies in its folder.
+
+    Third parties add an entry point in the group ``volkit.sources``.  Its name is a scheme
+    (``brain``) or a suffix (``.xyz``), its object a callable ``(uri, level) -> Source``.
+
+    Parameters
+    ----------
+    uri : str
+        ``scheme://…`` or a local path, with ``::name`` for a dataset inside a file.
+
+    Returns
+    -------
+    callable
+        ``(uri, level, options) -> Source``.
+
+    Raises
+    ------
+    SourceError
+        If the scheme or the suffix is not known, or nothing is at a local path.
+    MissingExtraError
+        If the scheme needs a package that is not installed.
+    """
+    scheme, place = split_scheme(uri)
+    if scheme not in ("", "file"):
+        return _scheme_opener(uri, scheme)
+    path = Path(place.partition("::")[0])
+    if "*" not in path.name and not path.exists():
+        parents = [p for p in path.parents if p.suffix in (".zarr", ".n5") and p.exists()]
+        inside = f", but {parents[-1]} does: is the name inside it right?" if parents else ""
+        raise SourceError(f"{uri}: {path} does not exist{inside or '; check the path'}")
+    return _plugin(_suffix(path)) or _load(_path_target(uri, path))
+
+
+def find_creator(uri: str) -> Creator:
+    """Find what creates a volume at a URI: zarr, but where the scheme says otherwise.
+
+    Returns
+    -------
+    callable
+        ``(uri, layout, options, *, overwrite, attributes)``.
+    """
+    target = _CREATORS.get(split_scheme(uri)[0], "volkit.io.zarr.create:create_zarr")
+    module, _, name = target.partition(":")
+    creator: Creator = getattr(importlib.import_module(module), name)
+    return creator
+
+
+def _suffix(path: Path) -> str:
+    """Give the suffix that says what a file is: ``.nii`` of ``T1.nii.gz``."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in _PACKED else suffix
+
+
+def _path_target(uri: str, path: Path) -> str:
+    suffix = _suffix(path)
+    if path.is_dir():
+        for name, target in _MARKERS:
+            if (path / name).exists():
+                return target
+        if suffix in (".zarr", ".n5"):
+            return _SUFFIXES[suffix]
+        return _DICOM if next(path.glob("*.[dD][cC][mM]"), None) else _STACK
+    if suffix in _SUFFIXES and suffix != ".zarr":
+        return _SUFFIXES[suffix]
+    raise SourceError(
+        f"{uri}: suffix {suffix!r} is not known; known are "
+        f"{', '.join(sorted({*_SUFFIXES, *(n for n in _plugins() if n.startswith('.'))}))}, "
+        "and folders of planes"
+    )
+
+
+def _scheme_opener(uri: str, scheme: str) -> Opener:
+    plugin = _plugin(scheme)
+    if plugin is not None:
+        return plugin
+    if scheme in _SCHEMES:
+        return _load(_SCHEMES[scheme])
+    if scheme == "array":
+        raise SourceError(f"{uri} names an array in memory; open the array itself")
+    _check_reachable(uri, scheme)
+    suffix = _suffix(Path(split_query(uri)[0].partition("::")[0]))
+    target = _SUFFIXES.get(suffix, _ZARR)
+    if target not in _REMOTE:
+        raise SourceError(
+            f"{uri}: {suffix} is read from local paths only; copy the file, or use zarr"
+        )
+    inside = [p for p in split_query(uri)[0].split("/") if p.endswith(".n5")]
+    return _load(_N5 if inside else target)
+
+
+def _check_reachable(uri: str, scheme: str) -> None:
+    """Refuse schemes that neither obstore nor fsspec knows."""
+    import fsspec
+
+    if scheme in ("s3", "gs", "az", "http", "https", "memory"):
+        return
+    if scheme not in fsspec.available_protocols():
+        own = sorted({*_SCHEMES, *(n for n in _plugins() if not n.startswith("."))})
+        raise SourceError(
+            f"{uri}: scheme {scheme!r} is not known; known are file, {', '.join(own)}, and for "
+            "zarr memory, http, https, s3, gs, az and those of fsspec"
+        )
+    try:
+        fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        raise missing_extra(f"fsspec[{scheme}]", "cloud") from error
+
+
+def _load(target: str) -> Opener:
+    module, _, name = target.partition(":")
+    opener: Opener = getattr(importlib.import_module(module), name)
+    return opener
+
+
+@cache
+def _plugins() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=_GROUP)}
+
+
+def _plugin(name: str) -> Opener | None:
+    point = _plugins().get(name)
+    if point is None:
+        return None
+
+    def open_plugin(uri: str, level: int, options: OpenOptions) -> Source:
+        if options.axes is not None:
+            raise SourceError(f"{uri} knows its axes; open it without axes={options.axes!r}")
+        source: Source = point.load()(uri, level)
+        return source
+
+    return open_plugin
+
+
+@lru_cache(maxsize=_OPEN_AT_ONCE)
+def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) -> Source:
+    """Open a source once in a process; ``stamp`` makes a file that was replaced a new one."""
+    del stamp
+    source = find_opener(uri)(uri, level, options)
+    if options.cache is None:
+        return source
+    from volkit.io.cache import CachedSource
+
+    return CachedSource.around(source, options.cache)
+
+
+def _stamp(uri: str) -> tuple[int, ...]:
+    for place in _stamped(uri):
+        try:
+            found = os.stat(place)  # noqa: PTH116 (each property of a Volume comes here)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return ()
+
+
+@lru_cache(maxsize=_OPEN_AT_ONCE)
+def _stamped(uri: str) -> tuple[str, ...]:
+    """List the files whose times tell whether a source is still the one that was opened."""
+    path = local_path(uri)
+    return () if path is None else tuple(str(p) for p in (path / "zarr.json", path / "info", path))
