@@ -149,7 +149,7 @@ _AGAIN = (Fault.TRANSIENT, Fault.CORRUPT, Fault.ABSENT)
 
 def brief(error: BaseException) -> str:
     """Say in one line what an exception says."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).partition("Debug source:")[0].split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
@@ -172,6 +172,8 @@ def classify(error: BaseException) -> Fault:
     """
     if isinstance(error, VolkitError):
         return _own(error)
+    if "NoSuchBucket" in str(error):
+        return Fault.PERMANENT
     status = http_status(error)
     if status is not None:
         return _of_status(status)
@@ -196,7 +198,13 @@ def http_status(error: BaseException) -> int | None:
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     for name in ("status", "status_code", "code"):
         found = getattr(error, name, None) if found is None else found
+    if found is None and type(error).__module__.startswith("obstore"):
+        stated = _STATED.search(str(error))
+        found = int(stated[1]) if stated else None
     return found if isinstance(found, int) and 400 <= found < 600 else None
+
+
+_STATED = re.compile(r"non-2xx status code: (\d{3})")  # obstore says it in its text only
 
 
 def _of_status(status: int) -> Fault:

@@ -1,0 +1,159 @@
+"""Objects in a folder: each a file that takes its name only when it is complete."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from volkit.errors import SourceError, VolkitError
+from volkit.io.faults import Patience, patiently
+from volkit.io.objects import check_key
+
+T = TypeVar("T")
+
+_DRAFT = ".partial"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderObjects:
+    """Objects in a local folder, or one that is mounted.
+
+    Parameters
+    ----------
+    uri : str
+        As it was given.
+    folder : Path
+        Made when the first object is put.
+    patience : Patience
+        How long a file system that fails for a moment is asked again.
+    """
+
+    uri: str
+    folder: Path
+    patience: Patience
+
+    def get(self, key: str) -> bytes | None:
+        """Read a file."""
+        path = self._path(key)
+
+        def read(_: float) -> bytes | None:
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+        return self._asked(read, f"reading {path}")
+
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+        """Write a file beside its name, bring it to the disk, and rename it."""
+        path = self._path(key)
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_DRAFT}")
+
+        def write(_: float) -> bool:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with draft.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                return _linked(draft, path) if create else _replaced(draft, path)
+            finally:
+                draft.unlink(missing_ok=True)
+
+        return self._asked(write, f"writing {path}")
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Walk through the folder; what killed writers left is passed over."""
+        start = self.folder / prefix.rpartition("/")[0]
+
+        def walk(_: float) -> list[str]:
+            return sorted(
+                key
+                for root, _, names in os.walk(start)
+                for name in names
+                if not name.endswith(_DRAFT)
+                and (key := (Path(root) / name).relative_to(self.folder).as_posix()).startswith(
+                    prefix
+                )
+            )
+
+        yield from self._asked(walk, f"listing {start}")
+
+    def delete(self, key: str) -> None:
+        """Unlink a file."""
+        path = self._path(key)
+        self._asked(lambda _: path.unlink(missing_ok=True), f"deleting {path}")
+
+    def delete_all(self, prefix: str = "") -> None:
+        """Unlink the files; a whole folder goes with what killed writers left in it."""
+        folder = self.folder / prefix
+        if (not prefix or prefix.endswith("/")) and folder.is_dir():
+            self._asked(lambda _: shutil.rmtree(folder), f"deleting {folder}")
+            return
+        for key in self.keys(prefix):
+            self.delete(key)
+
+    def modified(self, key: str) -> str | None:
+        """Give time and size of a file."""
+        path = self._path(key)
+
+        def look(_: float) -> str | None:
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+
+        return self._asked(look, f"looking at {path}")
+
+    def _path(self, key: str) -> Path:
+        return self.folder / check_key(self.uri, key)
+
+    def _asked(self, call: Callable[[float], T], what: str) -> T:
+        try:
+            return patiently(call, patience=self.patience, what=what)
+        except VolkitError:
+            raise
+        except OSError as error:
+            raise SourceError(
+                f"{what} failed: {error}; what was there before is kept: make room, check the "
+                "rights, or choose another place"
+            ) from error
+
+
+def _replaced(draft: Path, path: Path) -> bool:
+    draft.replace(path)
+    return True
+
+
+def _linked(draft: Path, path: Path) -> bool:
+    """Give a draft its name unless that is taken: one writer of several succeeds."""
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _exclusive(path, draft.read_bytes())
+    return True
+
+
+def _exclusive(path: Path, data: bytes) -> bool:
+    """Write where the file system has no links: a reader may meet a part, but one writer wins."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True

@@ -1,0 +1,237 @@
+"""Objects in object stores, through obstore: S3, Google, Azure, HTTP, and the memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from volkit.errors import SourceError, VolkitError
+from volkit.io.faults import CorruptPayloadError, Fault, Patience, brief, classify, patiently
+from volkit.io.objects import check_key, vouched
+from volkit.io.stores import Place, denied
+
+T = TypeVar("T")
+
+ONE_PIECE = 64 * 2**20  # bytes put in one request; more goes in parts
+
+
+@dataclass(frozen=True, slots=True)
+class StoreObjects:
+    """Objects in an object store.
+
+    Parameters
+    ----------
+    place : Place
+        The store and the prefix.
+    patience : Patience
+        How long the store is asked again.
+    """
+
+    place: Place
+    patience: Patience
+
+    @property
+    def uri(self) -> str:
+        """Where they lie, as it was given."""
+        return self.place.uri
+
+    def get(self, key: str) -> bytes | None:
+        """Fetch an object, twice unless its tag vouches for what arrived."""
+        path = self._path(key)
+
+        def fetch(_: float) -> bytes | None:
+            data, etag = self._fetch(path)
+            if data is None or not self.place.remote or vouched(data, etag):
+                return data
+            if self._fetch(path)[0] != data:
+                raise CorruptPayloadError(f"{self.uri}: {key} arrived differently twice")
+            return data
+
+        return self._sought(fetch, f"reading {key} of {self.uri}")
+
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+        """Put an object in one request where it is not huge."""
+        self._check_writes()
+        path, tries = self._path(key), [0]
+
+        def send(_: float) -> bool:
+            tries[0] += 1
+            how: dict[str, Any] = {"mode": "create"} if create else {}
+            try:
+                obstore.put(
+                    self.place.store, path, data, use_multipart=len(data) > ONE_PIECE, **how
+                )
+            except AlreadyExistsError:
+                # The answer to an attempt of ours may have been lost after it succeeded.
+                return tries[0] > 1 and self._fetch(path)[0] == data
+            return True
+
+        return self._asked(send, f"writing {key} of {self.uri}")
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """List the store; obstore lists whole folders, of which the rest is left out."""
+        if not self.place.lists:
+            raise SourceError(f"{self.uri} cannot be listed; name the objects, or use S3 or a copy")
+        folder = self.place.path(prefix.rpartition("/")[0])
+
+        def listed(_: float) -> list[str]:
+            found = obstore.list(self.place.store, folder or None).collect()
+            return sorted(str(each["path"])[len(self.place.prefix) :] for each in found)
+
+        for key in self._asked(listed, f"listing {self.uri}"):
+            if key.startswith(prefix):
+                yield key
+
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+        self._check_writes()
+        path = self._path(key)
+
+        def drop(_: float) -> None:
+            try:
+                obstore.delete(self.place.store, path)
+            except FileNotFoundError:
+                return
+
+        self._asked(drop, f"deleting {key} of {self.uri}")
+
+    def delete_all(self, prefix: str = "") -> None:
+        """Delete what is listed, many in a request where the store can."""
+        self._check_writes()
+        paths = [self.place.path(key) for key in self.keys(prefix)]
+        if paths:
+            store = self.place.store
+            self._asked(lambda _: obstore.delete(store, paths), f"deleting in {self.uri}")
+
+    def modified(self, key: str) -> str | None:
+        """Give the tag of an object."""
+        path = self._path(key)
+
+        def look(_: float) -> str | None:
+            try:
+                found = _look(self.place.store, path)
+            except FileNotFoundError:
+                if is_listed(self.place, path) is False:
+                    return None
+                raise
+            return found["e_tag"] or f"{found['last_modified'].isoformat()}-{found['size']}"
+
+        return self._sought(look, f"looking at {key} of {self.uri}")
+
+    def _fetch(self, path: str) -> tuple[bytes | None, str | None]:
+        try:
+            found = obstore.get(self.place.store, path)
+            return bytes(found.bytes()), found.meta["e_tag"]
+        except FileNotFoundError:
+            if is_listed(self.place, path) is False:
+                return None, None
+            raise
+
+    def _path(self, key: str) -> str:
+        return self.place.path(check_key(self.uri, key))
+
+    def _check_writes(self) -> None:
+        if not self.place.writes:
+            raise SourceError(f"{self.uri} is read-only; write to a folder or an object store")
+
+    def _sought(self, call: Callable[[float], T | None], what: str) -> T | None:
+        """Ask for what may not be there; who says so three times is believed."""
+
+        def ask() -> T | None:
+            try:
+                return patiently(call, patience=self.patience, what=what)
+            except FileNotFoundError as error:
+                if classify(error) is Fault.ABSENT:
+                    return None
+                raise
+
+        return self._explained(ask, what)
+
+    def _asked(self, call: Callable[[float], T], what: str) -> T:
+        return self._explained(lambda: patiently(call, patience=self.patience, what=what), what)
+
+    def _explained(self, ask: Callable[[], T], what: str) -> T:
+        try:
+            return ask()
+        except VolkitError:
+            raise
+        except (OSError, BaseError) as error:
+            raise refused(self.place, error, what) from None
+
+
+def refused(place: Place, error: BaseException, what: str) -> SourceError:
+    """Say what failed for good, without what a store's answer may repeat of the request.
+
+    Parameters
+    ----------
+    place : Place
+        What was asked.
+    error : Exception
+        How it failed.
+    what : str
+        What was tried.
+
+    Returns
+    -------
+    SourceError
+        To be raised ``from None``.
+    """
+    if classify(error) is Fault.DENIED:
+        return denied(place, error)
+    if "NoSuchBucket" in str(error):
+        return SourceError(f"{place.uri}: there is no such bucket; check its name")
+    return SourceError(f"{what} failed: {brief(error)}; check the address and the store")
+
+
+def is_listed(place: Place, path: str) -> bool | None:
+    """Ask the store in another way whether an object is there that it says is not.
+
+    Parameters
+    ----------
+    place : Place
+        The store.
+    path : str
+        Of the object in the store.
+
+    Returns
+    -------
+    bool or None
+        None where the store does not list, or does not let us.
+    """
+    if not place.remote:
+        return False
+    if not place.lists:
+        return None
+    folder, before = listing(path)
+    try:
+        for batch in obstore.list(place.store, folder, offset=before):
+            for found in batch:
+                if found["path"] >= path:
+                    return bool(found["path"] == path)
+    except BaseError as error:
+        if classify(error) is Fault.DENIED:
+            return None
+        raise
+    return False
+
+
+def listing(path: str) -> tuple[str | None, str]:
+    """Give folder and offset of a listing whose first page holds a path, if anything does.
+
+    Examples
+    --------
+    >>> listing("em.zarr/0/c/1"), listing("table")
+    (('em.zarr/0/c', 'em.zarr/0/c/'), (None, 'tabl'))
+    """
+    return path.rpartition("/")[0] or None, path[:-1]
+
+
+def _look(store: Any, path: str) -> Any:
+    try:
+        return obstore.head(store, path)
+    except BaseError as error:
+        if classify(error) is not Fault.DENIED:
+            raise
+        return obstore.get(store, path).meta  # some let everybody GET, and nobody HEAD
