@@ -200,7 +200,7 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(raw, tmp_path: Path, stage, d
         "import sys, time, numpy as np\n"
         "from volkit.engine.job import JobEngine\n"
         "from volkit.geometry import Grid\n"
-        "from volkit.io.volume import open_volume\n"
+        "from volkit.io import open_volume\n"
         "from volkit.testing.blocks import COUNTS, NEIGHBOUR_SUM\n"
         "raw = open_volume(sys.argv[1])\n"
         "engine, grid = JobEngine(sys.argv[2]), Grid(raw.domain, (2, 2, 2))\n"

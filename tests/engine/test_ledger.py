@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from volkit.engine.ledger import RECORD, Ledger, read_header
 from volkit.errors import SourceError, StaleLedgerError
+from volkit.io.place import Place
 
 FACTS = {"params": {"threshold": 0.5}, "kernel": "f"}
 
@@ -54,10 +55,10 @@ def test_a_ledger_of_rubbish_says_what_to_do(tmp_path: Path) -> None:
     Ledger.open(root, FACTS, 10)
     (root / "header.json").write_text("{")
     with pytest.raises(SourceError, match="delete"):
-        read_header(root)
+        read_header(Place.at(root))
     (root / "header.json").write_text(json.dumps({"total": 3}))
     with pytest.raises(SourceError, match="fingerprint"):
-        read_header(root)
+        read_header(Place.at(root))
 
 
 def test_a_hundred_thousand_marks_are_one_read(tmp_path: Path) -> None:

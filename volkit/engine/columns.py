@@ -5,24 +5,55 @@ import os
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from volkit.engine.op import Columns
 from volkit.errors import SourceError
+from volkit.io.place import Place
 
 
-def write_columns(path: Path, columns: Columns) -> None:
+def write_columns(place: Place, columns: Columns) -> None:
     """Write Columns so that the file is there whole or not at all.
 
     Parameters
     ----------
-    path : Path
+    place : Place
         Target, ending in ``.npz``.
     columns : dict of ndarray
         What to write.
     """
+    path = place.local
+    if path is not None:
+        _write_file(path, columns)
+        return
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **columns)
+    place.above.objects.put(place.name, buffer.getvalue())
+
+
+def read_columns(place: Place) -> Columns:
+    """Read Columns.
+
+    Raises
+    ------
+    SourceError
+        If the file is absent or damaged (a zip checks every array's CRC).
+    """
+    try:
+        with _opened(place) as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SourceError(
+            f"cannot read the table {place} ({error}); delete it and run again to make it anew"
+        ) from error
+
+
+def _write_file(path: Path, columns: Columns) -> None:
+    """Write to a file beside and rename it: a large table needs no second copy in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -35,21 +66,14 @@ def write_columns(path: Path, columns: Columns) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def read_columns(path: Path) -> Columns:
-    """Read Columns.
-
-    Raises
-    ------
-    SourceError
-        If the file is absent or damaged (a zip checks every array's CRC).
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SourceError(
-            f"cannot read the table {path} ({error}); delete it and run again to make it anew"
-        ) from error
+def _opened(place: Place) -> BinaryIO:
+    path = place.local
+    if path is not None:
+        return path.open("rb")
+    data = place.above.objects.get(place.name)
+    if data is None:
+        raise FileNotFoundError(f"{place} is not there")
+    return BytesIO(data)
 
 
 def digest(columns: Columns) -> str:
@@ -68,13 +92,13 @@ class StoredColumns:
 
     Parameters
     ----------
-    path : str
+    place : Place
         Where the table lies.
     sha256 : str
         Its digest.
     """
 
-    path: str
+    place: Place
     sha256: str
 
     def load(self) -> Columns:
@@ -84,4 +108,4 @@ class StoredColumns:
 
 @lru_cache(maxsize=8)
 def _load(handle: StoredColumns) -> Columns:
-    return read_columns(Path(handle.path))
+    return read_columns(handle.place)

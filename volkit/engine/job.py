@@ -1,6 +1,5 @@
 """JobEngine: kernels from store to store, block by block, resumable at any moment."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from volkit.engine.run import Run, load_shared
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
-from volkit.io.open import create_volume, open_volume
+from volkit.io.open import create_volume
+from volkit.io.place import Place
 from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
 
@@ -35,8 +35,8 @@ class JobEngine:
 
     Parameters
     ----------
-    root : Path
-        Folder of the run.
+    root : Path, str or Place
+        Folder of the run, local or in an object store.
     client : distributed.Client, optional
         Where blocks run; None runs them in this process.
     on_progress : callable, optional
@@ -50,23 +50,29 @@ class JobEngine:
         By ``map`` and ``reduce``: if a stage records another computation.
     """
 
-    root: Path
+    root: Place | Path | str
     client: Any = None
     on_progress: OnProgress | None = None
     replace_stale: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", Path(self.root))
+        path = self.place.local
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            if path is not None:
+                path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SourceError(
-                f"cannot make the folder of the run {self.root} ({error}); choose another output"
+                f"cannot make the folder of the run {path} ({error}); choose another output"
             ) from error
 
     @property
+    def place(self) -> Place:
+        """The folder of the run."""
+        return Place.at(self.root)
+
+    @property
     def _run(self) -> Run:
-        return Run(self.root, self.client, self.on_progress, self.replace_stale)
+        return Run(self.place, self.client, self.on_progress, self.replace_stale)
 
     def map(
         self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
@@ -139,33 +145,34 @@ class JobEngine:
         ledger: Ledger,
     ) -> Volume:
         """Create the stage's Volume, or reopen the one that an earlier run of it created."""
-        path = self.root / f"{name}.zarr"
-        if path.exists():
-            found = open_volume(str(path))
+        place = self.place.inside(f"{name}.zarr")
+        if place.exists():
+            found = Volume(place.uri, 0, place.options)
             made_by = found.attributes.get("volkit", {}).get("fingerprint")
             if made_by == ledger.fingerprint:
                 check_aligned(grid, found)
                 if not ledger.done().all():
-                    remove_drafts(str(path))  # what killed writers left: never read, but in the way
+                    remove_drafts(place.uri)  # what killed writers left: never read, but in the way
                 return found
             if made_by is None:
                 raise StaleLedgerError(
-                    f"{path} holds {_brief(found)} that no job made, so it is never replaced; "
+                    f"{place} holds {_brief(found)} that no job made, so it is never replaced; "
                     "move it away, or choose another output"
                 )
             if not self.replace_stale:
                 raise StaleLedgerError(
-                    f"{path} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "
+                    f"{place} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "
                     f"one is {ledger.fingerprint[:8]}; write to a new target, or replace what is "
                     "stale (replace_stale=True; volkit run --replace)"
                 )
-            shutil.rmtree(path)
+            place.objects.delete_all()
         # Marks without voxels are worth nothing: somebody removed the array.
         ledger.reset()
         chunk, shard = storage_shapes(grid)
         like = inputs[0] if inputs else None
         volume = create_volume(
-            str(path),
+            place.uri,
+            options=place.options,
             shape=grid.domain.shape,
             dtype=op.dtype,
             channels=op.channels,

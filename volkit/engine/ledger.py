@@ -1,13 +1,11 @@
 """Ledger: which blocks of a stage are finished, and of which computation.
 
-A ledger is a folder with ``header.json`` (the facts of the computation) and ``done`` (one record of
-16 bytes per finished block, appended).  Data are written before their mark: a block without a mark
-is computed again.
+A ledger is a folder, local or in an object store, with ``header.json`` (the facts of the
+computation) and ``done`` (one record of 16 bytes per finished block, appended).  Data are written
+before their mark: a block without a mark is computed again.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.fingerprint import Facts, changes, fingerprint
+from volkit.engine.marks import Marks, marks_in
 from volkit.errors import SourceError, StaleLedgerError
+from volkit.io.place import Place
 
 RECORD = np.dtype([("number", "<u8"), ("seconds", "<f4"), ("check", "<u4")])
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads every bit of a product
@@ -29,7 +29,7 @@ class Ledger:
 
     Parameters
     ----------
-    root : Path
+    root : Place
         Folder of the ledger.
     total : int
         Number of blocks.
@@ -37,17 +37,19 @@ class Ledger:
         Digest of the computation.
     """
 
-    root: Path
+    root: Place
     total: int
     fingerprint: str
 
     @classmethod
-    def open(cls, root: Path, what: Facts, total: int, *, replace: bool = False) -> Self:
+    def open(
+        cls, root: Place | Path | str, what: Facts, total: int, *, replace: bool = False
+    ) -> Self:
         """Open a ledger, or begin it.
 
         Parameters
         ----------
-        root : Path
+        root : Place, Path or str
             Folder of the ledger.
         what : dict
             Facts of the computation.
@@ -61,11 +63,9 @@ class Ledger:
         StaleLedgerError
             If another computation is recorded there.
         """
+        root = Place.at(root)
         ledger = cls(root, total, fingerprint(what))
-        try:
-            found = read_header(root)
-        except FileNotFoundError:
-            found = None
+        found = read_header(root)
         if found is not None and found["fingerprint"] != ledger.fingerprint:
             if not replace:
                 raise StaleLedgerError(
@@ -74,31 +74,28 @@ class Ledger:
                     "Write to a new target, or replace what is stale (replace_stale=True; "
                     "volkit run --replace)"
                 )
-            shutil.rmtree(root)
+            root.objects.delete_all()
             found = None
         if found is None:
             ledger._begin(what)
         else:
-            ledger._cut_torn_tail()
+            ledger._marks.tidy(len(ledger.records()) * RECORD.itemsize)
         return ledger
 
     def reset(self) -> None:
         """Forget every mark."""
-        (self.root / "done").unlink(missing_ok=True)
+        self._marks.reset()
 
     def mark(self, numbers: Sequence[int], seconds: Sequence[float]) -> None:
-        """Record blocks as finished, and return when that is on disk."""
+        """Record blocks as finished, and return when that is stored."""
         records = np.zeros(len(numbers), RECORD)
         records["number"], records["seconds"] = numbers, seconds
         records["check"] = _check(records)
-        with (self.root / "done").open("ab") as file:
-            file.write(records.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        self._marks.append(records.tobytes())
 
     def records(self) -> NDArray[np.void]:
         """Read the sound records, in the order in which blocks finished."""
-        return _read_records(self.root / "done")
+        return _sound_records(self._marks.read())
 
     def done(self) -> NDArray[np.bool_]:
         """Tell for every block whether it is finished."""
@@ -111,48 +108,44 @@ class Ledger:
         """Count the finished blocks."""
         return int(self.done().sum())
 
+    @property
+    def _marks(self) -> Marks:
+        return marks_in(self.root)
+
     def _begin(self, what: Facts) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
         header = {"fingerprint": self.fingerprint, "total": self.total, "facts": what}
-        scratch = self.root / ".header.part"
-        scratch.write_text(json.dumps(header, indent=1))
-        scratch.replace(self.root / "header.json")
-
-    def _cut_torn_tail(self) -> None:
-        """Drop a record that a kill cut in two, so that appended ones stay aligned."""
-        path = self.root / "done"
-        if path.exists():
-            sound = len(_read_records(path)) * RECORD.itemsize
-            if path.stat().st_size != sound:
-                os.truncate(path, sound)
+        self.root.objects.put("header.json", json.dumps(header, indent=1).encode())
 
 
-def read_header(root: Path) -> dict[str, Any]:
+def read_header(root: Place) -> dict[str, Any] | None:
     """Read what a ledger is about: ``fingerprint``, ``total`` and ``facts``.
+
+    Returns
+    -------
+    dict or None
+        None where there is no ledger.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no ledger.
     SourceError
         If it cannot be understood.
     """
-    path = root / "header.json"
+    data = root.objects.get("header.json")
+    if data is None:
+        return None
     try:
-        header: dict[str, Any] = json.loads(path.read_text())
+        header: dict[str, Any] = json.loads(data)
         header["fingerprint"], header["facts"], header["total"]
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
-            f"the ledger {path} cannot be understood ({error}); delete {root} to compute anew"
+            f"the ledger {root}/header.json cannot be understood ({error}); delete {root} to "
+            "compute anew"
         ) from error
     return header
 
 
-def _read_records(path: Path) -> NDArray[np.void]:
-    """Read records up to the first damaged one."""
-    if not path.exists():
-        return np.zeros(0, RECORD)
-    data = path.read_bytes()
+def _sound_records(data: bytes) -> NDArray[np.void]:
+    """Cut records at the first damaged one."""
     records = np.frombuffer(data[: len(data) // RECORD.itemsize * RECORD.itemsize], RECORD)
     sound = records["check"] == _check(records)
     return records if sound.all() else records[: int(np.argmin(sound))]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from volkit.engine.base import OnProgress, Progress
@@ -12,6 +11,7 @@ from volkit.engine.dispatch import Outcome, Task, dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
+from volkit.io.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Run:
 
     Parameters
     ----------
-    root : Path
+    root : Place
         The folder.
     client : distributed.Client or None
         Where pieces run; None runs them in this process.
@@ -30,24 +30,26 @@ class Run:
         Begin stages anew that record another computation.
     """
 
-    root: Path
+    root: Place
     client: Any
     on_progress: OnProgress | None
     replace_stale: bool
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
-        return Ledger.open(self.root / f"{name}.ledger", what, total, replace=self.replace_stale)
+        return Ledger.open(
+            self.root.inside(f"{name}.ledger"), what, total, replace=self.replace_stale
+        )
 
     def stored(self, value: Any) -> Any:
         """Put Columns into the folder and give back their handle; leave all else as it is."""
         if not is_columns(value):
             return value
         sha256 = digest(value)
-        path = self.root / "shared" / f"{sha256[:24]}.npz"
-        if not path.exists():
-            write_columns(path, value)
-        return StoredColumns(str(path), sha256)
+        folder, name = self.root.inside("shared"), f"{sha256[:24]}.npz"
+        if folder.objects.modified(name) is None:
+            write_columns(folder.inside(name), value)
+        return StoredColumns(folder.inside(name), sha256)
 
     def work(
         self, task: Task, missing: Iterable[int], *, ledger: Ledger, stage: str, voxels: int

@@ -5,9 +5,7 @@ gathered the same way, until one is left.  Which blocks meet is decided by the g
 """
 
 import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from volkit.engine.columns import read_columns, write_columns
@@ -16,6 +14,7 @@ from volkit.engine.op import Columns, Reduction, is_columns, run_partial
 from volkit.engine.run import Run, load_shared
 from volkit.errors import SourceError, StaleLedgerError
 from volkit.geometry import Box, Coord, Grid
+from volkit.io.place import Place
 from volkit.io.volume import Volume
 
 _FAN_IN: Coord = (4, 4, 4)  # 64 tables to one: a petavoxel's 10^7 blocks need four levels
@@ -31,7 +30,7 @@ class PartialTask:
     cubes: Grid
     inputs: tuple[Volume, ...]
     shared: tuple[Any, ...]
-    folder: Path
+    folder: Place
 
     def __call__(self, number: int) -> None:
         """Compute and store one partial table."""
@@ -41,7 +40,7 @@ class PartialTask:
             block = self.grid.block(cell.write.start)
             arrays = [volume.read(block.read) for volume in self.inputs]
             parts.append(run_partial(self.reduction, block, arrays, shared))
-        write_columns(part_path(self.folder, number), self.reduction.combine(parts))
+        write_columns(part_place(self.folder, number), self.reduction.combine(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +50,15 @@ class CombineTask:
     reduction: Reduction
     tables: Grid
     cubes: Grid
-    below: Path
-    folder: Path
+    below: Place
+    folder: Place
 
     def __call__(self, number: int) -> None:
         """Combine and store one table."""
         cells = Grid(self.cubes[number].write, (1, 1, 1))
         numbers = [self.tables.block(cell.write.start).number for cell in cells]
-        parts = [read_columns(part_path(self.below, n)) for n in numbers]
-        write_columns(part_path(self.folder, number), self.reduction.combine(parts))
+        parts = [read_columns(part_place(self.below, n)) for n in numbers]
+        write_columns(part_place(self.folder, number), self.reduction.combine(parts))
 
 
 def reduce_tree(
@@ -94,12 +93,12 @@ def reduce_tree(
         What ``reduction.finalize`` returns; the combined Columns without it.
     """
     what = facts(reduction, inputs, grid, shared)
-    path = run.root / f"{name}.npz"
+    path = run.root.inside(f"{name}.npz")
     combined = _stored(path, what, replace=run.replace_stale)
     if combined is None:
         combined = _levels(run, reduction, inputs, what, grid=grid, name=name, shared=shared)
         _store(path, combined, what)
-        shutil.rmtree(run.root / f"{name}.parts", ignore_errors=True)
+        run.root.inside(f"{name}.parts").objects.delete_all()
     if reduction.finalize is None:
         return combined
     return _finalized(run, reduction, combined, what, name)
@@ -116,19 +115,21 @@ def _levels(
     shared: tuple[Any, ...],
 ) -> Columns:
     """Work off the levels of the tree, from blocks to the one table at its root."""
-    parts = run.root / f"{name}.parts"
+    parts = run.root.inside(f"{name}.parts")
     blocks = Grid(Box.from_shape(grid.shape), (1, 1, 1))
     cubes = Grid(blocks.domain, _FAN_IN if len(grid) >= _PARALLEL else (1, 1, 1))
-    leaf = PartialTask(reduction, grid, cubes, inputs, shared, parts / "0")
+    leaf = PartialTask(reduction, grid, cubes, inputs, shared, parts.inside("0"))
     _work_level(run, leaf, cubes, what, level=0, name=name, voxels=grid.domain.size)
     level = 0
     while len(cubes) > 1:
         level += 1
         tables = Grid(Box.from_shape(cubes.shape), (1, 1, 1))
         cubes = Grid(tables.domain, _FAN_IN)
-        task = CombineTask(reduction, tables, cubes, parts / str(level - 1), parts / str(level))
+        task = CombineTask(
+            reduction, tables, cubes, parts.inside(str(level - 1)), parts.inside(str(level))
+        )
         _work_level(run, task, cubes, what, level=level, name=name, voxels=0)
-    return read_columns(part_path(parts / str(level), 0))
+    return read_columns(part_place(parts.inside(str(level)), 0))
 
 
 def _work_level(
@@ -145,7 +146,8 @@ def _work_level(
     stage = name if level == 0 else f"{name}.parts/{level}"
     ledger = run.ledger(stage, {**what, "level": level}, len(cubes))
     done = ledger.done()
-    gone = [n for n in done.nonzero()[0] if not part_path(task.folder, int(n)).exists()]
+    there = set(task.folder.objects.keys()) if done.any() else set()
+    gone = [n for n in done.nonzero()[0] if part_key(int(n)) not in there]
     if gone:
         # Somebody removed tables; their marks would hide that.
         ledger.reset()
@@ -161,7 +163,7 @@ def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, n
     if reduction.finalize is None:
         return combined
     what = {**what, "finalize": kernel_identity(reduction.finalize)}
-    path = run.root / f"{name}.final.npz"
+    path = run.root.inside(f"{name}.final.npz")
     found = _stored(path, what, replace=True)
     if found is not None:
         return found
@@ -171,35 +173,47 @@ def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, n
     return value
 
 
-def part_path(folder: Path, number: int) -> Path:
-    """Place the partial table of a cube; a thousand to a folder."""
-    return folder / f"{number // 1000:06d}" / f"{number:09d}.npz"
+def part_place(folder: Place, number: int) -> Place:
+    """Place the partial table of a cube."""
+    return folder.inside(part_key(number))
 
 
-def _store(path: Path, columns: Columns, what: Facts) -> None:
-    write_columns(path, columns)
-    scratch = path.with_suffix(".part")
-    scratch.write_text(json.dumps({"fingerprint": fingerprint(what), "facts": what}, indent=1))
-    scratch.replace(path.with_suffix(".json"))
+def part_key(number: int) -> str:
+    """Name the partial table of a cube; a thousand to a folder."""
+    return f"{number // 1000:06d}/{number:09d}.npz"
 
 
-def _stored(path: Path, what: Facts, *, replace: bool) -> Columns | None:
+def _store(place: Place, columns: Columns, what: Facts) -> None:
+    write_columns(place, columns)
+    about = json.dumps({"fingerprint": fingerprint(what), "facts": what}, indent=1)
+    place.above.objects.put(_about(place), about.encode())
+
+
+def _about(place: Place) -> str:
+    """Name what lies beside a table and says of which computation it is."""
+    return place.name.removesuffix(".npz") + ".json"
+
+
+def _stored(place: Place, what: Facts, *, replace: bool) -> Columns | None:
     """Read a finished table, if it is there and of this computation."""
-    about = path.with_suffix(".json")
-    if not (about.exists() and path.exists()):
+    objects, about = place.above.objects, _about(place)
+    data = objects.get(about)
+    if data is None or objects.modified(place.name) is None:
         return None
     try:
-        found = json.loads(about.read_text())
+        found = json.loads(data)
         same = found["fingerprint"] == fingerprint(what)
     except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{about} cannot be understood ({error}); delete it to go on") from error
+        raise SourceError(
+            f"{place.above.inside(about)} cannot be understood ({error}); delete it to go on"
+        ) from error
     if same:
-        return read_columns(path)
+        return read_columns(place)
     if replace:
-        about.unlink()
+        objects.delete(about)
         return None
     raise StaleLedgerError(
-        f"{path} records computation {found['fingerprint'][:8]}, this one is "
+        f"{place} records computation {found['fingerprint'][:8]}, this one is "
         f"{fingerprint(what)[:8]}: {'; '.join(changes(found['facts'], what))}. "
         "Write to a new target, or replace what is stale (replace_stale=True; "
         "volkit run --replace)"

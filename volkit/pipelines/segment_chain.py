@@ -69,7 +69,14 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
         If there is no such checkpoint.
     """
     told = config.input
-    image = open_volume(told.image, level=told.level, missing=told.missing)
+    image = open_volume(
+        told.image,
+        level=told.level,
+        missing=told.missing,
+        credentials=told.credentials,
+        patience=told.patience,
+        cache=told.cache,
+    )
     domain = told.box or image.domain
     if not image.domain.contains(domain):
         raise GeometryError(

@@ -5,6 +5,8 @@ from typing import Literal
 
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
+from volkit.io.faults import Patience
+from volkit.io.sources import CacheOptions
 from volkit.kernels.scores import Form, PredZero, TrueZero
 from volkit.ops.inference import InferenceOptions
 from volkit.ops.segmentation import SegmentationOptions
@@ -23,17 +25,26 @@ class InputOptions:
         Path or URI of labels to score against.
     box : Box, optional
         ``start`` and ``stop``, volume coordinates (z, y, x), voxels; None takes all.
-    level : int
-        Of the image and the truth; 0 is the finest.
+    level : int, optional
+        Of the image and the truth; 0 is the finest, and taken where none is stated.
     missing : {'error', 'zero'}
         Whether a chunk of the image that is not stored is an error, or zeros.
+    credentials : str, optional
+        ``anonymous``, ``env:NAME``, ``file:PATH`` or ``profile:NAME``; None asks the usual places.
+    patience : Patience
+        How long a store is asked again.
+    cache : CacheOptions, optional
+        Chunks of the image that each worker keeps.
     """
 
     image: str
     truth: str | None = None
     box: Box | None = None
-    level: int = 0
+    level: int | None = None
     missing: Literal["error", "zero"] = "error"
+    credentials: str | None = None
+    patience: Patience = field(default_factory=Patience)
+    cache: CacheOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

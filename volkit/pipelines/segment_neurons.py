@@ -73,9 +73,10 @@ def run(
     inputs = open_inputs(config)
     watch = Stopwatch(on_progress)
     engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
-    with recorded(engine.root, watch.stage):
+    folder = engine.place.local or Path(config.output)
+    with recorded(folder, watch.stage):
         found = compute(inputs, config, engine)
-        files = write_report(engine.root / "report", _report(inputs, found, config))
+        files = write_report(folder / "report", _report(inputs, found, config))
     return Outcome(
         files=(("labels", Path(found.labels.uri)), *files),
         following=("volkit info", Path(found.labels.uri)),

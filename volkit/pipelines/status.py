@@ -8,6 +8,7 @@ from pathlib import Path
 
 from volkit.engine.ledger import Ledger, read_header
 from volkit.errors import SourceError
+from volkit.io.place import Place
 
 _FAILURE = "failure.json"
 
@@ -76,8 +77,10 @@ def read_status(folder: Path) -> RunStatus:
     stages = []
     for header in headers:
         root = header.parent
-        found = read_header(root)
-        done = Ledger(root, int(found["total"]), str(found["fingerprint"])).count()
+        found = read_header(Place.at(root))
+        if found is None:  # taken away meanwhile
+            continue
+        done = Ledger(Place.at(root), int(found["total"]), str(found["fingerprint"])).count()
         name = str(root.relative_to(folder)).removesuffix(".ledger")
         failed = int(failure.get("stage") == name)
         stages.append(StageStatus(name, done, int(found["total"]), failed))

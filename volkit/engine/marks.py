@@ -1,0 +1,112 @@
+"""Marks: bytes that are added to and never changed, in a file or in an object store."""
+
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from volkit.io.place import Place
+
+_MANY = 64  # objects that are read one by one; beyond them they are put together
+
+
+class Marks(Protocol):
+    """A log that several readers may look at while one writer adds to it."""
+
+    def append(self, data: bytes) -> None:
+        """Add bytes; they are stored when this returns."""
+
+    def read(self) -> bytes:
+        """Read all that was added, in order."""
+
+    def tidy(self, sound: int) -> None:
+        """Keep the first ``sound`` bytes only; nobody may be writing meanwhile."""
+
+    def reset(self) -> None:
+        """Forget all."""
+
+
+def marks_in(folder: Place) -> Marks:
+    """Find the log of a folder."""
+    path = folder.local
+    return ObjectMarks(folder) if path is None else FileMarks(path / "done")
+
+
+@dataclass(frozen=True, slots=True)
+class FileMarks:
+    """A log in one file, which a file system can add to.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    path: Path
+
+    def append(self, data: bytes) -> None:
+        """Add bytes; they are on disk when this returns."""
+        with self.path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> bytes:
+        """Read all that was added."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def tidy(self, sound: int) -> None:
+        """Cut off what a kill left half written, so that later records stay aligned."""
+        if self.path.exists() and self.path.stat().st_size != sound:
+            os.truncate(self.path, sound)
+
+    def reset(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMarks:
+    """A log of one object for each addition, since an object store cannot add to one.
+
+    Parameters
+    ----------
+    folder : Place
+        The objects lie in ``done/`` in it, and are named so that they sort by time.
+    """
+
+    folder: Place
+
+    def append(self, data: bytes) -> None:
+        """Put one more object; it is stored when this returns."""
+        self.folder.objects.put(f"done/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", data)
+
+    def read(self) -> bytes:
+        """Read all objects."""
+        objects = self.folder.objects
+        parts = (objects.get(key) for key in objects.keys("done/"))
+        return b"".join(part for part in parts if part is not None)
+
+    def tidy(self, sound: int) -> None:
+        """Put many small objects together.
+
+        They are removed only when the one that holds them all is there: a kill in between leaves
+        marks twice, which does no harm.
+        """
+        objects = self.folder.objects
+        keys = list(objects.keys("done/"))
+        if len(keys) <= _MANY:
+            return
+        data = b"".join(objects.get(key) or b"" for key in keys)[:sound]
+        objects.put(f"done/{0:020d}-{uuid.uuid4().hex[:12]}", data)
+        for key in keys:
+            objects.delete(key)
+
+    def reset(self) -> None:
+        """Remove all objects."""
+        self.folder.objects.delete_all("done/")
