@@ -2,42 +2,32 @@
 
 The clients of the stores (requests, obstore, tensorstore, aiohttp, botocore, zarr and its codecs)
 raise exceptions without a common base, and most of them wait for ever by default.  Here is one
-classifier for all of them, and one loop that asks again.
+loop that asks again, around all of them; :mod:`volkit.io.classifier` tells what they mean.
 """
 
-import errno
+import asyncio
 import random
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from volkit.errors import ConfigError, MissingChunkError, SourceError, VolkitError
+from volkit.errors import ConfigError, SourceError
+from volkit.io.classifier import CorruptPayloadError, Fault, brief, classify, http_status
+
+__all__ = [
+    "Attempts",
+    "CorruptPayloadError",
+    "Fault",
+    "Patience",
+    "brief",
+    "classify",
+    "http_status",
+    "patiently",
+    "patiently_async",
+]
 
 T = TypeVar("T")
-
-
-class Fault(Enum):
-    """What an exception means for the one who asked."""
-
-    TRANSIENT = "transient"
-    """The store or the way to it failed: ask again."""
-    CORRUPT = "corrupt"
-    """What came is not what was stored, or what is stored is damaged: ask again, a few times."""
-    ABSENT = "absent"
-    """The store says that it is not there: make sure once or twice."""
-    DENIED = "denied"
-    """Credentials are wrong or missing."""
-    TOO_LARGE = "too large"
-    """The request asks for more than the store gives at once: ask for less."""
-    PERMANENT = "permanent"
-    """Asking again gives the same answer."""
-
-
-class CorruptPayloadError(SourceError):
-    """Bytes that arrived and are not what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +79,7 @@ class Patience:
             wait = min(2 * wait, self.most_wait_seconds)
 
 
+_AGAIN = (Fault.TRANSIENT, Fault.CORRUPT, Fault.ABSENT)
 _SURE = 3  # times that an absent or corrupt object is asked for
 
 
@@ -116,179 +107,94 @@ def patiently(call: Callable[[float], T], *, patience: Patience, what: str) -> T
     Exception
         What ``call`` raised, where asking again cannot help.
     """
-    begun = time.monotonic()
-    waits = patience.waits()
-    attempt = 0
+    attempts = Attempts(patience, what)
     while True:
-        attempt += 1
-        left = patience.deadline_seconds - (time.monotonic() - begun)
         try:
-            return call(max(left, 0.001))
+            return call(attempts.left())
         except Exception as error:  # every client has its own; all but a few are raised again
-            fault = classify(error)
-            if fault not in _AGAIN:
-                raise
-            sure = fault is not Fault.TRANSIENT and attempt >= min(_SURE, patience.attempts)
-            wait = next(waits, None)
-            spent = time.monotonic() - begun
-            if sure:
-                raise
-            if wait is None or spent + wait >= patience.deadline_seconds:
-                if fault is not Fault.TRANSIENT:
-                    raise
-                raise SourceError(
-                    f"{what}: the store kept failing; gave up after {attempt} attempts in "
-                    f"{spent:.1f} s. The last failure: {brief(error)}. Check the address, the "
-                    "network and the store; what is finished is kept"
-                ) from error
+            wait = attempts.wait_after(error)
         time.sleep(wait)
 
 
-_AGAIN = (Fault.TRANSIENT, Fault.CORRUPT, Fault.ABSENT)
-
-
-def brief(error: BaseException) -> str:
-    """Say in one line what an exception says."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
-
-
-def classify(error: BaseException) -> Fault:
-    """Tell what an exception of any client means.
+async def patiently_async(
+    call: Callable[[], Awaitable[T]], *, patience: Patience, what: str, begun: float | None = None
+) -> T:
+    """Await until it succeeds, asking again cannot help, or patience ends.
 
     Parameters
     ----------
-    error : Exception
-        What a client, a codec or the system raised.
+    call : callable
+        Makes one attempt; it is cancelled when the deadline comes.
+    patience, what
+        As of ``patiently``.
+    begun : float or None
+        When the work began that this is a part of, ``time.monotonic()``; None is now.
 
-    Returns
-    -------
-    Fault
-
-    Examples
-    --------
-    >>> classify(ConnectionResetError()), classify(FileNotFoundError())
-    (<Fault.TRANSIENT: 'transient'>, <Fault.ABSENT: 'absent'>)
+    Raises
+    ------
+    SourceError
+        If the store kept failing; the last failure is its cause.
+    Exception
+        What ``call`` raised, where asking again cannot help.
     """
-    if isinstance(error, VolkitError):
-        return _own(error)
-    if "NoSuchBucket" in str(error):
-        return Fault.PERMANENT
-    status = http_status(error)
-    if status is not None:
-        return _of_status(status)
-    names = {f"{c.__module__.split('.')[0]}.{c.__name__}" for c in type(error).__mro__}
-    for fault, known in _BY_NAME.items():
-        if names & known:
-            return fault
-    text = str(error)
-    for pattern, fault in _BY_TEXT:
-        if isinstance(error, ValueError | RuntimeError | OSError) and pattern.search(text):
-            return fault
-    if isinstance(error, OSError):
-        return _of_system(error)
-    return Fault.TRANSIENT if isinstance(error, TimeoutError | EOFError) else Fault.PERMANENT
+    attempts = Attempts(patience, what, begun)
+    while True:
+        try:
+            return await asyncio.wait_for(call(), attempts.left())
+        except Exception as error:  # as above
+            wait = attempts.wait_after(error)
+        await asyncio.sleep(wait)
 
 
-def http_status(error: BaseException) -> int | None:
-    """Find the HTTP status that an exception carries, wherever its client keeps it."""
-    response = getattr(error, "response", None)
-    found: Any = getattr(response, "status_code", None)
-    if isinstance(response, dict):  # botocore
-        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    for name in ("status", "status_code", "code"):
-        found = getattr(error, name, None) if found is None else found
-    if found is None and type(error).__module__.startswith("obstore"):
-        stated = _STATED.search(str(error))
-        found = int(stated[1]) if stated else None
-    return found if isinstance(found, int) and 400 <= found < 600 else None
+class Attempts:
+    """The attempts at one request, and what patience is left for it.
 
+    Parameters
+    ----------
+    patience : Patience
+        How often and how long.
+    what : str
+        What is asked for, for messages.
+    begun : float or None
+        When the work began that the deadline is for, ``time.monotonic()``; None is now.
+    """
 
-_STATED = re.compile(r"non-2xx status code: (\d{3})")  # obstore says it in its text only
+    __slots__ = ("_begun", "_made", "_patience", "_waits", "_what")
 
+    def __init__(self, patience: Patience, what: str, begun: float | None = None) -> None:
+        self._patience = patience
+        self._what = what
+        self._begun = time.monotonic() if begun is None else begun
+        self._waits = patience.waits()
+        self._made = 0
 
-def _of_status(status: int) -> Fault:
-    if status in (401, 403):
-        return Fault.DENIED
-    if status in (404, 410):
-        return Fault.ABSENT
-    if status == 413:
-        return Fault.TOO_LARGE
-    return Fault.TRANSIENT if status in (408, 425, 429) or status >= 500 else Fault.PERMANENT
+    def left(self) -> float:
+        """Give the seconds that the next attempt may take."""
+        return max(self._patience.deadline_seconds - (time.monotonic() - self._begun), 0.001)
 
+    def wait_after(self, error: Exception) -> float:
+        """Give the seconds to wait before the next attempt, or raise what ends them.
 
-def _own(error: VolkitError) -> Fault:
-    if isinstance(error, CorruptPayloadError):
-        return Fault.CORRUPT
-    return Fault.ABSENT if isinstance(error, MissingChunkError) else Fault.PERMANENT
-
-
-def _of_system(error: OSError) -> Fault:
-    if isinstance(error, FileNotFoundError):
-        return Fault.ABSENT
-    if isinstance(error, ConnectionError | TimeoutError) or error.errno in _PASSING:
-        return Fault.TRANSIENT
-    return Fault.DENIED if error.errno in (errno.EACCES, errno.EPERM) else Fault.PERMANENT
-
-
-# What network file systems, and s3fs for answers of the store, give for what may pass.
-_PASSING = {
-    errno.EAGAIN,
-    errno.EINTR,
-    errno.EIO,
-    errno.EBUSY,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.EREMOTEIO,
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-}
-
-_BY_NAME: dict[Fault, set[str]] = {
-    Fault.ABSENT: {"obstore.NotFoundError", "cloudvolume.EmptyVolumeException"},
-    Fault.DENIED: {
-        "obstore.PermissionDeniedError",
-        "obstore.UnauthenticatedError",
-        "botocore.NoCredentialsError",
-    },
-    Fault.CORRUPT: {
-        "blosc_extension.error",
-        "zlib.error",
-        "lzma.LZMAError",
-        "requests.ContentDecodingError",
-        "s3fs.FlexibleChecksumError",
-        "botocore.FlexibleChecksumError",
-        "cloudfiles.MD5IntegrityError",
-        "cloudfiles.CRC32CIntegrityError",
-    },
-    Fault.TRANSIENT: {
-        "obstore.GenericError",
-        "obstore.JoinError",
-        "requests.ConnectionError",
-        "requests.Timeout",
-        "requests.ChunkedEncodingError",
-        "urllib3.HTTPError",
-        "http.HTTPException",
-        "aiohttp.ClientError",
-        "botocore.HTTPClientError",
-        "botocore.ResponseStreamingError",
-    },
-}
-
-_BY_TEXT = (
-    # tensorstore puts the code of its status first, whatever the exception.
-    (re.compile(r"^(NOT_FOUND)\b"), Fault.ABSENT),
-    (re.compile(r"^(PERMISSION_DENIED|UNAUTHENTICATED)\b"), Fault.DENIED),
-    (
-        re.compile(
-            r"^(UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|RESOURCE_EXHAUSTED|INTERNAL|UNKNOWN|CANCELLED)\b"
-        ),
-        Fault.TRANSIENT,
-    ),
-    (re.compile(r"^(DATA_LOSS|FAILED_PRECONDITION)\b"), Fault.CORRUPT),
-    (
-        re.compile(r"^(INVALID_ARGUMENT|OUT_OF_RANGE|UNIMPLEMENTED|ALREADY_EXISTS)\b"),
-        Fault.PERMANENT,
-    ),
-    (re.compile(r"cannot reshape|checksum|decompress|corrupt|CRC", re.IGNORECASE), Fault.CORRUPT),
-)
+        Raises
+        ------
+        SourceError
+            If patience has ended.
+        Exception
+            ``error`` itself, if asking again cannot help.
+        """
+        self._made += 1
+        fault = classify(error)
+        sure = fault is not Fault.TRANSIENT and self._made >= _SURE
+        if fault not in _AGAIN or sure:
+            raise error
+        wait = next(self._waits, None)
+        spent = time.monotonic() - self._begun
+        if wait is not None and spent + wait < self._patience.deadline_seconds:
+            return wait
+        if fault is not Fault.TRANSIENT:
+            raise error
+        raise SourceError(
+            f"{self._what}: the store kept failing; gave up after {self._made} attempts in "
+            f"{spent:.1f} s. The last failure: {brief(error)}. Check the address, the network and "
+            "the store; what is finished is kept"
+        ) from error

@@ -10,7 +10,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from volkit.errors import SourceError, VolkitError
 from volkit.io.faults import CorruptPayloadError, Fault, Patience, brief, classify, patiently
 from volkit.io.objects import check_key, vouched
-from volkit.io.stores import Place, denied
+from volkit.io.stores import StoreRoot, denied
 
 T = TypeVar("T")
 
@@ -23,19 +23,19 @@ class StoreObjects:
 
     Parameters
     ----------
-    place : Place
+    root : StoreRoot
         The store and the prefix.
     patience : Patience
         How long the store is asked again.
     """
 
-    place: Place
+    root: StoreRoot
     patience: Patience
 
     @property
     def uri(self) -> str:
         """Where they lie, as it was given."""
-        return self.place.uri
+        return self.root.uri
 
     def get(self, key: str) -> bytes | None:
         """Fetch an object, twice unless its tag vouches for what arrived."""
@@ -43,7 +43,7 @@ class StoreObjects:
 
         def fetch(_: float) -> bytes | None:
             data, etag = self._fetch(path)
-            if data is None or not self.place.remote or vouched(data, etag):
+            if data is None or not self.root.remote or vouched(data, etag):
                 return data
             if self._fetch(path)[0] != data:
                 raise CorruptPayloadError(f"{self.uri}: {key} arrived differently twice")
@@ -60,9 +60,7 @@ class StoreObjects:
             tries[0] += 1
             how: dict[str, Any] = {"mode": "create"} if create else {}
             try:
-                obstore.put(
-                    self.place.store, path, data, use_multipart=len(data) > ONE_PIECE, **how
-                )
+                obstore.put(self.root.store, path, data, use_multipart=len(data) > ONE_PIECE, **how)
             except AlreadyExistsError:
                 # The answer to an attempt of ours may have been lost after it succeeded.
                 return tries[0] > 1 and self._fetch(path)[0] == data
@@ -72,13 +70,13 @@ class StoreObjects:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """List the store; obstore lists whole folders, of which the rest is left out."""
-        if not self.place.lists:
+        if not self.root.lists:
             raise SourceError(f"{self.uri} cannot be listed; name the objects, or use S3 or a copy")
-        folder = self.place.path(prefix.rpartition("/")[0])
+        folder = self.root.path(prefix.rpartition("/")[0])
 
         def listed(_: float) -> list[str]:
-            found = obstore.list(self.place.store, folder or None).collect()
-            return sorted(str(each["path"])[len(self.place.prefix) :] for each in found)
+            found = obstore.list(self.root.store, folder or None).collect()
+            return sorted(str(each["path"])[len(self.root.prefix) :] for each in found)
 
         for key in self._asked(listed, f"listing {self.uri}"):
             if key.startswith(prefix):
@@ -91,7 +89,7 @@ class StoreObjects:
 
         def drop(_: float) -> None:
             try:
-                obstore.delete(self.place.store, path)
+                obstore.delete(self.root.store, path)
             except FileNotFoundError:
                 return
 
@@ -100,9 +98,9 @@ class StoreObjects:
     def delete_all(self, prefix: str = "") -> None:
         """Delete what is listed, many in a request where the store can."""
         self._check_writes()
-        paths = [self.place.path(key) for key in self.keys(prefix)]
+        paths = [self.root.path(key) for key in self.keys(prefix)]
         if paths:
-            store = self.place.store
+            store = self.root.store
             self._asked(lambda _: obstore.delete(store, paths), f"deleting in {self.uri}")
 
     def modified(self, key: str) -> str | None:
@@ -111,9 +109,9 @@ class StoreObjects:
 
         def look(_: float) -> str | None:
             try:
-                found = _look(self.place.store, path)
+                found = _look(self.root.store, path)
             except FileNotFoundError:
-                if is_listed(self.place, path) is False:
+                if is_listed(self.root, path) is False:
                     return None
                 raise
             return found["e_tag"] or f"{found['last_modified'].isoformat()}-{found['size']}"
@@ -122,18 +120,18 @@ class StoreObjects:
 
     def _fetch(self, path: str) -> tuple[bytes | None, str | None]:
         try:
-            found = obstore.get(self.place.store, path)
+            found = obstore.get(self.root.store, path)
             return bytes(found.bytes()), found.meta["e_tag"]
         except FileNotFoundError:
-            if is_listed(self.place, path) is False:
+            if is_listed(self.root, path) is False:
                 return None, None
             raise
 
     def _path(self, key: str) -> str:
-        return self.place.path(check_key(self.uri, key))
+        return self.root.path(check_key(self.uri, key))
 
     def _check_writes(self) -> None:
-        if not self.place.writes:
+        if not self.root.writes:
             raise SourceError(f"{self.uri} is read-only; write to a folder or an object store")
 
     def _sought(self, call: Callable[[float], T | None], what: str) -> T | None:
@@ -158,15 +156,15 @@ class StoreObjects:
         except VolkitError:
             raise
         except (OSError, BaseError) as error:
-            raise refused(self.place, error, what) from None
+            raise refused(self.root, error, what) from None
 
 
-def refused(place: Place, error: BaseException, what: str) -> SourceError:
+def refused(root: StoreRoot, error: BaseException, what: str) -> SourceError:
     """Say what failed for good, without what a store's answer may repeat of the request.
 
     Parameters
     ----------
-    place : Place
+    root : StoreRoot
         What was asked.
     error : Exception
         How it failed.
@@ -179,18 +177,18 @@ def refused(place: Place, error: BaseException, what: str) -> SourceError:
         To be raised ``from None``.
     """
     if classify(error) is Fault.DENIED:
-        return denied(place, error)
+        return denied(root, error)
     if "NoSuchBucket" in str(error):
-        return SourceError(f"{place.uri}: there is no such bucket; check its name")
+        return SourceError(f"{root.uri}: there is no such bucket; check its name")
     return SourceError(f"{what} failed: {brief(error)}; check the address and the store")
 
 
-def is_listed(place: Place, path: str) -> bool | None:
+def is_listed(root: StoreRoot, path: str) -> bool | None:
     """Ask the store in another way whether an object is there that it says is not.
 
     Parameters
     ----------
-    place : Place
+    root : StoreRoot
         The store.
     path : str
         Of the object in the store.
@@ -200,13 +198,13 @@ def is_listed(place: Place, path: str) -> bool | None:
     bool or None
         None where the store does not list, or does not let us.
     """
-    if not place.remote:
+    if not root.remote:
         return False
-    if not place.lists:
+    if not root.lists:
         return None
     folder, before = listing(path)
     try:
-        for batch in obstore.list(place.store, folder, offset=before):
+        for batch in obstore.list(root.store, folder, offset=before):
             for found in batch:
                 if found["path"] >= path:
                     return bool(found["path"] == path)

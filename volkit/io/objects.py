@@ -125,12 +125,12 @@ def open_objects(uri: str | Path, options: OpenOptions | None = None) -> Objects
         from volkit.io.object_folder import FolderObjects
 
         return FolderObjects(uri, path, how.patience)
-    from volkit.io.stores import SCHEMES, open_place
+    from volkit.io.stores import SCHEMES, open_root
 
     if split_scheme(uri)[0] in SCHEMES:
         from volkit.io.object_store import StoreObjects
 
-        return StoreObjects(open_place(uri, how), how.patience)
+        return StoreObjects(open_root(uri, how), how.patience)
     from volkit.io.object_fsspec import FsspecObjects
 
     return FsspecObjects(uri, how.patience)

@@ -33,7 +33,7 @@ _memory = obstore.store.MemoryStore()  # of this process, for every memory:// UR
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreRoot:
     """A prefix in an object store.
 
     Parameters
@@ -65,7 +65,7 @@ class Place:
         return f"{self.prefix}{key}" if key else self.prefix.rstrip("/")
 
 
-def open_place(uri: str, options: OpenOptions) -> Place:
+def open_root(uri: str, options: OpenOptions) -> StoreRoot:
     """Open the store of a URL: ``memory``, ``s3``, ``gs``, ``az``, ``http`` or ``https``.
 
     Behind a question mark may stand, for S3, ``endpoint`` and ``region``; for ``gs``
@@ -90,7 +90,7 @@ def open_place(uri: str, options: OpenOptions) -> Place:
     check_query(uri, query, _SETTINGS.get(scheme, ()))
     rest = rest.strip("/")
     if scheme == "memory":
-        return Place(uri, _memory, f"{rest}/" if rest else "", remote=False)
+        return StoreRoot(uri, _memory, f"{rest}/" if rest else "", remote=False)
     host, _, path = rest.partition("/")
     if not host:
         raise SourceError(f"{uri} names no bucket or host; write {scheme}://NAME/path")
@@ -99,24 +99,24 @@ def open_place(uri: str, options: OpenOptions) -> Place:
     if scheme in ("http", "https"):
         token = secret_text(options.credentials)
         store = _http(f"{scheme}://{host}", token, patience)
-        return Place(uri, store, prefix, lists=False, writes=False, origin=_shown(options))
+        return StoreRoot(uri, store, prefix, lists=False, writes=False, origin=_shown(options))
     if scheme == "s3":
         keys = s3_keys(options.credentials)
-        return Place(
+        return StoreRoot(
             uri, _s3(host, tuple(query.items()), keys, patience), prefix, origin=keys.origin
         )
     token = secret_text(options.credentials)
     anonymous = options.credentials == "anonymous"
     store = _other(scheme, host, tuple(query.items()), token, anonymous, patience)
-    return Place(uri, store, prefix, origin=_shown(options))
+    return StoreRoot(uri, store, prefix, origin=_shown(options))
 
 
-def denied(place: Place, error: BaseException) -> SourceError:
+def denied(root: StoreRoot, error: BaseException) -> SourceError:
     """Say which credentials a store refused, without showing them or the store's answer.
 
     Parameters
     ----------
-    place : Place
+    root : StoreRoot
         What was asked.
     error : Exception
         How it refused.
@@ -129,7 +129,7 @@ def denied(place: Place, error: BaseException) -> SourceError:
     code = _CODE.search(str(error))
     said = f" ({code[1]})" if code else ""
     return SourceError(
-        f"{place.uri}: access is denied{said}; asked with {place.origin}. Check them, and that "
+        f"{root.uri}: access is denied{said}; asked with {root.origin}. Check them, and that "
         "they may do this there; pass credentials='profile:NAME', 'env:NAME' or 'anonymous'"
     )
 
