@@ -29,7 +29,7 @@ from pathlib import Path
 import pytest
 
 import volkit
-from volkit.io import sources
+from volkit.io import registry
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -78,12 +78,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    before = set(sys.modules)
+    before, environment = set(sys.modules), dict(os.environ)
     yield tmp_path
+    os.environ.clear()  # pages may set variables, as their readers do
+    os.environ.update(environment)
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
-    sources._plugins.cache_clear()
+    registry._plugins.cache_clear()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -158,7 +160,7 @@ def install_here(folder: Path) -> None:
     ]
     (info / "entry_points.txt").write_text("\n".join(lines))
     importlib.invalidate_caches()
-    sources._plugins.cache_clear()
+    registry._plugins.cache_clear()
 
 
 def check(expected: str, printed: str, place: str) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from volkit.bench import kernels
+from volkit.bench import kernels, peers
 from volkit.bench.harness import run_case
 
 GROUPS = ["_components", "_watershed", "_contingency", "_peaks", "_agglomeration"]
@@ -32,7 +32,7 @@ def test_a_peer_that_is_not_installed_skips_its_case(monkeypatch) -> None:
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(kernels, "import_module", absent)
+    monkeypatch.setattr(peers, "import_module", absent)
     case = next(kernels._agglomeration(8))
     assert "needs the package waterz" in run_case(case, rounds=1).skipped
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from volkit.bench.harness import Case
-from volkit.errors import missing_extra
+from volkit.bench.peers import peer_module
 from volkit.geometry import Box, Grid
 from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import contacts
@@ -194,14 +193,14 @@ def _foreground(size: int) -> Iterator[SimpleNamespace]:
 
 @contextmanager
 def _boundaries(size: int, peer: str) -> Iterator[SimpleNamespace]:
-    module = _module(peer)
+    module = peer_module(peer, "bench")
     prob = _noise(size, sigma=2)
     yield SimpleNamespace(prob=prob, seeds=_seeds(prob, radius=_CELL), peer=module)
 
 
 @contextmanager
 def _segmentations(size: int, peer: str) -> Iterator[SimpleNamespace]:
-    module = _module(peer)
+    module = peer_module(peer, "bench")
     # Signed, as scikit-image wants them.
     true, pred = (_cells(size, radius=radius).astype(np.int64) for radius in (_CELL, _FRAGMENT))
     yield SimpleNamespace(true=true, pred=pred, peer=module)
@@ -209,7 +208,7 @@ def _segmentations(size: int, peer: str) -> Iterator[SimpleNamespace]:
 
 @contextmanager
 def _fragments(size: int, peer: str) -> Iterator[SimpleNamespace]:
-    module = _module(peer)
+    module = peer_module(peer, "bench")
     prob = _noise(size, sigma=2)
     affinities = np.zeros((3, *prob.shape), np.float32)
     for axis in range(3):
@@ -239,10 +238,3 @@ def _cells(size: int, *, radius: int) -> Labels:
     """Make cells with faces as uneven as those of tissue, packed without gaps."""
     prob = _noise(size, sigma=2)
     return flood(prob, _seeds(prob, radius=radius))
-
-
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise missing_extra(name.partition(".")[0], "bench") from error
