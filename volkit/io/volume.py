@@ -214,7 +214,7 @@ class Volume:
         if self.region is None:
             whole._source.shape  # noqa: B018 (refuses a level that is not there)
             return whole
-        return replace(whole, region=same_tissue(self.scale, self.region, whole))
+        return replace(whole, region=same_tissue(replace(self, region=None), self.region, whole))
 
     def cutout(
         self,
