@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from volkit.errors import GeometryError, SourceError
+from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import AXES, Coord, VoxelScale, coord
 from volkit.geometry.scale import Vector
 
@@ -15,6 +15,8 @@ from volkit.geometry.scale import Vector
 # the number of files down.  Larger blocks bring their own shape.
 _CHUNK = 64
 _SHARD = 128
+
+Kind = Literal["image", "labels"]
 
 
 class LayoutOptions(TypedDict, total=False):
@@ -28,6 +30,8 @@ class LayoutOptions(TypedDict, total=False):
     origin_nm: Vector
     chunk_shape: Coord | None
     shard_shape: Coord | None
+    kind: Kind | None
+    encoding: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Layout:
         Unit of compression; None chooses about 64³ within the shard.
     shard_shape : tuple of int or None
         Unit of writing, whole chunks; None is the chunk where that is given, else about 128³.
+    kind : {"image", "labels"} or None
+        What the voxels are, for storage that tells the two apart; None follows the type.
+    encoding : str or None
+        How chunks are stored, for storage that offers a choice; None leaves it to the storage.
 
     Raises
     ------
@@ -59,6 +67,8 @@ class Layout:
         If a shape is empty, or chunks do not divide shards.
     SourceError
         If the type cannot be stored.
+    ConfigError
+        If ``kind`` is another word.
     """
 
     shape: Coord
@@ -69,6 +79,8 @@ class Layout:
     origin_nm: Vector = (0.0, 0.0, 0.0)
     chunk_shape: Coord | None = None
     shard_shape: Coord | None = None
+    kind: Kind | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         shape = coord(self.shape, name="shape")
@@ -78,6 +90,8 @@ class Layout:
             raise GeometryError(f"channels={self.channels}; give 1 or more, or None for no axis")
         if np.dtype(self.dtype).kind not in "buif":
             raise SourceError(f"dtype {self.dtype} cannot be stored; give bool, integer or float")
+        if self.kind not in (None, "image", "labels"):
+            raise ConfigError(f"kind={self.kind!r}; choose 'image' or 'labels', or leave it out")
         if self.chunk_shape is None:
             shard = self.shard_shape or cast("Coord", tuple(_default_shard(n) for n in shape))
             chunk = cast("Coord", tuple(_inner(s) for s in coord(shard, name="shard_shape")))

@@ -53,7 +53,14 @@ def create_zarr(
     ------
     SourceError
         If something else is there, or the store cannot be written.
+    ConfigError
+        If the layout asks for an encoding.
     """
+    if layout.encoding is not None:
+        raise ConfigError(
+            f"{uri} is to be zarr, which has no encoding={layout.encoding!r}; leave it out: volkit "
+            "stores zarr as zstd with checksums"
+        )
     own = _own_attributes(layout, attributes or {})
     path = local_path(uri)
     if overwrite and (path is None or path.exists()):
