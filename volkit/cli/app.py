@@ -5,21 +5,17 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 import volkit
-from volkit.cli import tables
-from volkit.cli.progress import shown
+from volkit.cli import data, tables
+from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
 
 if TYPE_CHECKING:
     from volkit.pipelines.registry import Workflow
-
-_PLAIN_WIDTH = 120
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +24,7 @@ app = typer.Typer(
     help="Peta-scale brain volumes into segmentations, particles and tables.\n\n"
     "Add --debug to any command to see the traceback of an error.",
 )
+app.add_typer(data.app)
 
 WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
 Settings = Annotated[
@@ -58,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Everything else is a mistake of volkit's own, and its traceback is wanted.
         if debug or not (notes or isinstance(error, VolkitError | OSError)):
             raise
-        _say_error("\n".join([str(error) or type(error).__name__, *notes]))
+        say_error("\n".join([str(error) or type(error).__name__, *notes]))
         raise SystemExit(FAILED) from None
 
 
@@ -95,7 +92,7 @@ def run(
 ) -> None:
     """Carry out a workflow; taken up where it was when it is run again."""
     chosen = _cluster_settings(scheduler, 0 if local else workers)
-    _carry_out(_read(workflow, [*(settings or []), *chosen]), replace=replace)
+    carry_out(_read(workflow, [*(settings or []), *chosen]), replace=replace)
 
 
 @app.command()
@@ -107,7 +104,7 @@ def train(workflow: WorkflowFile, settings: Settings = None) -> None:
             f"{workflow} is a {found.pipeline.name} workflow, which trains nothing; use "
             f"volkit run {workflow}"
         )
-    _carry_out(found, replace=False)
+    carry_out(found, replace=False)
 
 
 @app.command()
@@ -117,7 +114,7 @@ def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
     if found.pipeline.plan is None:
         typer.echo(f"{found.pipeline.name} has no blocks to plan")
         return
-    _check_plan(found, show=True)
+    check_plan(found, show=True)
 
 
 @app.command()
@@ -128,20 +125,9 @@ def status(
     from volkit.pipelines.status import read_status
 
     found = read_status(folder)
-    _console().print(tables.status_table(found.stages))
+    terminal().print(tables.status_table(found.stages))
     if found.failure:
         typer.echo(f"the last attempt ended with: {found.failure}")
-
-
-@app.command()
-def info(
-    uri: Annotated[str, typer.Argument(help="What open_volume takes.", show_default=False)],
-    level: Annotated[int, typer.Option(help="0 is the finest.")] = 0,
-) -> None:
-    """Say what a volume is."""
-    from volkit.io.open import open_volume
-
-    _console().print(tables.info_table(open_volume(uri, level=level)))
 
 
 @app.command()
@@ -155,9 +141,9 @@ def bench(
     """Measure volkit against its peers."""
     from volkit.bench.harness import run_bench
 
-    with _console().status(f"measuring {name}"):
+    with terminal().status(f"measuring {name}"):
         report = run_bench(name, quick=quick)
-    _console().print(tables.bench_table(report.header, report.as_table()))
+    terminal().print(tables.bench_table(report.header, report.as_table()))
     if json_file is not None:
         json_file.write_text(report.to_json() + "\n", encoding="utf-8")
         typer.echo(f"written to {tables.brief(json_file)}")
@@ -172,69 +158,3 @@ def _read(path: Path, settings: Sequence[str], default: str | None = None) -> "W
 def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
     chosen = {"scheduler": scheduler, "workers": workers}
     return [f"cluster.{k}={json.dumps(v)}" for k, v in chosen.items() if v is not None]
-
-
-def _carry_out(workflow: "Workflow", *, replace: bool) -> None:
-    console = _console()
-    # An interrupt that meets a call to the cluster half way makes its event loop log a traceback.
-    # A filter, since distributed sets the level of this logger when it is imported.
-    logging.getLogger("tornado.application").addFilter(lambda record: False)
-    if workflow.pipeline.plan is not None:
-        _check_plan(workflow, show=False, replace=replace)
-    try:
-        with shown(console) as on_progress:
-            outcome = workflow.pipeline.run(
-                workflow,
-                on_progress=on_progress,
-                on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
-                replace_stale=replace,
-            )
-    except KeyboardInterrupt:
-        _say_error("interrupted; what is finished is kept: the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
-    _show(console, outcome)
-
-
-def _show(console: Console, outcome: Any) -> None:
-    for table in (
-        tables.score_table(outcome.scores) if outcome.scores else None,
-        tables.time_table(outcome.times) if outcome.times else None,
-    ):
-        if table is not None:
-            console.print()
-            console.print(table)
-    console.print()
-    for name, place in outcome.files:
-        console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
-    command, argument = outcome.following
-    gap = "" if command.endswith("=") else " "
-    console.print(f"next: {command}{gap}{tables.brief(argument)}", soft_wrap=True, highlight=False)
-
-
-def _check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> None:
-    """Refuse what cannot fit, before anything is begun."""
-    if workflow.pipeline.plan is None:
-        return
-    found = workflow.pipeline.plan(workflow.config)
-    if show:
-        blocks = " x ".join(map(str, found.grid.block_shape))
-        typer.echo(f"domain {found.grid.domain}, {len(found.grid):,} blocks of {blocks}")
-        _console().print(tables.plan_table(found))
-        if found.memory_bytes is not None:
-            typer.echo(f"memory for each worker: {tables.size(found.memory_bytes)}")
-    problems = found.problems(replace=replace)
-    if problems:
-        _say_error("\n".join(problems))
-        raise typer.Exit(REFUSED)
-
-
-def _console() -> Console:
-    console = Console()
-    # A file or a pipe has no width; what is written there need not be cut to 80 columns.
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
-
-
-def _say_error(message: str) -> None:
-    Console(stderr=True).print(
-        f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
-    )

@@ -137,7 +137,9 @@ def size(count: int) -> str:
 
 
 def brief(path: str | Path) -> str:
-    """Write a path from the current folder where it is inside it."""
+    """Write a path from the current folder where it is inside it; leave URLs as they are."""
+    if "://" in str(path):
+        return str(path)
     path = Path(path)
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -35,9 +35,9 @@ class Outcome:
 
     Parameters
     ----------
-    files : tuple of (str, Path)
-        What it wrote, by name.
-    following : tuple of (str, Path)
+    files : tuple of (str, Path or str)
+        What it wrote, by name: paths and URLs.
+    following : tuple of (str, Path or str)
         A command to go on with, and its argument.
     scores : tuple of (str, str, str)
         Name, value and meaning; empty without a truth.
@@ -45,8 +45,8 @@ class Outcome:
         In the order of the stages.
     """
 
-    files: tuple[tuple[str, Path], ...]
-    following: tuple[str, Path]
+    files: tuple[tuple[str, Path | str], ...]
+    following: tuple[str, Path | str]
     scores: tuple[tuple[str, str, str], ...] = ()
     times: tuple[StageTime, ...] = ()
 
