@@ -1,6 +1,7 @@
 """Opening and creating volumes, whatever their storage."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
@@ -17,6 +18,8 @@ from volkit.io.registry import find_creator, forget_opened
 from volkit.io.sources import OpenArguments, OpenOptions
 from volkit.io.uris import join_query, local_path, split_query
 from volkit.io.volume import Volume
+
+_LEVEL_BEHIND = re.compile(r"(bossdb://[^/]+/[^/]+/[^/]+)/([0-9])")  # as intern writes levels
 
 
 def open_volume(
@@ -68,6 +71,9 @@ def _stated_level(uri: str, level: int | None) -> tuple[str, int]:
     """Take the level out of a URL, so that equal volumes have equal handles."""
     place, query = split_query(uri)
     stated = query.pop("level", None)
+    behind = _LEVEL_BEHIND.fullmatch(place)
+    if behind and stated in (None, behind[2]):
+        place, stated = behind[1], behind[2]
     if stated is None:
         return uri, level or 0
     if not stated.isdigit() or level not in (None, int(stated)):
