@@ -1,0 +1,1 @@
+"""Loopback servers for genuine clients: BossDB, files over HTTP, S3, and faults before them."""
