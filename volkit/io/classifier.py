@@ -96,6 +96,8 @@ def _of_status(status: int) -> Fault:
         return Fault.ABSENT
     if status == 413:
         return Fault.TOO_LARGE
+    if status == 416:
+        return Fault.CORRUPT  # what is stored is shorter than it says
     return Fault.TRANSIENT if status in (408, 425, 429) or status >= 500 else Fault.PERMANENT
 
 

@@ -114,7 +114,7 @@ class StoreObjects:
                 if is_listed(self.root, path) is False:
                     return None
                 raise
-            return found["e_tag"] or f"{found['last_modified'].isoformat()}-{found['size']}"
+            return f"{found['e_tag']} {found['last_modified'].isoformat()} {found['size']}"
 
         return self._sought(look, f"looking at {key} of {self.uri}")
 
@@ -178,6 +178,8 @@ def refused(root: StoreRoot, error: BaseException, what: str) -> SourceError:
     """
     if classify(error) is Fault.DENIED:
         return denied(root, error)
+    if classify(error) is Fault.CORRUPT:
+        return CorruptPayloadError(f"{what} failed: {brief(error)}")
     if "NoSuchBucket" in str(error):
         return SourceError(f"{root.uri}: there is no such bucket; check its name")
     return SourceError(f"{what} failed: {brief(error)}; check the address and the store")

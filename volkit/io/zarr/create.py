@@ -14,10 +14,11 @@ from zarr.storage import MemoryStore
 from volkit.errors import ConfigError, SourceError
 from volkit.io.layout import Layout
 from volkit.io.sources import OpenOptions
-from volkit.io.uris import local_path
+from volkit.io.uris import local_path, split_query
+from volkit.io.zarr.array import ZarrSource
 from volkit.io.zarr.ome import write_multiscale
-from volkit.io.zarr.source import ZarrSource, open_zarr
-from volkit.io.zarr.store import is_zarr, open_store, remove_zarr
+from volkit.io.zarr.source import open_zarr
+from volkit.io.zarr.store import check_place, open_store, remove_zarr
 from volkit.version import __version__
 
 # Level 1 writes twice as fast as zarr's default for the same ratio; the default has no checksum.
@@ -63,24 +64,26 @@ def create_zarr(
         )
     own = _own_attributes(layout, attributes or {})
     path = local_path(uri)
+    if open_store(uri, options).read_only:
+        raise SourceError(f"{uri} cannot be written; create volumes locally or in an object store")
     if overwrite and (path is None or path.exists()):
-        remove_zarr(uri)
-    elif _exists(uri, path):
-        _check_equal(uri, layout, own)
+        remove_zarr(uri, options)
+    elif _exists(uri, options):
+        _check_equal(uri, layout, own, options)
         return
     try:
         if path is not None:
             path.mkdir(parents=True, exist_ok=True)
-        _write(uri, layout, own)
+        _write(uri, layout, own, options)
+    except SourceError:
+        raise
     except OSError as error:
         raise SourceError(f"{uri} cannot be created: {error}; choose a place to write") from error
 
 
-def _write(uri: str, layout: Layout, own: dict[str, Any]) -> None:
-    store = open_store(uri)
-    if store.read_only:
-        raise SourceError(f"{uri} cannot be written; create volumes locally or in an object store")
-    model = _model(Path(uri).stem, layout, own)
+def _write(uri: str, layout: Layout, own: dict[str, Any], options: OpenOptions) -> None:
+    store = open_store(uri, options)
+    model = _model(Path(split_query(uri)[0]).stem, layout, own)
     for key in ("0/zarr.json", "zarr.json"):
         value = sync(model.get(key, default_buffer_prototype()))
         if value is not None:
@@ -124,24 +127,18 @@ def _own_attributes(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _exists(uri: str, path: Path | None) -> bool:
+def _exists(uri: str, options: OpenOptions) -> bool:
     """Tell whether a volume is there; what a killed creation left does not count."""
-    if path is None:
-        return _has_node(uri)
-    if not path.exists():
-        return False
-    if not is_zarr(path) and [p.name for p in path.iterdir()] != ["0"]:
-        raise SourceError(f"{uri} exists and is not zarr; choose another name, or remove it")
-    return _has_node(uri)
+    store = open_store(uri, options)
+    if any(sync(store.exists(name)) for name in ("zarr.json", ".zgroup", ".zarray")):
+        return True
+    if store.supports_listing:
+        check_place(uri, options)
+    return False
 
 
-def _has_node(uri: str) -> bool:
-    store = open_store(uri)
-    return any(sync(store.exists(name)) for name in ("zarr.json", ".zgroup", ".zarray"))
-
-
-def _check_equal(uri: str, layout: Layout, own: Mapping[str, Any]) -> None:
-    found = open_zarr(uri, 0, OpenOptions())
+def _check_equal(uri: str, layout: Layout, own: Mapping[str, Any], options: OpenOptions) -> None:
+    found = open_zarr(uri, 0, options)
     there, wanted = _summary(found), layout.summary()
     differing = [key for key in wanted if there[key] != wanted[key]]
     if differing:

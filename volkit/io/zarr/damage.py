@@ -2,20 +2,36 @@
 
 import re
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box, Coord
+from volkit.io.axes import Array
+from volkit.io.faults import (
+    CorruptPayloadError,
+    Fault,
+    Patience,
+    brief,
+    classify,
+    patiently,
+)
+from volkit.io.uris import local_path
 from volkit.io.zarr.store import Watch
 
 if TYPE_CHECKING:
-    from volkit.io.zarr.source import ZarrSource
+    from volkit.io.zarr.array import ZarrSource
 
 # What codecs and stores raise for bytes that they cannot take; they share no base class.
 DAMAGE = (OSError, RuntimeError, ValueError, TypeError, KeyError, zlib.error)
+
+_AT_A_TIME = 8  # chunks of a remote store
+_AT_ONCE: dict[str, Any] = {"first_wait_seconds": 0.001, "most_wait_seconds": 0.001}
 
 _ABSENT = np.uint64(2**64 - 1)  # offset of an inner chunk that its shard does not hold
 
@@ -89,43 +105,82 @@ def _missing(
     )
 
 
-def find_damage(source: "ZarrSource", box: Box, error: BaseException) -> SourceError:
-    """Name the chunk that made a read fail, by reading the chunks of the box one by one.
+def read_by_chunks(source: "ZarrSource", box: Box) -> Array:
+    """Read a box whose reading failed chunk by chunk, each three times where it is damaged.
+
+    What a network garbled is mended by that; what is stored damaged is named.
 
     Parameters
     ----------
     source : ZarrSource
-        What was read.
+        What is read.
     box : Box
-        The box whose reading failed, array coordinates.
-    error : Exception
-        How it failed.
+        Array coordinates.
 
     Returns
     -------
+    ndarray
+        In stored order.
+
+    Raises
+    ------
     SourceError
-        To be raised from ``error``.
+        If a chunk stays damaged, or cannot be fetched.
     """
     extent = source.chunk_shape
     ranges = [
         range(a // n, -(-b // n)) for a, b, n in zip(box.start, box.stop, extent, strict=True)
     ]
-    for index in product(*ranges):
-        corner = tuple(i * n for i, n in zip(index, extent, strict=True))
-        part = Box.from_shape(extent, corner).intersect(box)
-        try:
-            source.array[source.order.stored(part)]
-        except DAMAGE as found:
-            held = _box(source, corner, extent)
-            return SourceError(
-                f"{source.uri}: chunk {index} (z, y, x) of array {source.array.path or '/'!r}, "
-                f"voxels {held}, cannot be read: {type(found).__name__}: {found}; restore it from "
-                "a copy, or compute its block again"
-            )
-    return SourceError(
-        f"{source.uri}: reading voxels {box.shift(source.voxel_offset)} failed once and then "
-        f"succeeded: {type(error).__name__}: {error}; check the store and run again"
+    slices = source.order.stored(box)
+    first = [s.start for s in slices]
+    whole = np.empty([s.stop - s.start for s in slices], source.dtype)
+    local = local_path(source.uri) is not None
+    patience = replace(source.options.patience, **(_AT_ONCE if local else {}))
+
+    def fill(index: tuple[int, ...]) -> None:
+        part = _chunk_box(source, index).intersect(box)
+        held = source.order.stored(part)
+        at = tuple(slice(s.start - a, s.stop - a) for s, a in zip(held, first, strict=True))
+        whole[at] = _read_chunk(source, index, part, patience)
+
+    context = copy_context()
+    with ThreadPoolExecutor(1 if local else _AT_A_TIME) as pool:
+        for _ in pool.map(lambda index: context.copy().run(fill, index), product(*ranges)):
+            pass
+    return whole
+
+
+def _read_chunk(
+    source: "ZarrSource", index: tuple[int, ...], part: Box, patience: Patience
+) -> Array:
+    held = _chunk_box(source, index).shift(source.voxel_offset)
+    name = (
+        f"{source.uri}: chunk {index} (z, y, x) of array {source.array.path or '/'!r}, voxels "
+        f"{held}"
     )
+
+    def read(_: float) -> Array:
+        try:
+            return source.read_once(part)
+        except SourceError:
+            raise
+        except DAMAGE as error:
+            if classify(error) is Fault.TRANSIENT:
+                raise
+            raise CorruptPayloadError(brief(error)) from error
+
+    try:
+        return patiently(read, patience=patience, what=f"reading {name}")
+    except CorruptPayloadError as error:
+        raise SourceError(
+            f"{name}, cannot be read: {error}; restore it from a copy, or compute its block again"
+        ) from error
+
+
+def _chunk_box(source: "ZarrSource", index: tuple[int, ...]) -> Box:
+    extent = source.chunk_shape
+    corner = cast("Coord", tuple(i * n for i, n in zip(index, extent, strict=True)))
+    return Box.from_shape(extent, corner).intersect(Box.from_shape(source.shape))
 
 
 def _box(source: "ZarrSource", corner: tuple[int, ...], extent: Coord) -> Box:

@@ -1,11 +1,10 @@
 """Zarr stores: where chunks lie, watched so that a chunk that is not there is noticed."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 from zarr.abc.store import ByteRequest, Store, SuffixByteRequest
@@ -14,9 +13,15 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from volkit.errors import SourceError
+from volkit.io.objects import open_objects
+from volkit.io.sources import OpenOptions
+from volkit.io.stores import SCHEMES
 from volkit.io.uris import local_path, split_scheme
+from volkit.io.zarr.remote import RemoteStore
 
-_READ_ONLY = ("http", "https", "github", "zip", "tar")
+_READ_ONLY = ("github", "zip", "tar")  # file systems of fsspec that only give
+_ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")  # one of them stands at the top of a zarr
+_LEFT = {"0"}  # what a creation leaves that was killed before it wrote the group's metadata
 
 
 @dataclass(slots=True)
@@ -96,13 +101,15 @@ class WatchedStore(WrapperStore[Store]):
         return type(self)(self._store.with_read_only(read_only))
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, options: OpenOptions) -> Store:
     """Open the store of a URI.
 
     Parameters
     ----------
     uri : str
-        Local path, ``file://…``, or any URL that fsspec knows.
+        Local path, ``file://…``, or any URL that obstore or fsspec knows.
+    options : OpenOptions
+        Credentials and patience.
 
     Returns
     -------
@@ -113,11 +120,13 @@ def open_store(uri: str) -> Store:
     path = local_path(uri)
     if path is not None:
         return WatchedStore(LocalStore(path))
-    read_only = split_scheme(uri)[0] in _READ_ONLY
-    return WatchedStore(FsspecStore.from_url(uri, read_only=read_only))
+    scheme = split_scheme(uri)[0]
+    if scheme in SCHEMES:
+        return WatchedStore(RemoteStore(uri, options))
+    return WatchedStore(FsspecStore.from_url(uri, read_only=scheme in _READ_ONLY))
 
 
-def remove_zarr(uri: str) -> None:
+def remove_zarr(uri: str, options: OpenOptions) -> None:
     """Delete a zarr group or array, and nothing that is not one.
 
     Raises
@@ -126,17 +135,48 @@ def remove_zarr(uri: str) -> None:
         If something else than zarr is there.
     """
     path = local_path(uri)
+    check_place(uri, options)
     if path is None:
-        sync(open_store(uri).delete_dir(""))
+        objects = open_objects(uri, options)
+        for name in _ROOTS:
+            objects.delete(name)
+        objects.delete_all()
         return
-    if not is_zarr(path):
-        raise SourceError(
-            f"{uri} exists and is not zarr; it is not overwritten: remove it yourself"
-        )
-    for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"):
+    for name in _ROOTS:
         # Metadata first: what is half removed must not open.
         (path / name).unlink(missing_ok=True)
     shutil.rmtree(path)
+
+
+def check_place(uri: str, options: OpenOptions) -> None:
+    """Refuse a place where something else than a zarr lies, or what is left of one.
+
+    Raises
+    ------
+    SourceError
+        If it does.
+    """
+    names = _names(uri, options)
+    if names and not names & set(_ROOTS) and not names <= _LEFT:
+        raise SourceError(
+            f"{uri} exists and is not zarr; it is not overwritten: choose another name, or remove "
+            "it yourself"
+        )
+
+
+def _names(uri: str, options: OpenOptions) -> set[str]:
+    """List what lies at the top of a place; a file there is a name too."""
+    path = local_path(uri)
+    if path is None:
+        listed = open_store(uri, options).list_dir("")
+        return set(sync(_collected(listed)))
+    if path.is_dir():
+        return {p.name for p in path.iterdir()}
+    return {path.name} if path.exists() else set()
+
+
+async def _collected(names: AsyncIterator[str]) -> list[str]:
+    return [name async for name in names]
 
 
 def remove_drafts(uri: str) -> int:
@@ -154,11 +194,3 @@ def remove_drafts(uri: str) -> int:
     for draft in drafts:
         draft.unlink(missing_ok=True)
     return len(drafts)
-
-
-def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a zarr group or array, or an empty folder."""
-    return path.is_dir() and (
-        any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
-        or not any(path.iterdir())
-    )

@@ -1,0 +1,238 @@
+"""Zarr in object stores: every request bounded in time, repeated, and made sure of."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Self, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError, NotSupportedError
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from volkit.errors import VolkitError
+from volkit.io.faults import CorruptPayloadError, Fault, classify, patiently_async
+from volkit.io.object_store import ONE_PIECE, listing, refused
+from volkit.io.objects import vouched
+from volkit.io.sources import OpenOptions
+from volkit.io.stores import open_root
+
+T = TypeVar("T")
+
+METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+
+# When the box that is being read was begun, so that its deadline holds for all of its requests.
+box_begun: ContextVar[float | None] = ContextVar("volkit_zarr_box_begun", default=None)
+
+
+class RemoteStore(Store):
+    """The store of a zarr behind a URL that obstore understands.
+
+    zarr's own ``ObjectStore`` takes the first answer for the truth; this one asks again where a
+    request fails, answers with too few bytes, or says that a chunk is not there.  It travels to
+    another process as its URL, without keys.
+
+    Parameters
+    ----------
+    uri : str
+        Of the group or array.
+    options : OpenOptions
+        Credentials and patience.
+    read_only : bool
+        Whether writing is refused here.
+    """
+
+    supports_writes: bool = True
+    supports_deletes: bool = True
+
+    def __init__(self, uri: str, options: OpenOptions, *, read_only: bool = False) -> None:
+        self.uri = uri
+        self.options = options
+        self.root = open_root(uri, options)
+        super().__init__(read_only=read_only or not self.root.writes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remote_store, (self.uri, self.options, self.read_only)
+
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, RemoteStore) and self.__reduce__() == value.__reduce__()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"RemoteStore({self.uri!r})"
+
+    @property
+    def supports_listing(self) -> bool:
+        """Whether keys can be listed."""
+        return self.root.lists
+
+    def with_read_only(self, read_only: bool = False) -> Self:
+        """Give the same store, read-only or not."""
+        return type(self)(self.uri, self.options, read_only=read_only)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Fetch a value or a part of it; None if it is surely not there."""
+        metadata = key.rpartition("/")[2] in METADATA
+
+        async def fetch() -> Any:
+            try:
+                data, etag = await self._fetch(key, byte_range)
+                if metadata and self.root.remote and not vouched(bytes(data), etag):
+                    again, _ = await self._fetch(key, byte_range)
+                    if bytes(again) != bytes(data):
+                        raise CorruptPayloadError(f"{self.uri}: {key} arrived differently twice")
+            except FileNotFoundError:
+                if await self._is_listed(key) is False:
+                    return None
+                raise
+            return data
+
+        found = await self._asked(fetch, f"reading {key}", absent=None)
+        return None if found is None else prototype.buffer.from_bytes(found)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Fetch parts one after another."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether a key is there."""
+        path = self.root.path(key)
+
+        async def look() -> bool:
+            try:
+                await obstore.get_async(self.root.store, path)  # some let nobody HEAD
+            except FileNotFoundError:
+                if await self._is_listed(key) is False:
+                    return False
+                raise
+            return True
+
+        return await self._asked(look, f"looking at {key}", absent=False)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Put a value, whole or not at all."""
+        self._check_writable()
+        data, path = value.as_buffer_like(), self.root.path(key)
+
+        async def send() -> None:
+            await obstore.put_async(
+                self.root.store, path, data, use_multipart=len(value) > ONE_PIECE
+            )
+
+        await self._asked(send, f"writing {key}")
+
+    async def delete(self, key: str) -> None:
+        """Delete a key, if it is there."""
+        self._check_writable()
+
+        async def drop() -> None:
+            try:
+                await obstore.delete_async(self.root.store, self.root.path(key))
+            except FileNotFoundError:
+                return
+
+        await self._asked(drop, f"deleting {key}")
+
+    async def list(self) -> AsyncIterator[str]:
+        """List all keys."""
+        async for key in self.list_prefix(""):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """List the keys that begin so."""
+        folder = self.root.path(prefix.rpartition("/")[0]) or None
+
+        async def listed() -> "list[str]":
+            found = await obstore.list(self.root.store, folder).collect_async()
+            return [str(each["path"])[len(self.root.prefix) :] for each in found]
+
+        for key in await self._asked(listed, f"listing {prefix}"):
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """List the names right below."""
+        folder = self.root.path(prefix.rstrip("/"))
+
+        async def listed() -> "list[str]":
+            found = await obstore.list_with_delimiter_async(self.root.store, folder or None)
+            below = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
+            return [str(path).rstrip("/").rpartition("/")[2] for path in below]
+
+        for name in await self._asked(listed, f"listing {prefix}"):
+            yield name
+
+    async def _fetch(self, key: str, byte_range: ByteRequest | None) -> tuple[Any, str | None]:
+        store, path = self.root.store, self.root.path(key)
+        if isinstance(byte_range, RangeByteRequest):
+            first, last = byte_range.start, byte_range.end
+            data = await obstore.get_range_async(store, path, start=first, end=last)
+            if len(data) != last - first:
+                raise CorruptPayloadError(f"{self.uri}: {key}: {len(data)} of {last - first} bytes")
+            return data, None
+        if isinstance(byte_range, SuffixByteRequest):
+            data = await self._fetch_end(path, byte_range.suffix)
+            if len(data) != byte_range.suffix:
+                raise CorruptPayloadError(f"{self.uri}: {key}: its end is {len(data)} bytes")
+            return data, None
+        options: Any = {}
+        if isinstance(byte_range, OffsetByteRequest):
+            options = {"range": {"offset": byte_range.offset}}
+        found = await obstore.get_async(store, path, options=options)
+        return await found.bytes_async(), found.meta["e_tag"]
+
+    async def _fetch_end(self, path: str, length: int) -> Any:
+        store = self.root.store
+        try:
+            found = await obstore.get_async(store, path, options={"range": {"suffix": length}})
+            return await found.bytes_async()
+        except NotSupportedError:  # Azure counts from the start only
+            size = (await obstore.head_async(store, path))["size"]
+            return await obstore.get_range_async(store, path, start=max(0, size - length), end=size)
+
+    async def _is_listed(self, key: str) -> bool | None:
+        """Ask in another way whether a key is there; None where that is not possible."""
+        if not self.root.remote:
+            return False
+        if not self.root.lists:
+            return None
+        path = self.root.path(key)
+        folder, before = listing(path)
+        try:
+            async for batch in obstore.list(self.root.store, folder, offset=before):
+                for found in batch:
+                    if found["path"] >= path:
+                        return bool(found["path"] == path)
+        except BaseError as error:
+            if classify(error) is Fault.DENIED:
+                return None
+            raise
+        return False
+
+    async def _asked(self, call: Callable[[], Awaitable[T]], what: str, *, absent: Any = ...) -> T:
+        """Ask patiently; ``absent`` is the answer where what is asked for is not there."""
+        what = f"{what} of {self.uri}"
+        try:
+            return await patiently_async(
+                call, patience=self.options.patience, what=what, begun=box_begun.get()
+            )
+        except VolkitError:
+            raise
+        except (OSError, BaseError) as error:
+            if absent is not ... and classify(error) is Fault.ABSENT:
+                return absent
+            raise refused(self.root, error, what) from None
+
+
+def _remote_store(uri: str, options: OpenOptions, read_only: bool) -> RemoteStore:
+    return RemoteStore(uri, options, read_only=read_only)
