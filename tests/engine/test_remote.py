@@ -57,7 +57,7 @@ def test_the_same_as_locally(place: Place, tmp_path: Path) -> None:
     here, there = JobEngine(tmp_path), JobEngine(place)
     results = [e.map(ADD, raw, grid=GRID, name="more") for e in (here, there)]
     np.testing.assert_array_equal(results[1].read(), results[0].read())
-    sums = [e.reduce(TOTAL, r, grid=GRID, name="sum") for e, r in zip((here, there), results)]
+    sums = [e.reduce(TOTAL, r, grid=GRID, name="sum") for e, r in zip((here, there), results, strict=True)]
     assert int(sums[1]["sum"][0]) == int(sums[0]["sum"][0]) == int((RAW + np.uint8(7)).sum())
 
 
