@@ -124,6 +124,48 @@ def write_multiscale(
     }
 
 
+def coarser_dataset(
+    image: Json, *, path: str, factor: Sequence[int], first: Sequence[int], uri: str
+) -> dict[str, Any]:
+    """Write the entry of a coarser level, from that of the finest.
+
+    A coarse voxel covers ``factor`` fine ones, counted from voxel (0, 0, 0) of the volume.
+
+    Parameters
+    ----------
+    image : mapping
+        One entry of ``multiscales``.
+    path : str
+        Of the new array in the group.
+    factor : sequence of int
+        Voxels of level 0 that become one, (z, y, x).
+    first : sequence of int
+        Voxel of level 0, counted from the first one stored, with which the first coarse voxel
+        begins, (z, y, x); before it where the coarse voxel lies over the edge.
+    uri : str
+        Which volume, for messages.
+
+    Returns
+    -------
+    dict
+        JSON, one of ``datasets``.
+    """
+    names, _ = _axes(image.get("axes"), uri)
+    finest = image["datasets"][0].get("coordinateTransformations", ())
+    scale, shift = _transform(finest, len(names), uri)
+    by = [dict(zip("zyx", factor, strict=True)).get(a, 1) for a in names]
+    begin = [dict(zip("zyx", first, strict=True)).get(a, 0) for a in names]
+    # Half a coarse voxel less half a fine one: places are centres.
+    centre = [t + s * (a + (f - 1) / 2) for t, s, a, f in zip(shift, scale, begin, by, strict=True)]
+    return {
+        "path": path,
+        "coordinateTransformations": [
+            {"type": "scale", "scale": list(_times(scale, by))},
+            {"type": "translation", "translation": [round(c, 9) for c in centre]},
+        ],
+    }
+
+
 def _axes(given: Sequence[Any] | None, uri: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Read names of the axes, and what one unit of each is in nanometres."""
     if given is None:  # versions up to 0.2 have these five, without units

@@ -1,0 +1,270 @@
+"""Multiscale: the coarser levels of a stored volume, block by block and resumable.
+
+Level n is made from level n - 1, as igneous and ome-zarr do: of means, rounded at each level, and
+of most frequent ids.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.base import OnProgress
+from volkit.engine.fingerprint import Facts
+from volkit.engine.run import Run
+from volkit.errors import ConfigError, GeometryError, SourceError
+from volkit.geometry import Box, Coord, Grid
+from volkit.io.place import Place
+from volkit.io.registry import forget_opened
+from volkit.io.volume import Volume
+from volkit.io.zarr.levels import ZarrLevels
+from volkit.kernels.downsample import downsampled_box, mean, mode
+from volkit.ops.level_plan import (
+    block_shape,
+    finer_box,
+    holds_labels,
+    level_factors,
+    piece_shape,
+)
+from volkit.version import __version__
+
+Array = NDArray[Any]
+Method = Literal["auto", "mean", "mode"]
+
+_KERNELS = {"mean": mean, "mode": mode}
+_VERSION = 1  # to be raised when results change
+_REPLACING = "replacing.json"
+
+
+def pyramid(
+    volume: Volume,
+    *,
+    method: Method = "auto",
+    levels: int | None = None,
+    factors: Coord | Sequence[Coord] | None = None,
+    root: Place | str | None = None,
+    client: Any = None,
+    on_progress: OnProgress | None = None,
+    replace_levels: bool = False,
+) -> Volume:
+    """Build the coarser levels of a stored volume, into the volume itself.
+
+    A level is listed once it is finished; killed at any moment, the same call goes on from there.
+    Levels that are there and were made likewise are kept, also if voxels of level 0 changed since.
+
+    Parameters
+    ----------
+    volume : Volume
+        OME-Zarr 0.5, the whole of it, at level 0.
+    method : {"auto", "mean", "mode"}
+        How voxels become one; ``auto`` takes the most frequent id (mode) of labels, and the mean
+        of all else; see ``holds_labels``.
+    levels : int or None
+        How many the volume shall have, level 0 included; None goes on until no axis is longer
+        than 256 voxels.
+    factors : tuple of int, sequence of them, or None
+        Voxels of a level that become one of the next, (z, y, x): for every level, or for each;
+        None chooses, see ``level_factors``.
+    root : Place, str or None
+        Where to note what is done, until all is; None is beside the volume.
+    client : distributed.Client or None
+        Where blocks run; None runs them in this process.
+    on_progress : callable or None
+        Told after every batch of blocks.
+    replace_levels : bool
+        Build anew what is there, whoever made it.
+
+    Returns
+    -------
+    Volume
+        The same, with its levels.
+
+    Raises
+    ------
+    SourceError
+        If levels cannot be added to it, or others are there.
+    ConfigError
+        If method, levels or factors make no sense.
+    StaleLedgerError
+        If an unfinished level was begun otherwise, unless it is to be replaced.
+    """
+    if volume.region is not None or volume.level:
+        raise GeometryError(
+            f"{volume.uri}: levels are made of a whole volume at level 0, this handle is level "
+            f"{volume.level} of {volume.domain}; open it without level and cutout"
+        )
+    how = chosen_method(volume, method)
+    store = open_levels(volume)
+    steps = level_factors(volume.shape, volume.voxel_size_nm, levels=levels, factors=factors)
+    place = Place(volume.uri, volume.options).beside(".pyramid") if root is None else Place.at(root)
+    if replace_levels:
+        _clear(store, place, how, steps)
+    kept = _kept(store, how, steps)
+    run = Run(place, client, on_progress, replace_levels)
+    source = replace(volume, options=replace(volume.options, cache=None, voxel_size_nm=None))
+    total: Coord = (1, 1, 1)
+    for level, factor in enumerate(steps, 1):
+        total = _times(total, factor)
+        if level > kept:
+            _build(run, store, source, factor=factor, method=how, total=total)
+        source = replace(source, level=level)
+    place.objects.delete_all()
+    return volume
+
+
+def chosen_method(volume: Volume, method: Method) -> str:
+    """Say which method is meant, and refuse one that cannot be.
+
+    Returns
+    -------
+    str
+        ``mean`` or ``mode``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method, or none for such voxels.
+    """
+    if method not in ("auto", *_KERNELS):
+        raise ConfigError(f"method {method!r}; choose 'mean', 'mode' or 'auto'")
+    chosen = ("mode" if holds_labels(volume) else "mean") if method == "auto" else method
+    if chosen == "mode" and volume.dtype.kind == "f":
+        raise ConfigError(
+            f"{volume.uri} holds {volume.dtype}, which have no most frequent one; choose 'mean'"
+        )
+    return chosen
+
+
+def open_levels(volume: Volume) -> ZarrLevels:
+    """Find how levels are added to a volume.
+
+    Raises
+    ------
+    SourceError
+        If none can be.
+    """
+    return ZarrLevels.of(volume.uri, volume.options)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTask:
+    """What a worker does for a block of a level: read, downsample, write.
+
+    Parameters
+    ----------
+    source : Volume
+        The finer level.
+    target : Volume
+        The level.
+    grid : Grid
+        Its blocks.
+    factor : tuple of int
+        Fine voxels that become one.
+    method : str
+        ``mean`` or ``mode``.
+    """
+
+    source: Volume
+    target: Volume
+    grid: Grid
+    factor: Coord
+    method: str
+
+    def __call__(self, number: int) -> None:
+        """Compute and write one block."""
+        block = self.grid[number]
+        try:
+            self.target.write(block.write, self._made(block.write))
+        except Exception as error:
+            error.add_note(f"volkit: in level {self.source.level + 1} on {block}")
+            raise
+
+    def _made(self, box: Box) -> Array:
+        """Make a box piece by piece: what is read at a time is bounded, whatever a shard is."""
+        lead = () if self.target.channels is None else (self.target.channels,)
+        made = np.empty((*lead, *box.shape), self.target.dtype)
+        domain, kernel = self.source.domain, _KERNELS[self.method]
+        pieces = Grid(box, piece_shape(box.shape, self.factor, _voxel_bytes(self.source)))
+        for piece in pieces:
+            needed = finer_box(piece.write, self.factor).intersect(domain)
+            values = kernel(self.source.read(needed), self.factor, start=needed.start)
+            part = made[(..., *piece.write.relative_to(box).slices)]
+            part[...] = values.reshape(part.shape)  # a single channel may have no axis there
+        return made
+
+
+def _build(
+    run: Run, store: ZarrLevels, source: Volume, *, factor: Coord, method: str, total: Coord
+) -> None:
+    """Make one level, or what is missing of it, and list it."""
+    level, domain = source.level + 1, downsampled_box(source.domain, factor)
+    unit = store.write_shape(domain.shape)
+    grid = Grid(domain, block_shape(domain.shape, unit, factor, _voxel_bytes(source)))
+    ledger = run.ledger(f"level_{level}", _facts(source, grid, factor, method), len(grid))
+    if not store.begun(level, ledger.fingerprint):
+        ledger.reset()  # marks without voxels are worth nothing
+    made = {"method": method, "factor": list(factor)}
+    target = store.begin(level, domain, {"fingerprint": ledger.fingerprint, "pyramid": made})
+    if run.client is not None:
+        run.client.run(forget_opened)  # workers may know an array that lay there before
+    done = ledger.done()
+    run.work(
+        LevelTask(source, target, grid, factor, method),
+        (number for number in grid.morton() if not done[number]),
+        ledger=ledger,
+        stage=f"level {level}",
+        voxels=source.domain.size,
+    )
+    store.finish(level, total, domain)
+
+
+def _facts(source: Volume, grid: Grid, factor: Coord, method: str) -> Facts:
+    return {
+        "volkit": ".".join(__version__.split(".")[:2]),
+        "method": method,
+        "version": _VERSION,
+        "factor": list(factor),
+        "inputs": [source.identity],
+        "domain": [list(grid.domain.start), list(grid.domain.stop)],
+        "block_shape": list(grid.block_shape),
+    }
+
+
+def _kept(store: ZarrLevels, method: str, steps: Sequence[Coord]) -> int:
+    """Count the levels that are there and stay; refuse others."""
+    listed = store.listed()
+    for level, (found, factor) in enumerate(zip(listed, steps, strict=False), 1):
+        wanted = {"method": method, "factor": list(factor)}
+        if found != wanted:
+            was = f"{_shown(found)}" if found else "by another program"
+            raise SourceError(
+                f"{store.place} has level {level} already, made {was}; asked for "
+                f"{_shown(wanted)}: keep it, or replace all levels (replace_levels=True; volkit "
+                "pyramid --replace)"
+            )
+    return len(listed)
+
+
+def _clear(store: ZarrLevels, place: Place, method: str, steps: Sequence[Coord]) -> None:
+    """Remove all levels, once: a replacement that was killed goes on instead."""
+    asked = json.dumps({"method": method, "factors": steps}).encode()
+    if place.objects.get(_REPLACING) != asked:
+        store.remove_all()
+        place.objects.delete_all()
+        place.objects.put(_REPLACING, asked)
+
+
+def _shown(made: dict[str, Any]) -> str:
+    return f"by {made.get('method')} of {' x '.join(map(str, made.get('factor', ())))}"
+
+
+def _times(a: Coord, b: Coord) -> Coord:
+    return a[0] * b[0], a[1] * b[1], a[2] * b[2]
+
+
+def _voxel_bytes(volume: Volume) -> int:
+    return prod((volume.channels or 1, volume.dtype.itemsize))
