@@ -111,7 +111,7 @@ def test_tiff_pattern(tmp_path: Path) -> None:
     for name, value in (("a1", 1), ("a2", 2), ("b1", 9)):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.full((4, 5), value, "u1"))
     assert open_volume(tmp_path / "a*.tif").read()[:, 0, 0].tolist() == [1, 2]
-    with pytest.raises(SourceError, match="no .tif or .tiff files"):
+    with pytest.raises(SourceError, match="no .tif, .tiff or .png files"):
         open_volume(tmp_path / "c*.tif")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -11,28 +12,40 @@ import numpy as np
 from volkit.errors import MissingChunkError, SourceError
 from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
+from volkit.io.files.flat import flat_chunks
+from volkit.io.files.hdf5_filters import check_filters, missing_part
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path
+
+_ZERO = (
+    "If it stands for zeros, open the volume with missing='zero' (in a workflow: "
+    "input.missing=zero)"
+)
 
 
 def open_hdf5(uri: str, level: int, options: OpenOptions) -> ArraySource:
     """Open a dataset.
 
-    Its attributes, and those of the groups around it, may state ``axes`` and a voxel size.  The
+    Its attributes, and those of the groups around it, may state ``axes`` and a voxel size.  What
+    is cheap to read is a stored chunk, or about a MiB of rows where voxels lie in one piece.  The
     file is opened for every box: h5py keeps no handle that a fork or a writer would trip over.
 
     Raises
     ------
     SourceError
-        If the file is damaged, or the dataset is not named or not there.
+        If the file is damaged, the dataset is not named or not there, or its compression needs a
+        filter that is not installed.
     """
     check_level(uri, level)
     path, name = local_path(uri) or Path(uri), uri.partition("::")[2].strip("/")
     with _file(uri, path) as file:
         found = _dataset(uri, file, name)
+        check_filters(uri, found)
+        shape, dtype = found.shape or (), found.dtype
+        chunks = found.chunks or flat_chunks(shape, dtype.itemsize)
         return ArraySource.understand(
             uri,
-            found,
+            SimpleNamespace(shape=shape, dtype=dtype, chunks=chunks),
             lambda slices: _fetch(uri, path, name, slices, options.missing),
             stamp=f"{file_stamp(path)}::{name}",
             options=options,
@@ -63,8 +76,8 @@ def _dataset(uri: str, file: Any, name: str) -> Any:
 def _fetch(uri: str, path: Path, name: str, slices: tuple[slice, ...], missing: str) -> Array:
     with _file(uri, path) as file:
         dataset = file[name]
-        if missing == "error" and dataset.chunks:
-            _check_stored(uri, dataset, slices)
+        if missing == "error":
+            _check_stored(uri, path, dataset, slices)
         try:
             return np.asarray(dataset[slices])
         except OSError as error:
@@ -74,8 +87,13 @@ def _fetch(uri: str, path: Path, name: str, slices: tuple[slice, ...], missing: 
             ) from error
 
 
-def _check_stored(uri: str, dataset: Any, slices: tuple[slice, ...]) -> None:
-    """Refuse chunks that were never written, which HDF5 would fill with zeros."""
+def _check_stored(uri: str, path: Path, dataset: Any, slices: tuple[slice, ...]) -> None:
+    """Refuse voxels that were never written, which HDF5 would fill with zeros."""
+    if not dataset.chunks:
+        gap = missing_part(path, dataset)
+        if gap is not None:
+            raise MissingChunkError(f"{uri}: {gap}. {_ZERO}")
+        return
     ranges = [
         range(s.start // n * n, s.stop, n) for s, n in zip(slices, dataset.chunks, strict=True)
     ]
@@ -84,8 +102,7 @@ def _check_stored(uri: str, dataset: Any, slices: tuple[slice, ...]) -> None:
             index = tuple(a // n for a, n in zip(corner, dataset.chunks, strict=True))
             raise MissingChunkError(
                 f"{uri}: chunk {index} (stored order) is not stored; box {_text(slices)} needs it. "
-                "If it stands for zeros, open the volume with missing='zero' (in a workflow: "
-                "input.missing=zero)"
+                f"{_ZERO}"
             )
 
 

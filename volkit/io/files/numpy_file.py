@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from volkit.errors import SourceError
 from volkit.io.array_source import ArraySource, check_level, file_stamp
 from volkit.io.axes import Array
+from volkit.io.files.flat import flat_chunks
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path
 
@@ -35,9 +37,10 @@ def open_numpy(uri: str, level: int, options: OpenOptions) -> ArraySource:
             f"{uri}: {path.name} cannot be read as an array of numbers ({error}); it may be "
             "truncated, or hold pickled objects, which volkit does not load"
         ) from error
+    chunks = flat_chunks(array.shape, array.dtype.itemsize)
     return ArraySource.understand(
         uri,
-        array,
+        SimpleNamespace(shape=array.shape, dtype=array.dtype, chunks=chunks),
         lambda slices: array[slices].copy(),
         stamp=f"{file_stamp(path)}::{name}",
         options=options,
