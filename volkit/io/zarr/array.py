@@ -23,7 +23,7 @@ from volkit.io.objects import open_objects
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path
 from volkit.io.zarr.damage import DAMAGE, find_missing, read_by_chunks
-from volkit.io.zarr.fast import FastReader, fast_reader
+from volkit.io.zarr.fast import FastArray, fast_array
 from volkit.io.zarr.remote import box_begun
 from volkit.io.zarr.store import Watch, watching
 
@@ -93,13 +93,15 @@ class ZarrSource:
         """Digest what decides the content, without reading it.
 
         A volume that a job made is known by the fingerprint of its computation, wherever it lies;
-        any other by its place, its metadata, and when these were written.
+        any other by its place, and by the array's metadata and when they were written.  Levels
+        that are added to its group leave it as it is.
         """
         own = self.attributes.get("volkit", {}).get("fingerprint")
         facts: list[object] = [own, self.array.path, self.array.metadata.to_dict()]
         if own is None:
             path = local_path(self.uri)
             facts += [str(path.resolve()) if path else self.uri, self._stamps()]
+            facts += [self.voxel_size_nm, self.origin_nm, self.voxel_offset]
         text = json.dumps(facts, sort_keys=True, default=str)
         return f"zarr:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -147,6 +149,8 @@ class ZarrSource:
         if self.array.read_only:
             raise SourceError(f"{self.uri} is read-only; write to a local path or an object store")
         stored, ordered = self.order.stored(box), self.order.write_axes(values)
+        if self._fast is not None and self._fast.write(stored, ordered):
+            return
         what = f"{self.uri}: writing voxels {box.shift(self.voxel_offset)}"
 
         def write(_: float) -> None:
@@ -173,22 +177,21 @@ class ZarrSource:
             return read_by_chunks(self, box)
 
     @cached_property
-    def _fast(self) -> FastReader | None:
+    def _fast(self) -> FastArray | None:
         path = local_path(self.uri)
         if path is None:
             return None
-        return fast_reader(
+        return fast_array(
             path / self.array.path,
             self.array.metadata.zarr_format,
             zeros=self.options.missing == "zero",
         )
 
     def _stamps(self) -> list[str | None]:
-        """Tell when the metadata were written, as far as the store knows."""
+        """Tell when the array's metadata were written, as far as the store knows."""
         names = ("zarr.json",) if self.array.metadata.zarr_format == 3 else (".zarray", ".zattrs")
         objects = open_objects(self.uri, self.options)
-        keys = sorted({f"{p}{name}" for p in ("", self._prefix) for name in names})
-        return [objects.modified(key) for key in keys]
+        return [objects.modified(f"{self._prefix}{name}") for name in names]
 
     def _watch(self, *, blind: bool) -> Watch:
         n, first = self._shard_index

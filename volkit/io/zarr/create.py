@@ -22,7 +22,7 @@ from volkit.io.zarr.store import check_place, open_store, remove_zarr
 from volkit.version import __version__
 
 # Level 1 writes twice as fast as zarr's default for the same ratio; the default has no checksum.
-_COMPRESSOR = ZstdCodec(level=1, checksum=True)
+COMPRESSOR = ZstdCodec(level=1, checksum=True)
 
 
 def create_zarr(
@@ -109,7 +109,7 @@ def _model(name: str, layout: Layout, own: dict[str, Any]) -> MemoryStore:
         dtype=np.dtype(layout.dtype),
         chunks=chunks,
         shards=None if layout.chunk_shape == layout.shard_shape else shards,
-        compressors=_COMPRESSOR,
+        compressors=COMPRESSOR,
         fill_value=0,
         dimension_names=["c", "z", "y", "x"][-len(chunks) :],
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import zarr
-from zarr.codecs import ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
@@ -18,8 +17,10 @@ from volkit.io.place import Place
 from volkit.io.registry import forget_opened
 from volkit.io.sources import OpenOptions
 from volkit.io.volume import Volume
+from volkit.io.zarr.array import ZarrSource
+from volkit.io.zarr.create import COMPRESSOR
 from volkit.io.zarr.ome import coarser_dataset
-from volkit.io.zarr.source import ZarrSource, open_zarr
+from volkit.io.zarr.source import open_zarr
 from volkit.io.zarr.store import remove_drafts
 from volkit.version import __version__
 
@@ -213,7 +214,7 @@ class ZarrLevels:
             dtype=self.finest.array.dtype,
             chunks=chunks,
             shards=None if shards == chunks else shards,
-            compressors=ZstdCodec(level=1, checksum=True),
+            compressors=COMPRESSOR,
             fill_value=0,
             dimension_names=list(self.finest.order.names),
             attributes={"volkit": own},
