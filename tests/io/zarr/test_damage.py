@@ -4,6 +4,7 @@ import errno
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import zarr
 
 from volkit.errors import MissingChunkError, SourceError
-from volkit.geometry import Box
+from volkit.geometry import Box, Grid
 from volkit.io import Volume, create_volume, open_volume
 from volkit.io.registry import forget_opened
+from volkit.io.zarr import fast
 from volkit.io.zarr.store import remove_drafts
 
 SHAPE = (8, 8, 8)
@@ -170,6 +172,7 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(fast, "_inherited", [0])  # zarr's own writer
     monkeypatch.setattr("zarr.storage._local._put", refuse)
     with pytest.raises(SourceError, match=r"No space left on device; what was written before is k"):
         volume.write(volume.domain, ramp())
@@ -177,12 +180,14 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(volume.read(), ramp())
 
 
-def test_writer_that_is_killed(tmp_path: Path) -> None:
+def test_slow_writer_that_is_killed(tmp_path: Path) -> None:
     """A process that dies while it writes leaves a draft, which is not taken for the chunk."""
     volume = create_volume(tmp_path / "em.zarr", shape=(8, 64, 64), dtype="u1")
     code = (
         "import os, pathlib, numpy as np\n"
         "from volkit.io import Volume\n"
+        "from volkit.io.zarr import fast\n"
+        "fast._inherited.append(0)\n"
         "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         f"volume = Volume({volume.uri!r})\n"
         "volume.write(volume.domain, np.ones(volume.shape, 'u1'))\n"
@@ -194,6 +199,36 @@ def test_writer_that_is_killed(tmp_path: Path) -> None:
     volume.write(volume.domain, np.ones(volume.shape, "u1"))
     assert remove_drafts(volume.uri) == 0
     assert volume.read().all()
+
+
+def test_fast_writer_that_is_killed(tmp_path: Path) -> None:
+    """Whenever it dies, an object is the old one, the new one, or not there."""
+    volume = create_volume(
+        tmp_path / "em.zarr", shape=(64, 64, 64), dtype="u1", chunk_shape=(8, 8, 8)
+    )
+    code = (
+        "import numpy as np\n"
+        "from volkit.io import Volume\n"
+        f"volume = Volume({volume.uri!r})\n"
+        "for value in range(1, 10**6):\n"
+        "    noise = np.random.default_rng(value % 2).integers(1, 9, volume.shape)\n"
+        "    volume.write(volume.domain, noise.astype('u1'))\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code])
+    while not (tmp_path / "em.zarr/0/c/3/3/3").exists() and writer.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    writer.kill()
+    assert writer.wait() == -9
+    values = [np.random.default_rng(n).integers(1, 9, volume.shape).astype("u1") for n in (0, 1)]
+    found = open_volume(volume.uri, missing="zero").read()
+    for block in Grid(volume.domain, (8, 8, 8)):
+        part = found[block.write.slices]
+        assert not part.any() or any((part == v[block.write.slices]).all() for v in values)
+    remove_drafts(volume.uri)
+    volume.write(volume.domain, values[0])
+    np.testing.assert_array_equal(volume.read(), values[0])
+    assert remove_drafts(volume.uri) == 0
 
 
 def test_metadata_damaged(tmp_path: Path) -> None:

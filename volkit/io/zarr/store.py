@@ -21,6 +21,7 @@ from volkit.io.zarr.remote import RemoteStore
 
 _READ_ONLY = ("github", "zip", "tar")  # file systems of fsspec that only give
 _ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")  # one of them stands at the top of a zarr
+_DRAFTS = ("*.partial", "*.__lock")  # what zarr and tensorstore call objects that are not complete
 _LEFT = {"0"}  # what a creation leaves that was killed before it wrote the group's metadata
 
 
@@ -190,7 +191,7 @@ def remove_drafts(uri: str) -> int:
         How many there were.
     """
     path = local_path(uri)
-    drafts = [] if path is None else list(path.rglob("*.partial"))
+    drafts = [] if path is None else [d for name in _DRAFTS for d in path.rglob(name)]
     for draft in drafts:
         draft.unlink(missing_ok=True)
     return len(drafts)
