@@ -9,8 +9,7 @@ import json
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from volkit.errors import SourceError, missing_extra
@@ -26,7 +25,6 @@ except ImportError as error:
     raise missing_extra("intern", "bossdb") from error
 
 _CONNECTIONS = 64  # kept open: threads of readers, each with its own request
-_THREADS = 8  # requests of one read at once; more bring no more on any server that was measured
 _PIECE = 1 << 20  # bytes read before the deadline is looked at again
 _MESSAGE = 300  # characters of the service's own words in an error
 
@@ -74,11 +72,6 @@ class BossClient:
 
     def __repr__(self) -> str:
         return f"BossClient({self.access.host})"
-
-    @cached_property
-    def threads(self) -> ThreadPoolExecutor:
-        """The threads of this process that fetch parts of large boxes."""
-        return ThreadPoolExecutor(_THREADS, thread_name_prefix="volkit-boss")
 
     def request(self, method: str, url: str, **body: Any) -> "requests.Request":
         """Make a request about metadata, with the headers of intern."""

@@ -30,9 +30,9 @@ def create_channel(
 ) -> None:
     """Make a channel, and the collection, frame and experiment around it where they are not there.
 
-    Channels of uint64 are annotations, others are images.  A new experiment has one level and the
-    frame of the volume, named as intern names it.  Chunks and shards of the layout do not count:
-    the service keeps cuboids of 512 x 512 x 16.
+    ``kind="labels"`` makes an annotation channel; so does uint64, where no kind is given.  A new
+    experiment has one level and the frame of the volume, named as intern names it.  Chunks and
+    shards of the layout do not count: the service keeps cuboids of 512 x 512 x 16.
 
     Parameters
     ----------
@@ -127,10 +127,11 @@ def _resources(address: Address, layout: Layout) -> list[tuple[str, str, dict[st
         "time_step_unit": "seconds",
     }
     dtype = np.dtype(layout.dtype).name
+    labels = dtype == "uint64" if layout.kind is None else layout.kind == "labels"
     channel: dict[str, Any] = {
         "name": address.channel,
         "description": "",
-        "type": "annotation" if dtype == "uint64" else "image",
+        "type": "annotation" if labels else "image",
         "datatype": dtype,
         "base_resolution": 0,
         "default_time_sample": 0,
@@ -160,6 +161,11 @@ def _check_layout(address: Address, layout: Layout) -> None:
     if layout.channels is not None:
         raise SourceError(
             f"{uri} cannot be created with {layout.channels} channels; create one for each, or zarr"
+        )
+    if layout.encoding is not None:
+        raise SourceError(
+            f"{uri} cannot be created with encoding={layout.encoding!r}; the service chooses how "
+            "it stores: leave it out"
         )
     if min(layout.start) < 0:
         raise SourceError(f"{uri} cannot begin at {layout.start}; BossDB has no negative voxels")

@@ -5,8 +5,9 @@ boxes are divided where cuboids meet: none is asked for twice.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 from math import prod
 from typing import Any, cast
@@ -20,6 +21,7 @@ from volkit.io.axes import Array
 from volkit.io.bossdb.address import Address
 from volkit.io.bossdb.client import BossClient, RefusedError
 from volkit.io.faults import CorruptPayloadError, Patience, patiently
+from volkit.io.fetching import fetch_at_once
 
 try:
     from intern.resource.boss.resource import ChannelResource
@@ -29,7 +31,7 @@ except ImportError as error:
 
 _BLOSC = "application/blosc"
 _HEADER = struct.Struct("<4xIII")  # of blosc: bytes unpacked, bytes of a block, bytes packed
-_CUBOIDS = 4  # of one request, along z: 16.8 million voxels, half of what the service likes
+_REQUEST_BYTES = 16 * 2**20  # cuboids along z are asked for together up to this, one at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Cutouts:
         SourceError
             If the service refuses, keeps failing, or what it sends stays damaged.
         """
-        parts = list(pieces(box, self.cuboid))
+        parts = list(pieces(box, self._request_shape))
         if len(parts) == 1:
             return self._fetch(box)
         values = np.empty(box.shape, self.dtype)
@@ -75,7 +77,7 @@ class Cutouts:
         def fetch(part: Box) -> None:
             values[part.relative_to(box).slices] = self._fetch(part)
 
-        self._at_once(fetch, parts)
+        fetch_at_once(partial(fetch, part) for part in parts)
         return values
 
     def write(self, box: Box, values: Array, *, overwrite: bool) -> None:
@@ -104,7 +106,7 @@ class Cutouts:
             if inside.any():
                 self._in_halves(part, lambda b: self._post(b, inside[b.relative_to(part).slices]))
 
-        self._at_once(put, list(pieces(box, self.cuboid)))
+        fetch_at_once(partial(put, part) for part in pieces(box, self._request_shape))
 
     def is_served(self, box: Box) -> bool:
         """Tell whether the service takes a box to be inside the channel.
@@ -122,15 +124,12 @@ class Cutouts:
             return False
         return True
 
-    def _at_once(self, act: Callable[[Box], None], parts: Iterable[Box]) -> None:
-        """Act on parts in several threads; the first failure ends the rest."""
-        futures = [self.client.threads.submit(act, part) for part in parts]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+    @property
+    def _request_shape(self) -> Coord:
+        """What is asked for at once: whole cuboids, so that none is asked for twice."""
+        z, y, x = self.cuboid
+        count = max(1, _REQUEST_BYTES // (z * y * x * self.dtype.itemsize))
+        return count * z, y, x
 
     def _fetch(self, box: Box) -> Array:
         values: Array | None = None
@@ -194,15 +193,14 @@ class Cutouts:
         return f"{self.address.uri}, level {self.level}, voxels {box}"
 
 
-def pieces(box: Box, cuboid: Coord) -> Iterator[Box]:
-    """Divide a box where cuboids meet, into requests of a few cuboids.
+def pieces(box: Box, unit: Coord) -> Iterator[Box]:
+    """Divide a box on absolute multiples of a unit.
 
     Examples
     --------
-    >>> [str(b) for b in pieces(Box((60, 500, 0), (70, 520, 9)), (16, 512, 512))][:2]
+    >>> [str(b) for b in pieces(Box((60, 500, 0), (64, 520, 9)), (16, 512, 512))]
     ['[60:64, 500:512, 0:9]', '[60:64, 512:520, 0:9]']
     """
-    unit = (_CUBOIDS * cuboid[0], cuboid[1], cuboid[2])
     spans = []
     for start, stop, n in zip(box.start, box.stop, unit, strict=True):
         cuts = [start, *range((start // n + 1) * n, stop, n), stop]
