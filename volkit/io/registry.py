@@ -3,8 +3,10 @@
 import importlib
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from pathlib import Path
 
 from volkit.errors import SourceError, missing_extra
@@ -37,6 +39,8 @@ _SUFFIXES = {
     ".map": "volkit.io.files.mrc:open_mrc",
     ".rec": "volkit.io.files.mrc:open_mrc",
     ".nii": "volkit.io.files.nifti:open_nifti",
+    ".hdr": "volkit.io.files.nifti:open_nifti",
+    ".img": "volkit.io.files.nifti:open_nifti",
     ".dcm": _DICOM,
     ".mp4": "volkit.io.files.video:open_video",
     ".avi": "volkit.io.files.video:open_video",
@@ -46,6 +50,7 @@ _SUFFIXES = {
 }
 _REMOTE = (_ZARR, _N5)  # formats that are many objects; files are read from local paths
 _PACKED = (".gz", ".bz2")  # behind the suffix that counts, as in em.nii.gz
+_READ_PACKED = (".mrc", ".map", ".rec", ".nii", ".hdr", ".img")
 _MARKERS = (  # what lies in a folder of each kind
     ("zarr.json", _ZARR),
     (".zgroup", _ZARR),
@@ -138,7 +143,11 @@ def _path_target(uri: str, path: Path) -> str:
                 return target
         if suffix in (".zarr", ".n5"):
             return _SUFFIXES[suffix]
-        return _DICOM if next(path.glob("*.[dD][cC][mM]"), None) else _STACK
+        return _DICOM if _holds_dicom(path) else _STACK
+    if path.suffix.lower() in _PACKED and suffix in _SUFFIXES and suffix not in _READ_PACKED:
+        raise SourceError(
+            f"{uri}: a packed {suffix} is not read, since it has no random access; unpack it"
+        )
     if suffix in _SUFFIXES and suffix != ".zarr":
         return _SUFFIXES[suffix]
     raise SourceError(
@@ -146,6 +155,19 @@ def _path_target(uri: str, path: Path) -> str:
         f"{', '.join(sorted({*_SUFFIXES, *(n for n in _plugins() if n.startswith('.'))}))}, "
         "and folders of planes"
     )
+
+
+def _holds_dicom(folder: Path) -> bool:
+    """Tell a series: files named .dcm, or others that begin as DICOM does."""
+    if next(folder.glob("*.[dD][cC][mM]"), None):
+        return True
+    known = (p for p in folder.iterdir() if p.is_file() and p.suffix.lower() not in _SUFFIXES)
+    with suppress(OSError):
+        for path in islice(known, 8):
+            with path.open("rb") as file:
+                if file.read(132)[128:] == b"DICM":
+                    return True
+    return False
 
 
 def _scheme_opener(uri: str, scheme: str) -> Opener:
