@@ -1,5 +1,7 @@
 """Filters of HDF5: whether those of a dataset are at hand, and what of it is stored."""
 
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,8 @@ def check_filters(uri: str, dataset: Any) -> None:
     codes = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
     if all(map(h5py.h5z.filter_avail, codes)):
         return
-    try:
-        import hdf5plugin  # noqa: F401 (importing it registers its filters)
-    except ImportError:
-        pass
+    with suppress(ImportError):
+        import_module("hdf5plugin")  # which registers its filters
     for code in codes:
         if not h5py.h5z.filter_avail(code):
             raise SourceError(
@@ -61,7 +61,7 @@ def missing_part(path: Path, dataset: Any) -> str | None:
     if dataset.is_virtual:
         for source in dataset.virtual_sources():
             place = path if source.file_name == "." else path.parent / source.file_name
-            if not place.exists():
+            if "%" not in source.file_name and not place.exists():
                 return f"the file {source.file_name} that it takes voxels from is not there"
         return None
     if dataset.chunks is None and dataset.size and not dataset.id.get_storage_size():

@@ -38,6 +38,8 @@ def open_numpy(uri: str, level: int, options: OpenOptions) -> ArraySource:
             "truncated, or hold pickled objects, which volkit does not load"
         ) from error
     chunks = flat_chunks(array.shape, array.dtype.itemsize)
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        chunks = flat_chunks(array.shape[::-1], array.dtype.itemsize)[::-1]
     return ArraySource.understand(
         uri,
         SimpleNamespace(shape=array.shape, dtype=array.dtype, chunks=chunks),
