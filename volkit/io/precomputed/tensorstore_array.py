@@ -1,0 +1,262 @@
+"""Arrays that tensorstore reads and writes: bounded in time, and never silently zero."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import tensorstore as ts
+
+from volkit.errors import SourceError
+from volkit.geometry import Box, Coord
+from volkit.io.axes import Array
+from volkit.io.faults import Fault, Patience, brief, classify, patiently
+from volkit.io.precomputed.failures import FAILURES, clean_errors, explained, missing_chunk
+
+_SURE = 3  # times that an absent or damaged chunk is asked for, as ``patiently`` has it
+
+
+class _UnsureError(ConnectionError):
+    """A chunk that is to be asked for again before its absence or damage is believed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredArray:
+    """An array of tensorstore with axes ([c,] z, y, x) and first voxel (0, 0, 0).
+
+    Boxes of remote arrays are fetched chunk by chunk, all at once: so a chunk that fails is asked
+    for alone, and silence shows.  Local ones are read in one go, and by chunks once that failed.
+
+    Parameters
+    ----------
+    uri : str
+        For messages.
+    spec : mapping
+        Of tensorstore, without ``context``.
+    context : mapping
+        Resources of tensorstore.
+    view : callable
+        Brings an open TensorStore into these axes, its first voxel at 0.
+    shape, chunk_shape : tuple of int
+        Extent, and extent of a chunk.
+    channels : int or None
+        Extent of the channel axis, if there is one.
+    dtype : dtype
+        Of a voxel.
+    voxel_offset : tuple of int
+        Of the first voxel, for messages.
+    remote : bool
+        Whether there is a network between.
+    missing : {"error", "zero"}
+        What a chunk that is not stored means.
+    patience : Patience
+        How long to try.
+    present : callable or None
+        Tells which chunks are stored, by index, for formats whose absent chunks tensorstore gives
+        as zeros; gets the seconds left.
+    """
+
+    uri: str
+    spec: Mapping[str, Any] = field(repr=False)
+    context: Mapping[str, Any] = field(repr=False)
+    view: Callable[[Any], Any] = field(repr=False)
+    shape: Coord
+    chunk_shape: Coord
+    channels: int | None
+    dtype: np.dtype[Any]
+    voxel_offset: Coord
+    remote: bool
+    missing: Literal["error", "zero"]
+    patience: Patience
+    present: Callable[[Sequence[Coord], float], list[bool]] | None = field(default=None, repr=False)
+    _open: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def read(self, box: Box) -> Array:
+        """Read a box.
+
+        Raises
+        ------
+        MissingChunkError
+            If a chunk is not stored and ``missing`` is ``error``.
+        SourceError
+            If a chunk is damaged, or the store keeps failing.
+        """
+        if not self.remote:
+            values = self._whole(box)
+            if values is not None:
+                return values
+        lead = () if self.channels is None else (self.channels,)
+        values = np.empty((*lead, *box.shape), self.dtype)
+        pieces = _Pieces(self, box, values)
+        what = f"{self.uri}: reading voxels {box.shift(self.voxel_offset)}"
+        patiently(pieces.fetch, patience=self.patience, what=what)
+        return values
+
+    def write(self, box: Box, values: Array) -> None:
+        """Write a box of whole chunks; zeros are stored, too.
+
+        Raises
+        ------
+        SourceError
+            If the store is read-only, or the write fails.
+        """
+        what = f"{self.uri}: writing voxels {box.shift(self.voxel_offset)}"
+
+        def store(left: float) -> None:
+            with clean_errors():
+                self.opened(left)[_index(box)].write(values).result(left)
+
+        try:
+            patiently(store, patience=self.patience, what=what)
+        except FAILURES as error:
+            raise explained(self.uri, f"{what} failed", error) from error
+
+    def opened(self, left: float) -> Any:
+        """Give the open TensorStore; it is opened once, and anew after a silence."""
+        with self._lock:
+            if not self._open:
+                context = ts.Context(dict(self.context))
+                with clean_errors():
+                    store = ts.open(dict(self.spec), context=context, open=True).result(left)
+                    self._open.append(self.view(store))
+            return self._open[0]
+
+    def forget(self) -> None:
+        """Open anew next time, with connections and a cache of its own."""
+        with self._lock:
+            self._open.clear()
+
+    def index_of(self, piece: Box) -> Coord:
+        """Give the index of the chunk that a piece lies in."""
+        z, y, x = (a // n for a, n in zip(piece.start, self.chunk_shape, strict=True))
+        return z, y, x
+
+    def pieces(self, box: Box) -> Iterator[Box]:
+        """Iterate the parts of a box, each in one chunk."""
+        ranges = [
+            range(a // n, -(-b // n))
+            for a, b, n in zip(box.start, box.stop, self.chunk_shape, strict=True)
+        ]
+        for index in product(*ranges):
+            corner = tuple(i * n for i, n in zip(index, self.chunk_shape, strict=True))
+            yield Box.from_shape(self.chunk_shape, corner).intersect(box)
+
+    def _whole(self, box: Box) -> Array | None:
+        """Read a box at once; None where the chunks must be looked at one by one."""
+        limit = self.patience.deadline_seconds
+        try:
+            values: Array = self.opened(limit)[_index(box)].read(order="C").result(limit)
+            if self.present is None or self.missing == "zero":
+                return values
+            blank = [p for p in self.pieces(box) if not part_of(values, box, p).any()]
+            stored = not blank or all(self.present([self.index_of(p) for p in blank], limit))
+        except TimeoutError as error:
+            raise SourceError(
+                f"{self.uri}: reading voxels {box.shift(self.voxel_offset)} took more than "
+                f"{limit:.0f} s; check the file system, or read less at once"
+            ) from error
+        except FAILURES:
+            return None
+        return values if stored else None
+
+
+class _Pieces:
+    """The parts of one box, and what has become of each."""
+
+    def __init__(self, array: StoredArray, box: Box, values: Array) -> None:
+        self.array, self.box, self.values = array, box, values
+        self.failures = dict.fromkeys(array.pieces(box), 0)  # of those still wanted
+        self.seen: set[Box] = set()  # known to be stored
+
+    def fetch(self, left: float) -> None:
+        """Fetch what is still wanted, all at once; raise the failure that asks for another try."""
+        array, deadline = self.array, time.monotonic() + left
+        store = array.opened(left)
+        with ts.Batch() as batch:
+            futures = {p: store[_index(p)].read(order="C", batch=batch) for p in self.failures}
+        again: Exception | None = None
+        blank: list[Box] = []
+        for piece, future in futures.items():
+            try:
+                left = min(array.patience.silence_seconds, deadline - time.monotonic())
+                part = future.result(max(left, 0.001))
+            except FAILURES as error:
+                if isinstance(error, TimeoutError):
+                    for waiting in futures.values():
+                        waiting.cancel()
+                    array.forget()
+                    raise TimeoutError(f"no answer for {left:.0f} s") from error
+                again = self._judge(piece, error) or again
+                continue
+            if array.present is not None and piece not in self.seen and not part.any():
+                blank.append(piece)
+                continue
+            self._keep(piece, part)
+        if blank:
+            again = self._look(blank, max(deadline - time.monotonic(), 0.001)) or again
+        if again is not None:
+            raise again
+
+    def _look(self, blank: list[Box], left: float) -> Exception | None:
+        """Find out whether zeros are stored, or nothing is."""
+        array = self.array
+        if array.present is None:
+            return None
+        again: Exception | None = None
+        try:
+            found = array.present([array.index_of(p) for p in blank], left)
+        except FAILURES as error:
+            for piece in blank:
+                again = self._judge(piece, error) or again
+            return again
+        for piece, there in zip(blank, found, strict=True):
+            if not there:
+                again = self._judge(piece, FileNotFoundError("its shard does not hold it")) or again
+            elif array.remote:  # what brought zeros may have been a false "not found"
+                self.seen.add(piece)
+                again = again or _UnsureError("a chunk came as zeros")
+            else:
+                self._keep(piece, 0)
+        return again
+
+    def _keep(self, piece: Box, part: Any) -> None:
+        part_of(self.values, self.box, piece)[...] = part
+        del self.failures[piece]
+
+    def _judge(self, piece: Box, error: Exception) -> Exception | None:
+        """Say what a failure of one piece means: zeros, an error, or another try."""
+        array, fault = self.array, classify(error)
+        if fault is Fault.TRANSIENT:
+            return ConnectionError(brief(error))
+        if fault not in (Fault.ABSENT, Fault.CORRUPT):
+            raise explained(array.uri, self._where(piece), error) from error
+        self.failures[piece] += 1
+        if self.failures[piece] < min(_SURE, array.patience.attempts):
+            return _UnsureError(brief(error))
+        if fault is Fault.CORRUPT:
+            raise explained(array.uri, self._where(piece), error) from error
+        if array.missing == "error":
+            raise missing_chunk(array.uri, self._where(piece))
+        self._keep(piece, 0)
+        return None
+
+    def _where(self, piece: Box) -> str:
+        array = self.array
+        index = array.index_of(piece)
+        corner = tuple(i * n for i, n in zip(index, array.chunk_shape, strict=True))
+        whole = Box.from_shape(array.chunk_shape, corner).intersect(Box.from_shape(array.shape))
+        return f"chunk {index} (z, y, x), voxels {whole.shift(array.voxel_offset)}"
+
+
+def _index(box: Box) -> tuple[Any, ...]:
+    return (..., *box.slices)
+
+
+def part_of(values: Array, box: Box, piece: Box) -> Array:
+    """Give the part of the values of a box that a smaller box covers."""
+    part: Array = values[(..., *piece.relative_to(box).slices)]
+    return part
