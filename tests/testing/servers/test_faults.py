@@ -90,7 +90,6 @@ def test_ranges_and_packed_files(files: FileServer) -> None:
     assert get("a", Range="bytes=102390-").headers["Content-Range"] == "bytes 102390-102399/102400"
     assert get("a", Range="bytes=102400-").status_code == 416
     assert requests.head(f"{files.url}/packed").headers["Content-Encoding"] == "gzip"
-    assert get("../a").status_code == get("b").status_code - 204
     assert get("%2e%2e/etc/passwd").status_code == 404
     assert {r.status for r in files.requests} == {200, 206, 404, 416}
 
