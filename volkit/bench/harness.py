@@ -23,6 +23,7 @@ Measure = Callable[[Callable[[], Any]], float]
 BENCHES = {
     "kernels": "volkit.bench.kernels",
     "engine": "volkit.bench.engine",
+    "io": "volkit.bench.io",
 }
 """Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``."""
 

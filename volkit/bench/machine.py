@@ -19,6 +19,12 @@ _PACKAGES = (
     "scikit-image",
     "waterz",
     "torch",
+    "tensorstore",
+    "obstore",
+    "zarrs",
+    "cloud-volume",
+    "intern",
+    "blosc",
 )
 
 
