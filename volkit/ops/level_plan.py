@@ -1,7 +1,7 @@
 """Plans of levels: how voxels become one, by which factors, and in which blocks."""
 
 from collections.abc import Sequence
-from math import prod, sqrt
+from math import prod
 from typing import Any, cast
 
 from volkit.errors import ConfigError
@@ -12,7 +12,7 @@ from volkit.kernels.downsample import LARGEST
 
 _SMALL = 256  # voxels on an axis: what a viewer shows at once
 _INPUT_BYTES = 64 * 2**20  # read at a time: enough for whole chunks, little for a worker
-_ENOUGH = 64  # levels: more than any volume has
+_ENOUGH = 64  # levels: more than any volume can have
 
 
 def level_factors(
@@ -24,8 +24,8 @@ def level_factors(
 ) -> tuple[Coord, ...]:
     """Choose how many voxels of each level become one of the next.
 
-    Halved are the axes along which voxels are finer than √2 times the finest one, which brings
-    voxels nearer to cubes at every step, and then keeps them so.  An axis of one voxel stays.
+    Halved are the axes that leave voxels nearest to cubes, so that 40 x 4 x 4 nm becomes
+    40 x 8 x 8, 40 x 16 x 16, 40 x 32 x 32, 80 x 64 x 64 and so on.  An axis of one voxel stays.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def level_factors(
     >>> level_factors((100, 100, 100), (8, 8, 8), levels=2)
     ((2, 2, 2),)
     """
-    given = _given(factors, levels)
+    given, wanted = _given(factors, levels)
     steps: list[Coord] = []
     extent, size = list(shape), list(voxel_size_nm)
-    while _goes_on(len(steps), extent, levels, given):
-        step = given[min(len(steps), len(given) - 1)] if given else _halved(extent, size)
+    while len(steps) < wanted and (wanted < _ENOUGH or max(extent) > _SMALL):
+        step = given[min(len(steps), len(given) - 1)] if given else _nearest_cube(extent, size)
         if all(min(f, n) == 1 for f, n in zip(step, extent, strict=True)):
             raise ConfigError(
                 f"level {len(steps) + 1} would be as large as the one before it: {tuple(extent)} "
@@ -118,7 +118,7 @@ def block_shape(shape: Coord, unit: Coord, factor: Coord, voxel_bytes: int) -> C
     Examples
     --------
     >>> block_shape((64, 1000, 1000), (64, 64, 64), (2, 2, 2), 1)
-    (64, 256, 512)
+    (64, 512, 256)
     """
     block = [min(u, n) for u, n in zip(unit, shape, strict=True)]
     while True:
@@ -157,34 +157,38 @@ def piece_shape(block: Coord, factor: Coord, voxel_bytes: int) -> Coord:
     return coord(piece)
 
 
-def _given(factors: Coord | Sequence[Coord] | None, levels: int | None) -> list[Coord]:
-    """Check what is given: one factor, which is for every level, or one for each; or none."""
+def _given(factors: Coord | Sequence[Coord] | None, levels: int | None) -> tuple[list[Coord], int]:
+    """Check what is given: factors, the last of which goes on, and how many levels are wanted."""
     if levels is not None and not 1 <= levels <= _ENOUGH:
         raise ConfigError(f"levels={levels}; give 1 to {_ENOUGH}, level 0 included")
+    wanted = _ENOUGH if levels is None else levels - 1
     if factors is None:
-        return []
+        return [], wanted
     single = all(isinstance(f, int) for f in factors)
     steps = [coord(f, name="factors") for f in cast("Any", [factors] if single else factors)]
     for step in steps:
         if not all(1 <= f <= LARGEST for f in step):
             raise ConfigError(f"factor {step}; give 1 to {LARGEST} on every axis, (z, y, x)")
-    if not single and levels not in (None, 1 + len(steps)):
+    if single:
+        return steps, wanted
+    if levels not in (None, 1 + len(steps)):
         raise ConfigError(
             f"{len(steps)} factors make {1 + len(steps)} levels, asked for {levels}; leave one out"
         )
-    return steps
+    return steps, len(steps)
 
 
-def _goes_on(made: int, extent: Sequence[int], levels: int | None, given: Sequence[Coord]) -> bool:
-    if len(given) > 1:
-        return made < len(given)
-    return max(extent) > _SMALL if levels is None else made + 1 < levels
+def _nearest_cube(extent: Sequence[int], size: Sequence[float]) -> Coord:
+    """Halve the finest axis, the two finest, or all three: what leaves voxels nearest to cubes."""
+    axes = sorted((i for i in range(3) if extent[i] > 1), key=lambda i: size[i])
 
+    def halved(count: int) -> list[float]:
+        return [size[i] * (2 if i in axes[:count] else 1) for i in axes]
 
-def _halved(extent: Sequence[int], size: Sequence[float]) -> Coord:
-    """Halve the axes that are finer than √2 times the finest of those that can be halved."""
-    finest = min((s for s, n in zip(size, extent, strict=True) if n > 1), default=0.0)
-    z, y, x = (
-        2 if n > 1 and s < sqrt(2) * finest else 1 for s, n in zip(size, extent, strict=True)
-    )
+    def ratio(count: int) -> float:
+        return round(max(halved(count)) / min(halved(count)), 9)
+
+    # Of equally good choices the one that shrinks most.
+    best = min(range(len(axes), 0, -1), key=ratio, default=0)
+    z, y, x = (2 if i in axes[:best] else 1 for i in range(3))
     return z, y, x

@@ -19,9 +19,10 @@ from volkit.engine.run import Run
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, Grid
 from volkit.io.place import Place
-from volkit.io.registry import forget_opened
+from volkit.io.registry import find_opener, forget_opened
 from volkit.io.volume import Volume
 from volkit.io.zarr.levels import ZarrLevels
+from volkit.io.zarr.source import open_zarr
 from volkit.kernels.downsample import downsampled_box, mean, mode
 from volkit.ops.level_plan import (
     block_shape,
@@ -147,6 +148,11 @@ def open_levels(volume: Volume) -> ZarrLevels:
     SourceError
         If none can be.
     """
+    if find_opener(volume.uri) is not open_zarr:
+        raise SourceError(
+            f"{volume.uri}: no levels can be added to this kind of volume; make a copy that has "
+            f"them: volkit mirror {volume.uri} TARGET.zarr, then volkit pyramid TARGET.zarr"
+        )
     return ZarrLevels.of(volume.uri, volume.options)
 
 
@@ -240,11 +246,10 @@ def _kept(store: ZarrLevels, method: str, steps: Sequence[Coord]) -> int:
     for level, (found, factor) in enumerate(zip(listed, steps, strict=False), 1):
         wanted = {"method": method, "factor": list(factor)}
         if found != wanted:
-            was = f"{_shown(found)}" if found else "by another program"
             raise SourceError(
-                f"{store.place} has level {level} already, made {was}; asked for "
-                f"{_shown(wanted)}: keep it, or replace all levels (replace_levels=True; volkit "
-                "pyramid --replace)"
+                f"{store.place} lists level {level} already, made {_shown(found)}; asked for "
+                f"{_shown(wanted)}: keep what is there, or replace all levels "
+                "(replace_levels=True; volkit pyramid --replace)"
             )
     return len(listed)
 
@@ -259,7 +264,9 @@ def _clear(store: ZarrLevels, place: Place, method: str, steps: Sequence[Coord])
 
 
 def _shown(made: dict[str, Any]) -> str:
-    return f"by {made.get('method')} of {' x '.join(map(str, made.get('factor', ())))}"
+    if not made:
+        return "by another program"
+    return f"by {made['method']} of {' x '.join(map(str, made['factor']))}"
 
 
 def _times(a: Coord, b: Coord) -> Coord:

@@ -54,7 +54,7 @@ class ZarrLevels:
         finest = open_zarr(uri, 0, replace(options, voxel_size_nm=None, cache=None))
         levels = cls(Place(uri, options), finest)
         if finest.array.read_only:
-            raise SourceError(f"{uri} is read-only, so no levels can be added; {_MIRROR}")
+            raise _no_levels(uri, "is read-only")
         levels._image(levels._group())
         return levels
 
@@ -189,9 +189,7 @@ class ZarrLevels:
         if group.get("node_type") != "group" or "multiscales" not in group.get(
             "attributes", {}
         ).get("ome", {}):
-            raise SourceError(
-                f"{self.place} is no OME-Zarr 0.5 group, so no levels can be added; {_MIRROR}"
-            )
+            raise _no_levels(self.place.uri, "is no OME-Zarr 0.5 group")
         return group
 
     def _image(self, group: Json) -> Json:
@@ -235,9 +233,11 @@ class ZarrLevels:
         return shape, chunks, shards
 
 
-_MIRROR = (
-    "make a copy that has them: volkit mirror SOURCE TARGET.zarr, then volkit pyramid TARGET.zarr"
-)
+def _no_levels(uri: str, what: str) -> SourceError:
+    return SourceError(
+        f"{uri} {what}, so no levels can be added; make a copy that has them: volkit mirror {uri} "
+        "TARGET.zarr, then volkit pyramid TARGET.zarr"
+    )
 
 
 def _parsed(place: Place, data: bytes) -> Json:
