@@ -27,6 +27,7 @@ class Recent:
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
+        self._total = 0
         self._held: OrderedDict[Hashable, Array] = OrderedDict()
         self._lock = threading.Lock()
         self._making: dict[Hashable, threading.Lock] = {}
@@ -35,7 +36,7 @@ class Recent:
     def held_bytes(self) -> int:
         """What is held now."""
         with self._lock:
-            return sum(array.nbytes for array in self._held.values())
+            return self._total
 
     def find(self, key: Hashable) -> Array | None:
         """Give what is held under a key, if it still is."""
@@ -48,11 +49,11 @@ class Recent:
         """Hold an array, which nothing may change from here on."""
         array.flags.writeable = False
         with self._lock:
+            replaced = self._held.pop(key, None)
             self._held[key] = array
-            self._held.move_to_end(key)
-            total = sum(held.nbytes for held in self._held.values())
-            while total > self._most:
-                total -= self._held.popitem(last=False)[1].nbytes
+            self._total += array.nbytes - (0 if replaced is None else replaced.nbytes)
+            while self._total > self._most:
+                self._total -= self._held.popitem(last=False)[1].nbytes
 
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """Give what is held under a key, or make it; threads that ask together wait for one.

@@ -26,7 +26,7 @@ class Picture:
     Parameters
     ----------
     shape : tuple of int
-        (y, x), or (y, x, 3) in colours.
+        (y, x), or (3, y, x) in colours.
     dtype : dtype
         Of a voxel.
     width, height : int
@@ -64,13 +64,14 @@ class Picture:
             kind = "u1" if bits <= 8 else f"{order}u2" if bits <= 16 else f"{order}f4"
             shape: tuple[int, ...] = (frame.height, frame.width)
         else:
-            kind, shape = ("u1" if bits <= 8 else "<u2"), (frame.height, frame.width, 3)
+            kind, shape = ("u1" if bits <= 8 else "<u2"), (3, frame.height, frame.width)
         return cls(shape, np.dtype(kind), frame.width, frame.height, form.name)
 
     def plane(self, frame: Any) -> Array:
         """Give the voxels of a frame: grey as stored, colours as RGB."""
         if len(self.shape) == 3:
-            return np.asarray(frame.to_ndarray(format="rgb24" if self.dtype == "u1" else "rgb48le"))
+            rgb = frame.to_ndarray(format="rgb24" if self.dtype == "u1" else "rgb48le")
+            return np.ascontiguousarray(rgb.transpose(2, 0, 1))
         if frame.format.components[0].bits < 8:  # several voxels in a byte
             return np.asarray(frame.to_ndarray(format="gray"))
         stored = frame.planes[0]
@@ -82,7 +83,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A video as an array: (z, y, x), and colours behind them."""
+    """A video as an array: (z, y, x), or (z, c, y, x) in colours."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -115,7 +116,7 @@ def open_video(uri: str, level: int, options: OpenOptions) -> ArraySource:
         lambda slices: _fetch(uri, path, table, picture, slices),
         stamp=stamp,
         options=options if not grey else replace(options, axes=None),
-        attributes={"axes": "zyxc"[: len(shape)], **_facts(uri, path, picture)},
+        attributes={"axes": "zyx" if len(shape) == 3 else "zcyx", **_facts(uri, path, picture)},
     )
 
 

@@ -1,6 +1,5 @@
 """Video frames: when each frame of a file is shown, and where decoding can begin."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from volkit.errors import SourceError, missing_extra
+from volkit.io.files.video_end import refuse_cut
 
 try:
     import av
@@ -19,7 +19,6 @@ except ImportError as error:
 
 DAMAGE = (FFmpegError, OSError, ValueError, EOFError)
 _SAMPLE = 32  # frames decoded to make sure that packets are frames
-_SLACK = 3.0  # frames by which the stated end may lie behind the last one: files round, or delay
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # a key of decoders; comparing would read it all
@@ -103,9 +102,9 @@ def frame_table(uri: str, path: Path) -> tuple[FrameTable, Any]:
     SourceError
         If the file is cut or damaged, or holds no frame.
     """
+    refuse_cut(uri, path)
     with opened_video(uri, path) as (container, stream):
         packets = _packets(container, stream)
-        _refuse_cut(uri, path, container, stream, packets)
     with opened_video(uri, path) as (container, stream):
         sample = list(islice(container.decode(stream), _SAMPLE))
     if not sample:
@@ -117,15 +116,9 @@ def frame_table(uri: str, path: Path) -> tuple[FrameTable, Any]:
 
 
 def _packets(container: Any, stream: Any) -> Packets:
-    listed = [
-        (p.pts, p.is_keyframe, p.is_discard, p.is_corrupt)
-        for p in container.demux(stream)
-        if p.size
-    ]
-    keys = tuple(pts for pts, key, _, _ in listed if key)
-    whole = not any(discard for _, _, discard, _ in listed)
-    if any(corrupt for *_, corrupt in listed[-1:]):  # the last one reaches over the file's end
-        listed.pop()
+    listed = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
+    keys = tuple(pts for pts, key, _ in listed if key)
+    whole = not any(discard for _, _, discard in listed)
     return Packets(tuple(pts for pts, *_ in listed), keys, whole)
 
 
@@ -150,36 +143,3 @@ def _by_decoding(uri: str, path: Path) -> FrameTable:
         keys = tuple(sorted({0, *(n for n, (_, key) in enumerate(shown) if key)}))
         return FrameTable(tuple(times), keys, seekable=True)
     return FrameTable(tuple(range(len(shown))), (0,), seekable=False)
-
-
-def _refuse_cut(uri: str, path: Path, container: Any, stream: Any, packets: Packets) -> None:
-    """Refuse a file whose packets end before the time that it states."""
-    times = [t for t in packets.times if t is not None]
-    count, stated = len(packets.times), int(stream.frames)
-    if "mp4" in container.format.name and 0 < count < stated:
-        raise SourceError(
-            f"{uri}: {path.name} lists {stated} frames but holds {count}; it is truncated: copy it "
-            "again"
-        )
-    end, rate = _stated_end_s(container, stream), stream.average_rate
-    if not times or not end or not rate:
-        return
-    begun = 0 if "matroska" in container.format.name else min(times)
-    found = float((max(times) - begun) * stream.time_base + 1 / rate)
-    if found + _SLACK / float(rate) < end:
-        raise SourceError(
-            f"{uri}: {path.name} states that it lasts {end:.2f} s, its frames end after "
-            f"{found:.2f} s; it is truncated: copy it again"
-        )
-
-
-def _stated_end_s(container: Any, stream: Any) -> float | None:
-    """Find how long the stream lasts by the header, seconds; sound may last longer."""
-    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
-    if tag:
-        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if container.duration and len(container.streams) == 1:
-        return float(container.duration / av.time_base)
-    return None
