@@ -31,8 +31,13 @@ class CorruptPayloadError(SourceError):
 
 def brief(error: BaseException) -> str:
     """Say in one line what an exception says."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    said, _, inside = str(error).partition("Debug source:")
+    causes = [c for c in _INSIDE.findall(inside) if c not in said][:2]  # obstore hides them
+    text = " ".join(said.split())[:300] + "".join(f" ({cause})" for cause in causes)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_INSIDE = re.compile(r'(?:message|error): "([^"\n]{1,100})"')
 
 
 def classify(error: BaseException) -> Fault:
@@ -54,22 +59,25 @@ def classify(error: BaseException) -> Fault:
     """
     if isinstance(error, VolkitError):
         return _own(error)
-    if "NoSuchBucket" in str(error):
-        return Fault.PERMANENT
+    text = str(error)
+    code = _CODE.search(text)
+    if code and code[1] in _BY_CODE:
+        return _BY_CODE[code[1]]
     status = http_status(error)
     if status is not None:
         return _of_status(status)
+    if _FOR_GOOD.search(text) and not isinstance(error, FileNotFoundError):
+        return Fault.PERMANENT
     names = {f"{c.__module__.split('.')[0]}.{c.__name__}" for c in type(error).__mro__}
     for fault, known in _BY_NAME.items():
         if names & known:
             return fault
-    text = str(error)
     for pattern, fault in _BY_TEXT:
         if isinstance(error, ValueError | RuntimeError | OSError) and pattern.search(text):
             return fault
     if isinstance(error, OSError):
         return _of_system(error)
-    return Fault.TRANSIENT if isinstance(error, TimeoutError | EOFError) else Fault.PERMANENT
+    return Fault.CORRUPT if isinstance(error, EOFError) else Fault.PERMANENT
 
 
 def http_status(error: BaseException) -> int | None:
@@ -88,6 +96,20 @@ def http_status(error: BaseException) -> int | None:
 
 _STATED = re.compile(r"non-2xx status code: (\d{3})")  # obstore says it in its text only
 
+# S3 and its like name what went wrong; some of these come with a status that says less.
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_BY_CODE = {
+    "NoSuchBucket": Fault.PERMANENT,
+    "RequestTimeout": Fault.TRANSIENT,
+    "BadDigest": Fault.CORRUPT,
+    "ExpiredToken": Fault.DENIED,
+    "InvalidToken": Fault.DENIED,
+}
+# Another address is needed, or another certificate; no client says so in its type.
+_FOR_GOOD = re.compile(
+    r"status code: 3\d\d|following redirect|certificate|CERTIFICATE_VERIFY_FAILED|builder error"
+)
+
 
 def _of_status(status: int) -> Fault:
     if status in (401, 403):
@@ -98,7 +120,8 @@ def _of_status(status: int) -> Fault:
         return Fault.TOO_LARGE
     if status == 416:
         return Fault.CORRUPT  # what is stored is shorter than it says
-    return Fault.TRANSIENT if status in (408, 425, 429) or status >= 500 else Fault.PERMANENT
+    passing = status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
+    return Fault.TRANSIENT if passing else Fault.PERMANENT
 
 
 def _own(error: VolkitError) -> Fault:
@@ -138,7 +161,8 @@ _BY_NAME: dict[Fault, set[str]] = {
     Fault.CORRUPT: {
         "blosc_extension.error",
         "zlib.error",
-        "lzma.LZMAError",
+        "_lzma.LZMAError",
+        "gzip.BadGzipFile",
         "requests.ContentDecodingError",
         "s3fs.FlexibleChecksumError",
         "botocore.FlexibleChecksumError",
@@ -146,6 +170,7 @@ _BY_NAME: dict[Fault, set[str]] = {
         "cloudfiles.CRC32CIntegrityError",
     },
     Fault.TRANSIENT: {
+        "asyncio.IncompleteReadError",
         "obstore.GenericError",
         "obstore.JoinError",
         "requests.ConnectionError",
@@ -154,6 +179,7 @@ _BY_NAME: dict[Fault, set[str]] = {
         "urllib3.HTTPError",
         "http.HTTPException",
         "aiohttp.ClientError",
+        "botocore.ConnectionError",
         "botocore.HTTPClientError",
         "botocore.ResponseStreamingError",
     },
@@ -174,5 +200,10 @@ _BY_TEXT = (
         re.compile(r"^(INVALID_ARGUMENT|OUT_OF_RANGE|UNIMPLEMENTED|ALREADY_EXISTS)\b"),
         Fault.PERMANENT,
     ),
-    (re.compile(r"cannot reshape|checksum|decompress|corrupt|CRC", re.IGNORECASE), Fault.CORRUPT),
+    (
+        re.compile(
+            r"cannot reshape|checksum|decompress|corrupt|CRC|Invalid data stream", re.IGNORECASE
+        ),
+        Fault.CORRUPT,
+    ),
 )

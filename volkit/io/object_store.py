@@ -8,6 +8,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from volkit.errors import SourceError, VolkitError
+from volkit.io.absence import make_sure
 from volkit.io.faults import CorruptPayloadError, Fault, Patience, brief, classify, patiently
 from volkit.io.objects import check_key, vouched
 from volkit.io.stores import StoreRoot, denied
@@ -110,10 +111,9 @@ class StoreObjects:
         def look(_: float) -> str | None:
             try:
                 found = _look(self.root.store, path)
-            except FileNotFoundError:
-                if is_listed(self.root, path) is False:
-                    return None
-                raise
+            except FileNotFoundError as error:
+                make_sure(self.root, path, error)
+                return None
             return f"{found['e_tag']} {found['last_modified'].isoformat()} {found['size']}"
 
         return self._sought(look, f"looking at {key} of {self.uri}")
@@ -122,10 +122,9 @@ class StoreObjects:
         try:
             found = obstore.get(self.root.store, path)
             return bytes(found.bytes()), found.meta["e_tag"]
-        except FileNotFoundError:
-            if is_listed(self.root, path) is False:
-                return None, None
-            raise
+        except FileNotFoundError as error:
+            make_sure(self.root, path, error)
+            return None, None
 
     def _path(self, key: str) -> str:
         return self.root.path(check_key(self.uri, key))
@@ -183,49 +182,6 @@ def refused(root: StoreRoot, error: BaseException, what: str) -> SourceError:
     if "NoSuchBucket" in str(error):
         return SourceError(f"{root.uri}: there is no such bucket; check its name")
     return SourceError(f"{what} failed: {brief(error)}; check the address and the store")
-
-
-def is_listed(root: StoreRoot, path: str) -> bool | None:
-    """Ask the store in another way whether an object is there that it says is not.
-
-    Parameters
-    ----------
-    root : StoreRoot
-        The store.
-    path : str
-        Of the object in the store.
-
-    Returns
-    -------
-    bool or None
-        None where the store does not list, or does not let us.
-    """
-    if not root.remote:
-        return False
-    if not root.lists:
-        return None
-    folder, before = listing(path)
-    try:
-        for batch in obstore.list(root.store, folder, offset=before):
-            for found in batch:
-                if found["path"] >= path:
-                    return bool(found["path"] == path)
-    except BaseError as error:
-        if classify(error) is Fault.DENIED:
-            return None
-        raise
-    return False
-
-
-def listing(path: str) -> tuple[str | None, str]:
-    """Give folder and offset of a listing whose first page holds a path, if anything does.
-
-    Examples
-    --------
-    >>> listing("em.zarr/0/c/1"), listing("table")
-    (('em.zarr/0/c', 'em.zarr/0/c/'), (None, 'tabl'))
-    """
-    return path.rpartition("/")[0] or None, path[:-1]
 
 
 def _look(store: Any, path: str) -> Any:

@@ -16,8 +16,9 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from volkit.errors import VolkitError
+from volkit.io.absence import make_sure_async
 from volkit.io.faults import CorruptPayloadError, Fault, classify, patiently_async
-from volkit.io.object_store import ONE_PIECE, listing, refused
+from volkit.io.object_store import ONE_PIECE, refused
 from volkit.io.objects import vouched
 from volkit.io.sources import OpenOptions
 from volkit.io.stores import open_root
@@ -89,10 +90,9 @@ class RemoteStore(Store):
                     again, _ = await self._fetch(key, byte_range)
                     if bytes(again) != bytes(data):
                         raise CorruptPayloadError(f"{self.uri}: {key} arrived differently twice")
-            except FileNotFoundError:
-                if await self._is_listed(key) is False:
-                    return None
-                raise
+            except FileNotFoundError as error:
+                await make_sure_async(self.root, self.root.path(key), error)
+                return None
             return data
 
         found = await self._asked(fetch, f"reading {key}", absent=None)
@@ -111,10 +111,9 @@ class RemoteStore(Store):
         async def look() -> bool:
             try:
                 await obstore.get_async(self.root.store, path)  # some let nobody HEAD
-            except FileNotFoundError:
-                if await self._is_listed(key) is False:
-                    return False
-                raise
+            except FileNotFoundError as error:
+                await make_sure_async(self.root, self.root.path(key), error)
+                return False
             return True
 
         return await self._asked(look, f"looking at {key}", absent=False)
@@ -199,25 +198,6 @@ class RemoteStore(Store):
         except NotSupportedError:  # Azure counts from the start only
             size = (await obstore.head_async(store, path))["size"]
             return await obstore.get_range_async(store, path, start=max(0, size - length), end=size)
-
-    async def _is_listed(self, key: str) -> bool | None:
-        """Ask in another way whether a key is there; None where that is not possible."""
-        if not self.root.remote:
-            return False
-        if not self.root.lists:
-            return None
-        path = self.root.path(key)
-        folder, before = listing(path)
-        try:
-            async for batch in obstore.list(self.root.store, folder, offset=before):
-                for found in batch:
-                    if found["path"] >= path:
-                        return bool(found["path"] == path)
-        except BaseError as error:
-            if classify(error) is Fault.DENIED:
-                return None
-            raise
-        return False
 
     async def _asked(self, call: Callable[[], Awaitable[T]], what: str, *, absent: Any = ...) -> T:
         """Ask patiently; ``absent`` is the answer where what is asked for is not there."""
