@@ -241,7 +241,8 @@ def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) 
         return source
     from volkit.io.cache import CachedSource
 
-    return CachedSource.around(source, options.cache)
+    told = f"{level}|{options.axes}|{options.missing}"  # decides voxels, as the identity does
+    return CachedSource.around(source, options.cache, variant=told)
 
 
 def _stamp(uri: str) -> tuple[int, ...]:
@@ -257,5 +258,5 @@ def _stamp(uri: str) -> tuple[int, ...]:
 @lru_cache(maxsize=_OPEN_AT_ONCE)
 def _stamped(uri: str) -> tuple[str, ...]:
     """List the files whose times tell whether a source is still the one that was opened."""
-    path = local_path(uri)
+    path = local_path(uri.removeprefix("precomputed://"))
     return () if path is None else tuple(str(p) for p in (path / "zarr.json", path / "info", path))

@@ -1,0 +1,160 @@
+"""Lattices: the chunks of a source, and the requests that fetch several of them at once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import cast
+
+from volkit.geometry import Box, Coord
+from volkit.io.sources import Source, chunk_start
+
+# A request this large takes much longer to answer than to ask, and eight of them fit into memory.
+REQUEST_BYTES = 16 * 2**20
+MOST_REQUEST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Equal cells, of which those at the faces of the volume may reach over them.
+
+    Parameters
+    ----------
+    start : tuple of int
+        First voxel of cell (0, 0, 0), array coordinates; 0 or less.
+    cell : tuple of int
+        Extent of a cell.
+    shape : tuple of int
+        Extent of the volume.
+
+    Examples
+    --------
+    >>> lattice = Lattice((-3, 0, 0), (8, 16, 16), (20, 16, 40))
+    >>> [str(lattice.box(i)) for i in lattice.indices(Box((0, 0, 0), (6, 1, 1)))]
+    ['[0:5, 0:16, 0:16]', '[5:13, 0:16, 0:16]']
+    """
+
+    start: Coord
+    cell: Coord
+    shape: Coord
+
+    def cells(self, box: Box) -> Box:
+        """Find the cells that a box meets, as a box of indices."""
+        return Box(
+            _each(lambda a, s, n: (a - s) // n, box.start, self.start, self.cell),
+            _each(lambda b, s, n: -(-(b - s) // n), box.stop, self.start, self.cell),
+        )
+
+    def indices(self, box: Box) -> Iterator[Coord]:
+        """Iterate the cells that a box meets."""
+        cells = self.cells(box)
+        return cast("Iterator[Coord]", product(*map(range, cells.start, cells.stop)))
+
+    def first(self, index: Coord) -> Coord:
+        """Find the first voxel of a cell, inside the volume."""
+        (a, b, c), (m, n, o), (i, j, k) = self.start, self.cell, index
+        return max(a + i * m, 0), max(b + j * n, 0), max(c + k * o, 0)
+
+    def box(self, index: Coord) -> Box:
+        """Find the voxels of a cell, inside the volume."""
+        return self.span(Box.from_shape((1, 1, 1), index))
+
+    def span(self, cells: Box) -> Box:
+        """Find the voxels of several cells, inside the volume."""
+        whole = Box(
+            _each(lambda i, s, n: s + i * n, cells.start, self.start, self.cell),
+            _each(lambda i, s, n: s + i * n, cells.stop, self.start, self.cell),
+        )
+        return whole.intersect(Box.from_shape(self.shape))
+
+
+def chunk_lattice(source: Source) -> Lattice:
+    """Give the chunks of a source."""
+    return Lattice(chunk_start(source), source.chunk_shape, source.shape)
+
+
+def request_lattice(source: Source) -> Lattice:
+    """Give what is well fetched at once: whole chunks, on multiples that do not move.
+
+    A source may state its ``request_shape``, whole chunks; else it is about 16 MiB.
+    """
+    chunk, first = source.chunk_shape, chunk_start(source)
+    voxel = source.dtype.itemsize * (source.channels or 1)
+    stated: Coord | None = getattr(source, "request_shape", None)
+    shape = stated or _grown(chunk, source.shape, REQUEST_BYTES // voxel)
+    while prod(shape) * voxel > MOST_REQUEST_BYTES and shape[0] >= 2 * chunk[0]:
+        shape = (shape[0] // chunk[0] // 2 * chunk[0], shape[1], shape[2])
+    start = _each(
+        # Where chunks lie on absolute multiples, so do requests.
+        lambda f, o, n, r: f if (f + o) % n else -(o % r),
+        *(first, source.voxel_offset, chunk, shape),
+    )
+    return Lattice(start, shape, source.shape)
+
+
+def merged(indices: Iterable[Coord], chunks: Lattice, requests: Lattice) -> list[Box]:
+    """Put chunks together that one request can fetch.
+
+    Parameters
+    ----------
+    indices : iterable of tuple of int
+        Chunks that are wanted.
+    chunks, requests : Lattice
+        Of the source.
+
+    Returns
+    -------
+    list of Box
+        Of indices of chunks; every wanted chunk is in one of them, and no other is.
+
+    Examples
+    --------
+    >>> chunks, requests = (Lattice((0, 0, 0), (n, 8, 8), (64, 8, 8)) for n in (4, 16))
+    >>> [str(b) for b in merged([(1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0)], chunks, requests)]
+    ['[1:4, 0:1, 0:1]', '[4:5, 0:1, 0:1]']
+    """
+    together: dict[Coord, list[Box]] = defaultdict(list)
+    for index in indices:
+        cell = Box.from_shape((1, 1, 1), index)
+        first = _each(lambda i, s, n: s + i * n, index, chunks.start, chunks.cell)
+        together[requests.cells(Box.from_shape((1, 1, 1), first)).start].append(cell)
+    found = []
+    for boxes in together.values():
+        for axis in (2, 1, 0):
+            boxes = _joined(boxes, axis)
+        found += boxes
+    return found
+
+
+def _joined(boxes: list[Box], axis: int) -> list[Box]:
+    """Join boxes that follow each other on an axis and are alike on the others."""
+    joined: list[Box] = []
+    others = [a for a in range(3) if a != axis]
+
+    def place(box: Box) -> tuple[tuple[int, ...], int]:
+        return tuple(c[a] for a in others for c in (box.start, box.stop)), box.start[axis]
+
+    for box in sorted(boxes, key=place):
+        last = joined[-1] if joined else None
+        if last and place(last)[0] == place(box)[0] and last.stop[axis] == box.start[axis]:
+            joined[-1] = Box(last.start, box.stop)
+        else:
+            joined.append(box)
+    return joined
+
+
+def _grown(chunk: Coord, shape: Coord, voxels: int) -> Coord:
+    """Double a chunk along its thinnest axis that the volume goes on along."""
+    grown = list(chunk)
+    while True:
+        open_axes = [a for a in range(3) if grown[a] < shape[a]]
+        if not open_axes or 2 * prod(grown) > voxels:
+            return cast("Coord", tuple(grown))
+        thinnest = min(open_axes, key=lambda a: grown[a])
+        grown[thinnest] *= 2
+
+
+def _each(rule: Callable[..., int], *coords: Coord) -> Coord:
+    z, y, x = (rule(*values) for values in zip(*coords, strict=True))
+    return z, y, x
