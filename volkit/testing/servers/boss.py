@@ -1,125 +1,121 @@
-"""BossDB on loopback: the REST service as far as intern uses it, over HTTP/1.1."""
+"""BossServer: a loopback Boss service that genuine intern reads, writes and creates through."""
 
-import json
-import time
-from collections.abc import Mapping
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Lock, Thread
-from types import TracebackType
-from typing import Any, Literal, Self
+from pathlib import Path as Folder
+from threading import Lock
+from typing import Any, TypedDict, Unpack
 
-from numpy.typing import NDArray
+import numpy as np
 
-from volkit.errors import missing_extra
-from volkit.geometry import Coord
-from volkit.geometry.scale import Vector
-from volkit.testing.servers.boss_routes import Answer, route
-from volkit.testing.servers.boss_rules import CUTOUT_BYTES, Boss, BossError, Json
-from volkit.testing.servers.requests import Request
-
-try:
-    import blosc
-except ImportError as error:
-    raise missing_extra("blosc", "bossdb") from error
-
-blosc.set_nthreads(1)  # its pool of threads and those of the server would get in each other's way
+from volkit.errors import ConfigError
+from volkit.testing.servers.boss_project import Project, frame
+from volkit.testing.servers.boss_routes import PUBLIC, Routes
+from volkit.testing.servers.boss_rules import DATATYPES, Array, Path, injected
+from volkit.testing.servers.boss_volume import Volume, pyramid
+from volkit.testing.servers.loopback import Answer, Call, Loopback
 
 
-class BossServer:
-    """A Boss service in this process.
+class Placing(TypedDict, total=False):
+    """Where and how a channel lies.
+
+    Parameters
+    ----------
+    voxel_size_nm : tuple of float
+        (z, y, x), in nanometres unless ``unit`` says otherwise; default 1.
+    unit : str
+        Of the voxel size, as the service says it: ``nanometers`` (the default), ``micrometers``.
+    levels : int
+        Of the hierarchy; default 1.
+    hierarchy : str
+        ``anisotropic`` keeps z, ``isotropic`` halves it, too.
+    origin : tuple of int
+        (z, y, x) of the first voxel; default 0.
+    kind : str
+        ``image`` or ``annotation``; by default uint64 is an annotation.
+    downsampled : bool
+        Whether the service says that it computed the levels, which are there either way; default
+        False.
+    public : bool
+        Whether the public token may read it from a server that has a token; default False.
+    """
+
+    voxel_size_nm: tuple[float, float, float]
+    unit: str
+    levels: int
+    hierarchy: str
+    origin: tuple[int, int, int]
+    kind: str
+    downsampled: bool
+    public: bool
+
+
+class BossServer(Loopback):
+    """The Boss v1 REST service on loopback, with the rules of the real one.
+
+    It merges voxels that are not zero, checks bounds against the native extent at every level,
+    refuses large cutouts, and answers what it refuses with codes in JSON.
 
     Parameters
     ----------
     token : str or None
-        The token that is let in; None lets in everybody.
+        Who has it may do all; the public token may read what was added as public, and nobody else
+        anything.  None lets everybody do all.
     latency : float
-        Seconds added to every answer.
-    cutout_bytes : int
-        Largest cutout; see :class:`volkit.testing.servers.boss_rules.Boss`.
+        Seconds before every answer.
+    cutout_bytes : int or None
+        Largest cutout, uncompressed; others are refused with 413, where uint64 counts a quarter.
+        None is the limit of the real service.
 
-    Attributes
-    ----------
-    boss : Boss
-        What it holds.
-    requests : list of Request
-        What it was asked.
+    Examples
+    --------
+    >>> with BossServer() as server:
+    ...     server.add("lab", "mouse", "em", np.ones((2, 3, 4), np.uint8), voxel_size_nm=(40, 4, 4))
+    ...     server.voxels("lab", "mouse", "em").shape
+    (2, 3, 4)
     """
 
     def __init__(
-        self,
-        token: str | None = None,
-        latency: float = 0.0,
-        *,
-        cutout_bytes: int = CUTOUT_BYTES,
+        self, token: str | None = None, latency: float = 0.0, *, cutout_bytes: int | None = None
     ) -> None:
+        super().__init__()
         self.token, self.latency = token, latency
-        self.boss = Boss(cutout_bytes)
-        self.requests: list[Request] = []
-        self._failures: list[list[int]] = []
+        self._project = Project()
+        self._volume = Volume(self._project, cutout_bytes)
+        self._routes = Routes(self._project, self._volume)
+        self._failures: list[tuple[int, str]] = []
         self._lock = Lock()
-        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def host(self) -> str:
-        """Address and port, without a scheme."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a slash at the end."""
-        return f"http://{self.host}"
-
-    def environment(self, home: Path) -> dict[str, str]:
-        """Give what lets intern find the server; ``home`` must hold no ``.intern``."""
-        return {
-            "HOME": str(home),
-            "INTERN_PROTOCOL": "http",
-            "INTERN_HOST": self.host,
-            "INTERN_TOKEN": self.token or "public",
-        }
 
     def add(
         self,
         collection: str,
         experiment: str,
         channel: str,
-        voxels: NDArray[Any],
-        *,
-        voxel_size_nm: Vector = (1.0, 1.0, 1.0),
-        unit: str = "nanometers",
-        levels: int = 1,
-        hierarchy: Literal["anisotropic", "isotropic"] = "anisotropic",
-        origin: Coord = (0, 0, 0),
-        kind: Literal["image", "annotation"] = "image",
+        voxels_zyx: Array,
+        **placing: Unpack[Placing],
     ) -> None:
-        """Add a channel with its collection, experiment and frame where they are not there yet.
+        """Add a channel whose voxels the service keeps.
 
         Parameters
         ----------
         collection, experiment, channel : str
-            Names.
-        voxels : ndarray of uint8, uint16, uint32 or uint64, shape (Z, Y, X)
-            Level 0; coarser levels take every second voxel.
-        voxel_size_nm : tuple of float
-            Stated in ``unit`` as it is, (z, y, x).
-        unit : str
-            Such as ``nanometers`` or ``micrometers``.
-        levels : int
-            How many.
-        hierarchy : {"anisotropic", "isotropic"}
-            Whether z keeps its extent from level to level.
-        origin : tuple of int
-            First voxel of the coordinate frame, (z, y, x).
-        kind : {"image", "annotation"}
-            Of the channel.
+            Names; those above the channel may be there already.
+        voxels_zyx : ndarray of uint8, uint16, uint32 or uint64, shape (Z, Y, X)
+            Level 0; copied.  A voxel of a coarser level is the first that it covers.
+        **placing
+            See ``Placing``.
+
+        Raises
+        ------
+        ConfigError
+            If the type is another, the channel is there, or the experiment is, elsewhere.
         """
-        place = (collection, experiment)
-        self._add_experiment(place, voxels.shape, voxel_size_nm, unit, levels, hierarchy, origin)
-        told = {"datatype": voxels.dtype.name, "type": kind}
-        self.boss.add_channel((*place, channel), told, voxels)
+        path = (collection, experiment, channel)
+        voxels = np.array(voxels_zyx)
+        self._add(path, voxels.dtype.name, voxels.shape, placing)
+        levels, hierarchy = placing.get("levels", 1), placing.get("hierarchy", "anisotropic")
+        made = pyramid(voxels, placing.get("origin", (0, 0, 0)), levels, hierarchy)
+        self._project.voxels[path] = dict(enumerate(made))
+        if placing.get("downsampled", False):
+            self._project.find(path)["downsample_status"] = "DOWNSAMPLED"
 
     def add_cloudvol(
         self,
@@ -128,135 +124,118 @@ class BossServer:
         channel: str,
         *,
         dtype: str,
-        shape: Coord,
+        shape: tuple[int, int, int],
         bucket: str,
         cv_path: str,
-        voxel_size_nm: Vector = (1.0, 1.0, 1.0),
+        **placing: Unpack[Placing],
     ) -> None:
-        """Add a channel whose voxels lie as a precomputed layer in an object store."""
-        place = (collection, experiment)
-        self._add_experiment(place, shape, voxel_size_nm, "nanometers", 1, "anisotropic", (0, 0, 0))
-        told = {"datatype": dtype, "bucket": bucket, "cv_path": cv_path, "storage_type": "cloudvol"}
-        self.boss.add_channel((*place, channel), told)
+        """Add a channel that is stored as a precomputed layer in a bucket.
 
-    def voxels(
-        self, collection: str, experiment: str, channel: str, level: int = 0
-    ) -> NDArray[Any]:
-        """Give the array that the server holds; (z, y, x)."""
-        return self.boss.voxels[collection, experiment, channel][level]
+        Cutouts of it are zeros here, and it cannot be written; the real service would fetch them.
 
-    def fail(self, status: int, times: int) -> None:
-        """Answer the next cutout requests with a status."""
+        Parameters
+        ----------
+        collection, experiment, channel : str
+            Names.
+        dtype : str
+            Type of the voxels.
+        shape : tuple of int
+            (z, y, x).
+        bucket, cv_path : str
+            Where the layer is, as the channel says it.
+        **placing
+            See ``Placing``.
+        """
+        path = (collection, experiment, channel)
+        self._add(path, np.dtype(dtype).name, shape, placing)
+        place = {"storage_type": "cloudvol", "bucket": bucket, "cv_path": cv_path}
+        self._project.find(path).update(place)
+
+    def voxels(self, collection: str, experiment: str, channel: str, level: int = 0) -> Array:
+        """Give the array that the server holds, axes (z, y, x); what is written shows in it."""
+        return self._volume.level((collection, experiment, channel), level)[1]
+
+    def fail(self, status: int, times: int = 1, *, match: str = "/cutout/") -> None:
+        """Answer the next requests with a failure, after those that fail already.
+
+        Parameters
+        ----------
+        status : int
+            Of HTTP, such as 429, 500 or 503.
+        times : int
+            How many requests.
+        match : str
+            Part of the path of requests that fail; "" for any.
+        """
         with self._lock:
-            self._failures.append([status, times])
+            self._failures += [(status, match)] * times
 
-    def clear_requests(self) -> None:
-        """Forget what was asked."""
-        self.requests.clear()
+    def environment(self, home: Folder) -> dict[str, str]:
+        """Give the variables by which intern finds the server.
 
-    def drawn_failure(self) -> int | None:
-        """Take the status that the next cutout fails with, if there is one."""
-        with self._lock:
-            if not self._failures:
-                return None
-            self._failures[0][1] -= 1
-            status = self._failures[0][0]
-            if self._failures[0][1] <= 0:
-                self._failures.pop(0)
-            return status
-
-    def _add_experiment(
-        self,
-        place: tuple[str, str],
-        shape: tuple[int, ...],
-        size: Vector,
-        unit: str,
-        levels: int,
-        hierarchy: str,
-        origin: Coord,
-    ) -> None:
-        frame = f"CF_{place[0]}_{place[1]}"
-        if place[0] not in self.boss.collections:
-            self.boss.add_collection(place[0], {"public": True})
-        if place in self.boss.experiments:
-            return
-        axes = zip("zyx", shape, size, origin, strict=True)
-        told: Json = {"voxel_unit": unit}
-        for axis, n, extent, start in axes:
-            told[f"{axis}_start"], told[f"{axis}_stop"] = int(start), int(start + n)
-            told[f"{axis}_voxel_size"] = float(extent)
-        self.boss.add_frame(frame, told)
-        about = {
-            "coord_frame": frame,
-            "num_hierarchy_levels": levels,
-            "hierarchy_method": hierarchy,
-            "public": True,
+        Parameters
+        ----------
+        home : Path
+            A folder without ``.intern/intern.cfg``, which would go first.
+        """
+        return {
+            "HOME": str(home),
+            "INTERN_PROTOCOL": "http",
+            "INTERN_HOST": self.host,
+            "INTERN_TOKEN": self.token or PUBLIC,
         }
-        self.boss.add_experiment(place, about)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    @property
+    def config(self) -> dict[str, str]:
+        """What ``BossRemote`` takes to find the server."""
+        return {"protocol": "http", "host": self.host, "token": self.token or PUBLIC}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def answer(self, call: Call) -> Answer:
+        """Answer as the service does."""
+        self.closing.wait(self.latency)
+        status = self._next_failure(call.path)
+        return injected(status) if status else self._routes.answer(call, self.token)
+
+    def _next_failure(self, path: str) -> int | None:
+        with self._lock:
+            for position, (status, match) in enumerate(self._failures):
+                if match in path:
+                    del self._failures[position]
+                    return status
+        return None
+
+    def _add(self, path: Path, dtype: str, shape: tuple[int, ...], placing: Placing) -> None:
+        """Add a channel, and what it lies in where that is not there."""
+        if dtype not in DATATYPES:
+            raise ConfigError(f"{'/'.join(path)}: {dtype} voxels; a Boss holds {DATATYPES}")
+        project, name = self._project, f"CF_{path[0]}_{path[1]}"
+        place = _place(name, shape, placing)
+        experiment = {
+            "coord_frame": name,
+            "num_hierarchy_levels": placing.get("levels", 1),
+            "hierarchy_method": placing.get("hierarchy", "anisotropic"),
+        }
+        kind = placing.get("kind", "annotation" if dtype == "uint64" else "image")
+        channel = {"datatype": dtype, "type": kind}
+        with self._routes.lock:
+            found = project.resources.get(path[:2])
+            if found and (project.frames.get(name) != place or found | experiment != found):
+                raise ConfigError(f"{'/'.join(path[:2])} is there already, and lies elsewhere")
+            if path in project.resources:
+                raise ConfigError(f"{'/'.join(path)} is there already; choose another name")
+            project.frames[name] = place
+            public = placing.get("public", self.token is None)
+            stated: tuple[dict[str, Any], ...] = ({}, experiment, channel)
+            for depth, told in enumerate(stated, 1):
+                if path[:depth] not in project.resources:
+                    project.add(path[:depth], told, public=public)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients may hang up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body go in two writes
-
-    def __init__(self, owner: BossServer, *arguments: Any) -> None:
-        self._owner = owner
-        super().__init__(*arguments)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing; requests are kept by the server."""
-
-    def _handle(self) -> None:
-        # The body is taken whatever comes of it, or the next request would begin in it.
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        if self._owner.latency:
-            time.sleep(self._owner.latency)
-        try:
-            answer = self._answer(body, headers)
-        except BossError as error:
-            told = {"status": error.status, "code": error.code, "message": str(error)}
-            answer = Answer(error.status, json.dumps(told).encode())
-        self._owner.requests.append(
-            Request(self.command, self.path, answer.status, len(answer.body), headers)
-        )
-        self.send_response_only(answer.status)
-        if answer.status != 204:
-            self.send_header("Content-Type", answer.kind)
-            self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        if answer.status != 204:
-            self.wfile.write(answer.body)
-
-    def _answer(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        owner = self._owner
-        status = owner.drawn_failure() if "/cutout/" in self.path else None
-        if status is not None:
-            raise BossError(status, 9001, "injected")
-        if owner.token and headers.get("authorization") != f"Token {owner.token}":
-            raise BossError(403, 3004, "Access denied, are you logged in?")
-        return route(owner.boss, self.command, self.path, body, headers)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
+def _place(name: str, shape: tuple[int, ...], placing: Placing) -> dict[str, Any]:
+    """Describe a coordinate frame as the service does."""
+    size, origin = placing.get("voxel_size_nm", (1, 1, 1)), placing.get("origin", (0, 0, 0))
+    stated: dict[str, Any] = {"voxel_unit": placing.get("unit", "nanometers")}
+    for axis, start, n, extent in zip("zyx", origin, shape, size, strict=True):
+        stated |= {f"{axis}_start": start, f"{axis}_stop": start + n}
+        stated[f"{axis}_voxel_size"] = extent
+    return frame(name, stated)

@@ -1,241 +1,195 @@
-"""The routes of the Boss service: from a method and a path to an answer."""
+"""Routes of the Boss service: from a method and a path to an answer, for those who may have it."""
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from io import BytesIO
-from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from urllib.parse import parse_qs, unquote
 
-import blosc
-import numpy as np
+from volkit.testing.servers.boss_project import Project
+from volkit.testing.servers.boss_rules import (
+    EXISTS,
+    LOGIN,
+    METHOD,
+    NOT_FOUND,
+    PERMISSION,
+    POST_ARGUMENT,
+    ROLE,
+    UNHANDLED,
+    URL,
+    BossError,
+    Path,
+    refusal,
+    said,
+)
+from volkit.testing.servers.boss_volume import Volume
+from volkit.testing.servers.loopback import Answer, Call
 
-from volkit.testing.servers.boss_rules import Boss, BossError, Json, Key, Ranges
+PUBLIC = "public"  # the token of those who have none
+
+_LISTS = ("collections", "experiments", "channels")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Status, body and its type."""
+class Routes:
+    """The service behind HTTP.
 
-    status: int
-    body: bytes = b""
-    kind: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request, taken apart."""
-
-    boss: Boss
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    body: bytes
-    headers: Mapping[str, str]
-
-    def told(self) -> Json:
-        """Read a JSON body."""
-        try:
-            found: Json = json.loads(self.body or b"{}")
-        except ValueError:
-            raise BossError(400, 1003, "The body is no JSON") from None
-        return found
-
-
-def route(boss: Boss, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Answer one request.
-
-    Raises
-    ------
-    BossError
-        For every answer that is no success.
+    Parameters
+    ----------
+    project : Project
+        What it knows.
+    volume : Volume
+        Its voxels.
     """
-    parts = urlsplit(target)
-    asked = Question(boss, method, parts.path, parse_qs(parts.query), body, headers)
-    for pattern, answer in _ROUTES:
-        found = pattern.match(parts.path)
-        if found:
-            return answer(asked, found.groups())
-    raise BossError(404, 1000, f"There is no route {method} {parts.path}")
+
+    project: Project
+    volume: Volume
+    lock: RLock = field(default_factory=RLock)
+
+    def answer(self, call: Call, token: str | None) -> Answer:
+        """Answer a request; ``token`` is the one that may do all, None if everybody may.
+
+        What the service refuses, or fails in, is an answer too.
+        """
+        path = unquote(call.path)
+        for pattern, methods, act in _ROUTES:
+            found = pattern.fullmatch(path)
+            if found is None:
+                continue
+            try:
+                if call.method not in methods:
+                    raise BossError(METHOD, f'Method "{call.method}" not allowed.')
+                self._allow(call, _resource_of(found), token)
+                return act(self, call, found)
+            except BossError as error:
+                return error.to_answer()
+            except Exception as error:  # the service's own last resort
+                return refusal(500, UNHANDLED, repr(error))
+        return BossError(URL, f"There is no {call.method} {path}").to_answer()
+
+    def _allow(self, call: Call, path: Path, token: str | None) -> None:
+        """Refuse who may not do this."""
+        given = call.headers.get("authorization", "")
+        if token is None or given == f"Token {token}":
+            return
+        if given != f"Token {PUBLIC}":
+            raise BossError(LOGIN, "Access denied, are you logged in?")
+        resources = self.project.resources
+        above = (path[:depth] for depth in range(1, len(path) + 1))
+        if any(not resources[p]["public"] for p in above if p in resources):
+            raise BossError(PERMISSION, "This user does not have the required permissions")
+        if call.method != "GET":
+            code = ROLE if call.method == "POST" else PERMISSION
+            raise BossError(code, "This user does not have the required role")
+
+    def list_names(self, call: Call, found: re.Match[str]) -> Answer:
+        """List what lies in a resource."""
+        above = _resource_of(found)
+        with self.lock:
+            if above:
+                self.project.find(above)
+            return said({_LISTS[len(above)]: self.project.names(above)})
+
+    def resource(self, call: Call, found: re.Match[str]) -> Answer:
+        """Answer about a collection, an experiment or a channel."""
+        with self.lock:
+            return self.project.answer_resource(call, _resource_of(found))
+
+    def frames(self, call: Call, found: re.Match[str]) -> Answer:
+        """Answer about coordinate frames."""
+        with self.lock:
+            if found["frame"]:
+                return self.project.answer_frame(call, found["frame"])
+            return said({"coords": list(self.project.frames)})
+
+    def metadata(self, call: Call, found: re.Match[str]) -> Answer:
+        """Answer about a key, or list all keys."""
+        path = _resource_of(found)
+        query = {name: values[0] for name, values in parse_qs(call.query).items()}
+        with self.lock:
+            self.project.find(path)
+            return _about_key(call, self.project.metadata.setdefault(path, {}), query)
+
+    def cutout(self, call: Call, found: re.Match[str]) -> Answer:
+        """Answer a cutout."""
+        ranges = found.groupdict()
+        return self.volume.answer_cutout(call, _resource_of(found), int(found["level"]), ranges)
+
+    def black(self, call: Call, found: re.Match[str]) -> Answer:
+        """Clear a region."""
+        return self.volume.answer_black(_resource_of(found), int(found["level"]), found.groupdict())
+
+    def ids(self, call: Call, found: re.Match[str]) -> Answer:
+        """List ids."""
+        return self.volume.answer_ids(_resource_of(found), int(found["level"]), found.groupdict())
+
+    def bounding_box(self, call: Call, found: re.Match[str]) -> Answer:
+        """Say which box holds an id."""
+        return self.volume.answer_box(call, _resource_of(found), int(found["level"]), found["id"])
+
+    def reserve(self, call: Call, found: re.Match[str]) -> Answer:
+        """Reserve ids."""
+        return self.volume.answer_reserve(_resource_of(found), found["count"])
+
+    def levels(self, call: Call, found: re.Match[str]) -> Answer:
+        """Say what levels there are, or make them."""
+        return self.volume.answer_levels(call, _resource_of(found))
 
 
-Groups = tuple[Any, ...]
+def _resource_of(found: re.Match[str]) -> Path:
+    names = found.groupdict()
+    return tuple(names[key] for key in ("c", "e", "h") if names.get(key))
 
 
-def _json(found: Any, status: int = 200) -> Answer:
-    return Answer(status, json.dumps(found).encode())
-
-
-def _wrong(asked: Question) -> BossError:
-    return BossError(405, 1000, f"{asked.method} is not allowed on {asked.path}")
-
-
-def _resource(held: str, what: str, add: str) -> Callable[[Question, Groups], Answer]:
-    """Make the answers for one kind of resource: read, make, change, remove."""
-
-    def answer(asked: Question, groups: Groups) -> Answer:
-        boss, key = asked.boss, groups if len(groups) > 1 else groups[0]
-        table: dict[Any, Json] = getattr(boss, held)
-        if asked.method == "GET":
-            return _json({**boss.present(table, key, what), **_inside(boss, held, key)})
-        if asked.method == "POST":
-            return _json(getattr(boss, add)(key, asked.told()), 201)
-        boss.present(table, key, what)
-        if asked.method == "PUT":
-            table[key].update(asked.told())
-            return _json(table[key])
-        del table[key]
-        boss.voxels.pop(cast("Key", key), None)
-        return Answer(204)
-
-    return answer
-
-
-def _inside(boss: Boss, held: str, key: Any) -> Json:
-    """List what lies inside a resource."""
-    if held == "collections":
-        return {"experiments": [e for c, e in boss.experiments if c == key]}
-    if held == "experiments":
-        return {"channels": [h for c, e, h in boss.channels if (c, e) == key]}
-    return {}
-
-
-def _list(asked: Question, groups: Groups) -> Answer:
-    boss = asked.boss
-    if asked.path.strip("/").endswith("coord"):
-        return _json({"coords": list(boss.frames)})
-    if not groups:
-        return _json({"collections": list(boss.collections)})
-    if len(groups) == 1:
-        return _json({"experiments": [e for c, e in boss.experiments if c == groups[0]]})
-    return _json({"channels": [h for c, e, h in boss.channels if (c, e) == groups]})
-
-
-def _ranges(groups: Groups) -> tuple[Key, int, Ranges]:
-    key = cast("Key", groups[:3])
-    x0, x1, y0, y1, z0, z1 = (int(n) for n in groups[4:10])
-    return key, int(groups[3]), ((x0, x1), (y0, y1), (z0, z1))
-
-
-def _cutout(asked: Question, groups: Groups) -> Answer:
-    boss = asked.boss
-    key, level, ranges = _ranges(groups)
-    if asked.method == "GET":
-        values = boss.read(key, level, ranges)
-        if "filter" in asked.query:
-            ids = np.array([int(i) for i in asked.query["filter"][0].split(",")], values.dtype)
-            values = np.where(np.isin(values, ids), values, 0).astype(values.dtype)
-        if "application/npygz" in asked.headers.get("accept", ""):
-            return _npygz(values)
-        packed = blosc.compress(values, typesize=values.dtype.itemsize, clevel=1)
-        return Answer(200, packed, "application/blosc")
-    if asked.method != "POST":
-        raise _wrong(asked)
-    dtype = np.dtype(boss.present(boss.channels, key, "channel")["datatype"])
-    shape = tuple(b - a for a, b in reversed(ranges))
-    try:
-        values = np.frombuffer(blosc.decompress(asked.body), dtype).reshape(shape)
-    except (blosc.error, ValueError):
-        raise BossError(
-            400,
-            2002,
-            "Failed to unpack data. Verify the datatype of your POSTed data and xyz dimensions "
-            "used in the POST URL.",
-        ) from None
-    boss.write(key, level, ranges, values)
-    return Answer(201)
-
-
-def _npygz(values: Any) -> Answer:
-    import zlib
-
-    file = BytesIO()
-    np.save(file, values, allow_pickle=False)
-    return Answer(200, zlib.compress(file.getvalue(), 1), "application/npygz")
-
-
-def _black(asked: Question, groups: Groups) -> Answer:
-    if asked.method != "PUT":
-        raise _wrong(asked)
-    key, level, ranges = _ranges(groups)
-    asked.boss.write(key, level, ranges, None)
-    return Answer(200)
-
-
-def _downsample(asked: Question, groups: Groups) -> Answer:
-    key = cast("Key", groups)
-    asked.boss.present(asked.boss.channels, key, "channel")
-    isotropic = asked.query.get("iso", [""])[0].lower() == "true"
-    return _json(asked.boss.levels(key, isotropic=isotropic))
-
-
-def _ids(asked: Question, groups: Groups) -> Answer:
-    key, level, ranges = _ranges(groups)
-    found = np.unique(asked.boss.read(key, level, ranges))
-    return _json({"ids": [str(i) for i in found if i]})
-
-
-def _bounding_box(asked: Question, groups: Groups) -> Answer:
-    key, level, wanted = cast("Key", groups[:3]), int(groups[3]), int(groups[4])
-    asked.boss.present(asked.boss.voxels, key, "channel")
-    frame = asked.boss.frame(key)
-    places = np.argwhere(asked.boss.voxels[key][level] == wanted)
-    if not len(places):
-        raise BossError(404, 4000, f"id {wanted} not found")
-    box = {"t_range": [0, 1]}
-    for n, axis in enumerate("zyx"):
-        zero = int(frame[f"{axis}_start"])
-        box[f"{axis}_range"] = [int(places[:, n].min()) + zero, int(places[:, n].max()) + zero + 1]
-    return _json(box)
-
-
-def _reserve(asked: Question, groups: Groups) -> Answer:
-    key, count = cast("Key", groups[:3]), int(groups[3])
-    asked.boss.present(asked.boss.channels, key, "channel")
-    start = asked.boss.reserved.get(key, 1)
-    asked.boss.reserved[key] = start + count
-    return _json({"start_id": str(start)})
-
-
-def _metadata(asked: Question, groups: Groups) -> Answer:
-    held = asked.boss.metadata.setdefault(groups[0], {})
-    key = asked.query.get("key", [None])[0]
+def _about_key(call: Call, stored: dict[str, str], query: dict[str, str]) -> Answer:
+    key = query.get("key")
     if key is None:
-        return _json({"keys": list(held)})
-    if asked.method in ("POST", "PUT"):
-        held[key] = asked.query.get("value", [""])[0]
-        return _json({}, 201 if asked.method == "POST" else 200)
-    if key not in held:
-        raise BossError(404, 4000, f"there is no key {key}")
-    if asked.method == "DELETE":
-        del held[key]
+        return said({"keys": list(stored)})
+    if call.method == "POST" and key in stored:
+        raise BossError(EXISTS, f"Key {key} already exists")
+    if call.method != "POST" and key not in stored:
+        raise BossError(NOT_FOUND, f"Key {key} not found")
+    if call.method == "GET":
+        return said({"key": key, "value": stored[key]})
+    if call.method == "DELETE":
+        del stored[key]
         return Answer(204)
-    return _json({"key": key, "value": held[key]})
+    if "value" not in query:
+        raise BossError(POST_ARGUMENT, "Missing value")
+    stored[key] = query["value"]
+    return Answer(201 if call.method == "POST" else 200)
 
 
-_NAME = r"([\w-]+)"
-_RANGE = r"(\d+):(\d+)"
-_BOX = rf"{_NAME}/{_NAME}/{_NAME}/(\d)/{_RANGE}/{_RANGE}/{_RANGE}(?:/{_RANGE})?/?$"
-_EXPERIMENT = rf"/v1/collection/{_NAME}/experiment"
-_CHANNEL = rf"{_EXPERIMENT}/{_NAME}/channel"
-_ROUTES = tuple(
-    (re.compile(f"^{pattern}"), answer)
-    for pattern, answer in (
-        (rf"/v1/cutout/to_black/{_BOX}", _black),
-        (rf"/v1/cutout/{_BOX}", _cutout),
-        (rf"/v1/ids/{_BOX}", _ids),
-        (rf"{_CHANNEL}/{_NAME}/?$", _resource("channels", "channel", "add_channel")),
-        (rf"{_CHANNEL}/?$", _list),
-        (rf"{_EXPERIMENT}/{_NAME}/?$", _resource("experiments", "experiment", "add_experiment")),
-        (rf"{_EXPERIMENT}/?$", _list),
-        (rf"/v1/collection/{_NAME}/?$", _resource("collections", "collection", "add_collection")),
-        (r"/v1/collection/*$", _list),
-        (rf"/v1/coord/{_NAME}/?$", _resource("frames", "coordinate frame", "add_frame")),
-        (r"/v1/coord/*$", _list),
-        (rf"/v1/downsample/{_NAME}/{_NAME}/{_NAME}/?$", _downsample),
-        (rf"/v1/boundingbox/{_NAME}/{_NAME}/{_NAME}/(\d)/(\d+)/?$", _bounding_box),
-        (rf"/v1/reserve/{_NAME}/{_NAME}/{_NAME}/(\d+)/?$", _reserve),
-        (r"/v1/meta/([\w/-]+?)/?$", _metadata),
+Act = Callable[[Routes, Call, re.Match[str]], Answer]
+
+_C, _E, _H = (rf"(?P<{name}>[\w-]+)" for name in "ceh")
+_AT = rf"{_C}/{_E}/{_H}"
+_BOX = rf"{_AT}/(?P<level>\d)/(?P<x>[^/]+)/(?P<y>[^/]+)/(?P<z>[^/]+)(?:/(?P<t>[^/]+))?"
+_ALL = ("GET", "POST", "PUT", "DELETE")
+
+
+def _compile(
+    routes: tuple[tuple[str, tuple[str, ...], Act], ...],
+) -> list[tuple[re.Pattern[str], tuple[str, ...], Act]]:
+    """Compile patterns; a slash at the end may be there or not, or twice, as intern has it."""
+    return [(re.compile(f"/v1/{path}/*"), methods, act) for path, methods, act in routes]
+
+
+_ROUTES = _compile(
+    (
+        ("collection", ("GET",), Routes.list_names),
+        (f"collection/{_C}", _ALL, Routes.resource),
+        (f"collection/{_C}/experiment", ("GET",), Routes.list_names),
+        (f"collection/{_C}/experiment/{_E}", _ALL, Routes.resource),
+        (f"collection/{_C}/experiment/{_E}/channel", ("GET",), Routes.list_names),
+        (f"collection/{_C}/experiment/{_E}/channel/{_H}", _ALL, Routes.resource),
+        (r"coord(?:/+(?P<frame>[\w-]+))?", _ALL, Routes.frames),
+        (f"meta/{_C}(?:/{_E}(?:/{_H})?)?", _ALL, Routes.metadata),
+        (f"cutout/to_black/{_BOX}", ("PUT",), Routes.black),
+        (f"cutout/{_BOX}", ("GET", "POST"), Routes.cutout),
+        (f"ids/{_BOX}", ("GET",), Routes.ids),
+        (rf"boundingbox/{_AT}/(?P<level>\d)/(?P<id>\d+)", ("GET",), Routes.bounding_box),
+        (rf"reserve/{_AT}/(?P<count>\d+)", ("GET",), Routes.reserve),
+        (f"downsample/{_AT}", ("GET", "POST"), Routes.levels),
     )
 )

@@ -1,240 +1,164 @@
-"""The rules of the Boss service, without its HTTP: resources, bounds, limits, merging.
+"""Rules of the Boss service: bounds, limits, merging, error bodies.
 
-Written after the service's published behaviour: writes merge non-zero voxels, bounds are those of
-the native level at every level, extents of coarser levels are rounded up.
+They are those of the published code of the service where intern, or a user, can notice them.
 """
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
-from threading import RLock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.geometry import Coord
+from volkit.testing.servers.loopback import Answer
 
-Json = dict[str, Any]
-Key = tuple[str, str, str]  # collection, experiment, channel
-Range = tuple[int, int]
-Ranges = tuple[Range, Range, Range]  # of x, y, z
+Array = NDArray[Any]
+Path = tuple[str, ...]  # (collection[, experiment[, channel]])
 
-CUTOUT_BYTES = 520 * 2**20  # uncompressed, as the service has it
-DTYPES = ("uint8", "uint16", "uint32", "uint64")
-CUBOID = (512, 512, 16)  # x, y, z
+CUTOUT_BYTES = 520 * 2**20  # of one cutout; the service's message says 500 MB
+CUBOID = (16, 512, 512)  # z, y, x: what the service keeps as one object
+DATATYPES = ("uint8", "uint16", "uint32", "uint64")
+
+URL, CUTOUT_ARGUMENTS, TYPE, POST_ARGUMENT, ARGUMENT = 1000, 1001, 1002, 1003, 1005
+TOO_LARGE, DATATYPE, DIMENSIONS, INVALID = 2000, 2001, 2002, 2004
+ROLE, PERMISSION, LOGIN = 3000, 3001, 3004
+NOT_FOUND, IN_USE, NO_OBJECT, EXISTS = 4000, 4003, 4004, 6002
+SYSTEM, UNHANDLED = 9001, 9002
+METHOD = 405  # the answer of the framework below the service
+
+# A resource that exists, or that others need, is 404 as one that is absent.
+_STATUS = {TOO_LARGE: 413, INVALID: 404, ROLE: 403, PERMISSION: 403, LOGIN: 403}
+_STATUS |= {
+    METHOD: 405,
+    URL: 404,
+    NOT_FOUND: 404,
+    IN_USE: 404,
+    NO_OBJECT: 404,
+    EXISTS: 404,
+    UNHANDLED: 500,
+}
 
 
 class BossError(Exception):
-    """An answer that is no success.
+    """A refusal.
 
     Parameters
     ----------
-    status, code : int
-        Of HTTP, and of the service.
+    code : int
+        The service's own number.
     message : str
-        For people.
+        What is wrong.
     """
 
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code, message)
+        self.code, self.message = code, message
+
+    def to_answer(self) -> Answer:
+        """Make the answer that says so."""
+        return refusal(_STATUS.get(self.code, 400), self.code, self.message)
 
 
-@dataclass(slots=True)
-class Boss:
-    """What a Boss service holds.
+def said(value: Any, status: int = 200) -> Answer:
+    """Answer with JSON."""
+    return Answer(status, json.dumps(value).encode(), (("Content-Type", "application/json"),))
+
+
+def refusal(status: int, code: int, message: str) -> Answer:
+    """Answer as the service does to what it refuses."""
+    return said({"status": status, "code": code, "message": message}, status)
+
+
+def injected(status: int) -> Answer:
+    """Answer as the service fails: it throttles and breaks in JSON, its balancer in HTML."""
+    if status in (502, 503, 504):
+        page = f"<html><head><title>{status}</title></head><body>injected</body></html>"
+        return Answer(status, page.encode(), (("Content-Type", "text/html"),))
+    return refusal(status, UNHANDLED if status >= 500 else status, "injected")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box of a level, in voxels of that level counted from the absolute zero.
 
     Parameters
     ----------
-    cutout_bytes : int
-        Largest cutout, bytes; those of uint64 count a quarter, as at the service.
+    start, stop : tuple of int
+        (z, y, x).
     """
 
-    cutout_bytes: int = CUTOUT_BYTES
-    frames: dict[str, Json] = field(default_factory=dict)
-    collections: dict[str, Json] = field(default_factory=dict)
-    experiments: dict[tuple[str, str], Json] = field(default_factory=dict)
-    channels: dict[Key, Json] = field(default_factory=dict)
-    voxels: dict[Key, list[NDArray[Any]]] = field(default_factory=dict)
-    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
-    reserved: dict[Key, int] = field(default_factory=dict)
-    lock: RLock = field(default_factory=RLock)
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
 
-    def add_frame(self, name: str, told: Json) -> Json:
-        """Make a coordinate frame."""
-        self.absent(self.frames, name)
-        axes = [f"{a}_{k}" for a in "xyz" for k in ("start", "stop", "voxel_size")]
-        _need(told, [*axes, "voxel_unit"])
-        self.frames[name] = {"description": "", **told, "name": name}
-        return self.frames[name]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent, (z, y, x)."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
 
-    def add_collection(self, name: str, told: Json) -> Json:
-        """Make a collection."""
-        self.absent(self.collections, name)
-        base = {"description": "", "public": False, "creator": "volkit"}
-        self.collections[name] = {**base, **told, "name": name}
-        return self.collections[name]
+    def within(self, origin: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Any, Any]:
+        """Find what an array holds of it: slices of the array, and of the region."""
+        theirs, ours = [], []
+        for a, b, o, n in zip(self.start, self.stop, origin, shape, strict=True):
+            low = min(max(a, o), o + n)
+            high = max(min(b, o + n), low)
+            theirs.append(slice(low - o, high - o))
+            ours.append(slice(low - a, high - a) if high > low else slice(0, 0))
+        return tuple(theirs), tuple(ours)
 
-    def add_experiment(self, key: tuple[str, str], told: Json) -> Json:
-        """Make an experiment."""
-        self.present(self.collections, key[0], "collection")
-        self.absent(self.experiments, key)
-        if told.get("coord_frame") not in self.frames:
-            raise BossError(400, 1003, "This request requires a valid coordinate frame")
-        base = {
-            "description": "",
-            "num_hierarchy_levels": 1,
-            "hierarchy_method": "anisotropic",
-            "num_time_samples": 1,
-            "time_step": 0,
-            "time_step_unit": "seconds",
-            "public": False,
-            "creator": "volkit",
-        }
-        self.experiments[key] = {**base, **told, "name": key[1], "collection": key[0]}
-        return self.experiments[key]
 
-    def add_channel(self, key: Key, told: Json, voxels: NDArray[Any] | None = None) -> Json:
-        """Make a channel, empty unless voxels are given; (z, y, x)."""
-        experiment = self.present(self.experiments, key[:2], "experiment")
-        self.absent(self.channels, key)
-        if told.get("datatype") not in DTYPES:
-            raise BossError(400, 1003, f"Invalid datatype {told.get('datatype')}")
-        base = {
-            "description": "",
-            "type": "image",
-            "base_resolution": 0,
-            "default_time_sample": 0,
-            "sources": [],
-            "related": [],
-            "public": True,
-            "creator": "volkit",
-            "downsample_status": "NOT_DOWNSAMPLED",
-            "storage_type": "spdb",
-            "bucket": None,
-            "cv_path": None,
-        }
-        self.channels[key] = {**base, **told, "name": key[2], "experiment": key[1]}
-        if self.channels[key]["storage_type"] == "spdb":
-            shape = self.shape(key)
-            given = np.zeros(shape, told["datatype"]) if voxels is None else voxels
-            self.voxels[key] = _pyramid(given, experiment, self._origin(key, 0))
-        return self.channels[key]
+def parse_region(x: str, y: str, z: str) -> Region:
+    """Read three ranges ``start:stop``.
 
-    def shape(self, key: Key) -> Coord:
-        """Give the extent of the native level, (z, y, x)."""
-        frame = self.frame(key)
-        z, y, x = (int(frame[f"{a}_stop"]) - int(frame[f"{a}_start"]) for a in "zyx")
-        return z, y, x
+    Raises
+    ------
+    BossError
+        If they are no ranges of integers.
+    """
+    try:
+        pairs = [tuple(map(int, text.split(":"))) for text in (z, y, x)]
+    except ValueError:
+        raise BossError(TYPE, f"Type error in cutout argument {x}/{y}/{z}") from None
+    if any(len(pair) != 2 for pair in pairs):
+        raise BossError(CUTOUT_ARGUMENTS, f"Incorrect cutout arguments {x}/{y}/{z}")
+    return Region(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
-    def frame(self, key: Key) -> Json:
-        """Find the coordinate frame of a channel."""
-        return self.frames[self.experiments[key[:2]]["coord_frame"]]
 
-    def read(self, key: Key, level: int, ranges: Ranges) -> NDArray[Any]:
-        """Cut out voxels; zeros beyond the level's own edge, which the service does not check."""
-        self._check(key, level, ranges)
-        stored, origin = self.voxels[key][level], self._origin(key, level)
-        out = np.zeros(tuple(b - a for a, b in reversed(ranges)), stored.dtype)
-        source, target = [], []
-        for (start, stop), zero, n in zip(reversed(ranges), origin, stored.shape, strict=True):
-            low, high = max(start - zero, 0), min(stop - zero, n)
-            high = max(high, low)
-            source.append(slice(low, high))
-            target.append(slice(low - start + zero, high - start + zero))
-        with self.lock:
-            out[tuple(target)] = stored[tuple(source)]
-        return out
+def check_bounds(region: Region, frame: Mapping[str, Any], level: int) -> None:
+    """Refuse what is empty or leaves the NATIVE extent, whatever the level.
 
-    def write(self, key: Key, level: int, ranges: Ranges, values: NDArray[Any] | None) -> None:
-        """Merge the non-zero voxels of a box; None clears it ("to black")."""
-        self._check(key, level, ranges)
-        stored, origin = self.voxels[key][level], self._origin(key, level)
-        place = tuple(
-            slice(a - zero, b - zero) for (a, b), zero in zip(reversed(ranges), origin, strict=True)
+    So at coarser levels a region past the edge is answered, with zeros; and one before the native
+    start is refused, though the level may have voxels there.
+
+    Raises
+    ------
+    BossError
+        If it does.
+    """
+    for axis, a, b in zip("zyx", region.start, region.stop, strict=True):
+        if a >= b or a < frame[f"{axis}_start"] or b > frame[f"{axis}_stop"]:
+            ranges = zip(region.start[::-1], region.stop[::-1], strict=True)
+            text = "/".join(f"{first}:{last}" for first, last in ranges)
+            raise BossError(CUTOUT_ARGUMENTS, f"Incorrect cutout arguments {level}/{text}")
+
+
+def check_size(region: Region, dtype: np.dtype[Any], limit: int | None) -> None:
+    """Refuse what is too large, by the service's own limit if None; uint64 counts a quarter.
+
+    Raises
+    ------
+    BossError
+        If it is.
+    """
+    size = prod(region.shape) * dtype.itemsize / (4 if dtype.itemsize == 8 else 1)
+    if size > (CUTOUT_BYTES if limit is None else limit):
+        raise BossError(
+            TOO_LARGE,
+            "Cutout request is over 500MB when uncompressed. Reduce cutout dimensions.",
         )
-        with self.lock:
-            if values is None:
-                stored[place] = 0
-            else:
-                part = values[tuple(slice(0, n) for n in stored[place].shape)]
-                np.copyto(stored[place], part, where=part != 0)
-
-    def levels(self, key: Key, *, isotropic: bool = False) -> Json:
-        """Say what the levels are; extents from the frame's stop, as the service does."""
-        experiment, frame = self.experiments[key[:2]], self.frame(key)
-        halves_z = isotropic or experiment["hierarchy_method"] == "isotropic"
-        extent = [int(frame[f"{a}_stop"]) for a in "xyz"]
-        size = [float(frame[f"{a}_voxel_size"]) for a in "xyz"]
-        found: Json = {"extent": {}, "voxel_size": {}, "cuboid_size": {}}
-        for level in range(experiment["num_hierarchy_levels"]):
-            found["extent"][str(level)], found["voxel_size"][str(level)] = extent, size
-            found["cuboid_size"][str(level)] = list(CUBOID)
-            factors = (2, 2, 2 if halves_z else 1)
-            extent = [-(-n // f) for n, f in zip(extent, factors, strict=True)]
-            size = [s * f for s, f in zip(size, factors, strict=True)]
-        return {
-            "status": self.channels[key]["downsample_status"],
-            "num_hierarchy_levels": experiment["num_hierarchy_levels"],
-            **found,
-        }
-
-    def present(self, held: dict[Any, Any], key: Any, what: str) -> Any:
-        """Find a resource, or say that there is none."""
-        if key not in held:
-            raise BossError(404, 4000, f"{what} {key} not found")
-        return held[key]
-
-    def absent(self, held: dict[Any, Any], key: Any) -> None:
-        """Refuse a resource that is there."""
-        if key in held:
-            raise BossError(404, 6002, f"{key} already exists")
-
-    def check_size(self, dtype: np.dtype[Any], ranges: Ranges) -> None:
-        """Refuse a cutout that is too large; 64-bit voxels count a quarter."""
-        count = prod(b - a for a, b in ranges) * dtype.itemsize
-        if count / (4 if dtype.itemsize == 8 else 1) > self.cutout_bytes:
-            raise BossError(
-                413,
-                2000,
-                "Cutout request is over 500MB when uncompressed. Reduce cutout dimensions.",
-            )
-
-    def _check(self, key: Key, level: int, ranges: Ranges) -> None:
-        channel = self.present(self.channels, key, "collection, experiment or channel")
-        if not 0 <= level < self.experiments[key[:2]]["num_hierarchy_levels"]:
-            raise BossError(400, 1002, f"Invalid resolution {level}.")
-        frame = self.frame(key)
-        for axis, (start, stop) in zip("xyz", ranges, strict=True):
-            if not frame[f"{axis}_start"] <= start < stop <= frame[f"{axis}_stop"]:
-                shown = "/".join(f"{a}:{b}" for a, b in ranges)
-                raise BossError(400, 1001, f"Incorrect cutout arguments {level}/{shown}")
-        self.check_size(np.dtype(channel["datatype"]), ranges)
-
-    def _origin(self, key: Key, level: int) -> Coord:
-        """Give where the voxels of a level begin, (z, y, x)."""
-        frame, method = self.frame(key), self.experiments[key[:2]]["hierarchy_method"]
-        factor = 2**level
-        z, y, x = (int(frame[f"{a}_start"]) for a in "zyx")
-        return z // factor if method == "isotropic" else z, y // factor, x // factor
 
 
-def _need(told: Json, names: list[str]) -> None:
-    lacking = [name for name in names if name not in told]
-    if lacking:
-        raise BossError(400, 1003, f"Missing {', '.join(lacking)}")
-
-
-def _pyramid(voxels: NDArray[Any], experiment: Json, origin: Coord) -> list[NDArray[Any]]:
-    """Take one voxel of each group for every coarser level; groups count from absolute zero."""
-    steps = (2 if experiment["hierarchy_method"] == "isotropic" else 1, 2, 2)
-    levels, first = [np.array(voxels)], list(origin)
-    for _ in range(1, experiment["num_hierarchy_levels"]):
-        finer = levels[-1]
-        picked = [
-            np.maximum(np.arange(start // step, -(-(start + n) // step)) * step - start, 0)
-            for start, n, step in zip(first, finer.shape, steps, strict=True)
-        ]
-        levels.append(np.ascontiguousarray(finer[np.ix_(*picked)]))
-        first = [start // step for start, step in zip(first, steps, strict=True)]
-    return levels
+def merge(stored: Array, given: Array) -> None:
+    """Write in place: voxels that are zero leave what is stored."""
+    np.copyto(stored, given, where=given != 0)
