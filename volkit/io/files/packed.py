@@ -17,6 +17,7 @@ _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
 _DAMAGE = (OSError, EOFError, ValueError, zlib.error)
 _MOST_BYTES = 4 * 2**30  # decoded files in one process, all of them together
 _PIECE_BYTES = 16 * 2**20
+_BLOCK_BYTES = 2**20  # more than a block of bzip2 holds, whose checksum comes at its end
 _HELD = Recent(_MOST_BYTES)
 
 
@@ -45,8 +46,8 @@ def first_bytes(uri: str, path: Path, count: int) -> bytes:
     """
     try:
         with open_stream(path) as stream:
-            found: bytes = stream.read(count)
-            return found
+            found: bytes = stream.read(max(count, _BLOCK_BYTES))
+            return found[:count]
     except _DAMAGE as error:
         raise _damaged(uri, path, error) from error
 
