@@ -31,7 +31,9 @@ except ImportError as error:
 
 _BLOSC = "application/blosc"
 _HEADER = struct.Struct("<4xIII")  # of blosc: bytes unpacked, bytes of a block, bytes packed
-_REQUEST_BYTES = 16 * 2**20  # cuboids along z are asked for together up to this, one at least
+# Cuboids along z are asked for together up to this, one at least: larger requests keep a service on
+# loopback from answering several at once, smaller ones wait longer for the way than for the answer.
+_REQUEST_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Cutouts:
         SourceError
             If the service refuses, keeps failing, or what it sends stays damaged.
         """
-        parts = list(pieces(box, self._request_shape))
+        parts = list(pieces(box, self.request_shape))
         if len(parts) == 1:
             return self._fetch(box)
         values = np.empty(box.shape, self.dtype)
@@ -106,7 +108,7 @@ class Cutouts:
             if inside.any():
                 self._in_halves(part, lambda b: self._post(b, inside[b.relative_to(part).slices]))
 
-        fetch_at_once(partial(put, part) for part in pieces(box, self._request_shape))
+        fetch_at_once(partial(put, part) for part in pieces(box, self.request_shape))
 
     def is_served(self, box: Box) -> bool:
         """Tell whether the service takes a box to be inside the channel.
@@ -125,7 +127,7 @@ class Cutouts:
         return True
 
     @property
-    def _request_shape(self) -> Coord:
+    def request_shape(self) -> Coord:
         """What is asked for at once: whole cuboids, so that none is asked for twice."""
         z, y, x = self.cuboid
         count = max(1, _REQUEST_BYTES // (z * y * x * self.dtype.itemsize))

@@ -84,6 +84,12 @@ class BossSource:
         return cast("Coord", tuple(start for _, start in self._chunks()))
 
     @property
+    def request_shape(self) -> Coord:
+        """What is fetched at once: a few whole chunks."""
+        shape = zip(self.chunk_shape, self.level.cuboid, self.cutouts.request_shape, strict=True)
+        return cast("Coord", tuple(r if chunk == n else chunk for chunk, n, r in shape))
+
+    @property
     def origin_nm(self) -> Vector:
         """Centre of the first voxel; that of voxel (0, 0, 0) of level 0 lies at the origin."""
         z, y, x = (
