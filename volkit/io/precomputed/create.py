@@ -1,6 +1,7 @@
 """Creating precomputed layers: one scale, its info written last."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -18,7 +19,7 @@ from volkit.io.sources import OpenOptions
 from volkit.version import __version__
 
 _KINDS = {"image": "image", "labels": "segmentation"}
-_RESERVED = {"version", "origin_nm", "channel_axis"}
+_RESERVED = {"version", "created", "pyramid", "origin_nm", "channel_axis"}
 
 
 def create_precomputed(
@@ -88,6 +89,7 @@ def _info(uri: str, layout: Layout, attributes: Mapping[str, Any]) -> dict[str, 
         raise ConfigError(f"attributes {sorted(taken)} are set by volkit; name yours otherwise")
     own = {
         "version": __version__,
+        "created": uuid.uuid4().hex,  # tells it from another that lay there before
         "origin_nm": list(layout.origin_nm),
         "channel_axis": layout.channels is not None,
         **attributes,

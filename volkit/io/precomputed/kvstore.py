@@ -1,5 +1,6 @@
 """Stores as tensorstore wants them named, for the URIs of volkit; it opens nothing."""
 
+import atexit
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -146,7 +147,8 @@ def _keys_file(keys: S3Keys) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("volkit"), "wb")
     else:
-        file = tempfile.NamedTemporaryFile("wb")  # noqa: SIM115 (lives as long as the process)
+        file = tempfile.NamedTemporaryFile("wb")  # noqa: SIM115 (closed at exit)
+    atexit.register(file.close)
     lines = ["[default]", f"aws_access_key_id={keys.key}", f"aws_secret_access_key={keys.secret}"]
     if keys.token:
         lines.append(f"aws_session_token={keys.token}")

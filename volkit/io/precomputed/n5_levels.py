@@ -151,7 +151,7 @@ def _stated(said: Json, uri: str) -> tuple[Vector, Vector] | None:
     transform = said.get("transform")
     if isinstance(transform, Mapping):
         return _transform(transform, uri)
-    found = said.get("pixelResolution", said.get("resolution"))
+    found: Any = said.get("pixelResolution", said.get("resolution"))
     if found is None:
         return None
     unit: Any = "nm"

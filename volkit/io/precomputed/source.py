@@ -127,14 +127,17 @@ class PrecomputedSource:
         """Digest what decides the content, without reading it.
 
         A layer that a job made is known by the fingerprint of its computation, wherever it lies;
-        any other by its place, its info, and when a local info was written.
+        any other by its place, its info, and when that was created, as far as can be told.  Scales
+        that are added leave it as it is.
         """
-        own = self.info.own.get("fingerprint")
-        facts: list[object] = [own, self.scale.key, self.info.stated]
-        if own is None:
+        own = {k: v for k, v in self.info.own.items() if k != "pyramid"}
+        stated = {k: v for k, v in self.info.stated.items() if k not in ("scales", "volkit")}
+        scale = self.info.stated["scales"][self.scale.place]
+        facts: list[object] = [own.get("fingerprint"), scale, stated, own]
+        if "fingerprint" not in own:
             path = local_path(self.uri)
             facts.append(self.uri if path is None else str(path.resolve()))
-            if path is not None and (path / "info").exists():
+            if "created" not in own and path is not None and (path / "info").exists():
                 facts.append((path / "info").stat().st_mtime_ns)
         text = json.dumps(facts, sort_keys=True)
         return f"precomputed:{hashlib.sha256(text.encode()).hexdigest()}"
