@@ -57,9 +57,10 @@ def test_round_trip(
     assert provenance == {"threshold": 0.5}
 
 
-def test_in_a_store_of_fsspec() -> None:
-    write_table("memory://points.parquet", ONE, SCHEMA, {})
-    pd.testing.assert_frame_equal(read_table("memory://points.parquet")[0], ONE)
+def test_in_memory() -> None:
+    for uri in ("memory://points.parquet", "memory://run/points.csv"):
+        write_table(uri, ONE, SCHEMA, {})
+        pd.testing.assert_frame_equal(read_table(uri)[0], ONE)
 
 
 def test_units_are_in_the_file(tmp_path: Path) -> None:
@@ -98,8 +99,48 @@ def test_tables_that_are_not_there(tmp_path: Path, suffix: str) -> None:
         read_table(path)
     write_table(path, ONE, SCHEMA, {})
     path.write_bytes(path.read_bytes()[:20] if suffix == "parquet" else b"")
-    with pytest.raises(SourceError, match="cannot be read as a table"):
+    with pytest.raises(SourceError, match="cannot be read as a table|not as it was written"):
         read_table(path)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_every_flipped_bit_is_seen(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.{suffix}"
+    write_table(path, ONE, SCHEMA, {"threshold": 0.5})
+    noticed = 0
+    for file in sorted(tmp_path.iterdir()):
+        whole = file.read_bytes()
+        for place in range(0, len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << (place % 8)
+            file.write_bytes(damaged)
+            try:
+                frame, schema, provenance = read_table(path)
+            except SourceError:
+                noticed += 1
+                continue
+            pd.testing.assert_frame_equal(frame, ONE)  # a bit of no meaning
+            assert (schema, provenance) == (SCHEMA, {"threshold": 0.5})
+        file.write_bytes(whole)
+        assert noticed > len(whole) // 7 * 0.7
+        noticed = 0
+    pd.testing.assert_frame_equal(read_table(path)[0], ONE)
+
+
+def test_a_table_that_was_edited(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    write_table(path, ONE, SCHEMA, {})
+    path.write_text(path.read_text().replace("0.5", "0.75"))
+    with pytest.raises(SourceError, match=r"edited on purpose, delete .*t.csv.json"):
+        read_table(path)
+    (tmp_path / "t.csv.json").unlink()
+    assert read_table(path)[0]["score"].tolist() == [0.75]
+
+
+def test_other_readers_take_a_sealed_file(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", ONE, SCHEMA, {})
+    found = pq.read_table(tmp_path / "t.parquet").to_pandas()
+    pd.testing.assert_frame_equal(found, ONE)
 
 
 def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:

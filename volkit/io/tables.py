@@ -1,15 +1,11 @@
 """Tables: pandas in memory, Parquet on disk, with units and provenance beside the numbers."""
 
 import json
-import os
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,10 +13,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from volkit.errors import ContractError, SourceError
-from volkit.io.uris import local_path
+from volkit.io.objects import open_objects, split_object
+from volkit.io.seals import BLANK, SEAL, digest, is_sealed, is_whole, seal
+from volkit.io.sources import OpenOptions
 from volkit.version import __version__
 
-_KEY = b"volkit"
+_KEY = "volkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +92,28 @@ class Schema:
 
 
 def write_table(
-    uri: str | Path, frame: pd.DataFrame, schema: Schema, provenance: Mapping[str, Any]
+    uri: str | Path,
+    frame: pd.DataFrame,
+    schema: Schema,
+    provenance: Mapping[str, Any],
+    *,
+    options: OpenOptions | None = None,
 ) -> None:
-    """Write a table, whole or not at all.
+    """Write a table, whole or not at all, with a digest by which a changed byte is noticed.
 
     Parameters
     ----------
     uri : str or Path
         Parquet, or CSV where the suffix is ``.csv`` (units and provenance then lie beside it, in
-        ``NAME.csv.json``); a local path or any URL of fsspec.
+        ``NAME.csv.json``); a local path or a URL that ``open_objects`` takes.
     frame : pandas.DataFrame
         Columns of the schema; its index is not kept.
     schema : Schema
         Names, types, units.
     provenance : mapping
         JSON: what made the table, from what.
+    options : OpenOptions or None
+        Credentials and patience.
 
     Raises
     ------
@@ -117,30 +122,33 @@ def write_table(
     SourceError
         If it cannot be written, as on a full disk; what was there before is then kept.
     """
-    uri = os.fspath(uri)
     schema.check(frame)
     facts = {
         "version": __version__,
         "columns": [asdict(column) for column in schema.columns],
         "provenance": dict(provenance),
     }
-    if _is_csv(uri):
-        with _replacing(f"{uri}.json") as file:
-            file.write(json.dumps(facts, indent=1).encode())
-        with _replacing(uri) as file:
-            frame.to_csv(file, index=False, lineterminator="\n")
-        return
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [
-        field.with_metadata({"unit": column.unit, "description": column.description})
-        for field, column in zip(table.schema, schema.columns, strict=True)
-    ]
-    kept = {**(table.schema.metadata or {}), _KEY: json.dumps(facts).encode()}
-    with _replacing(uri) as file:
-        pq.write_table(table.cast(pa.schema(fields, kept)), file, compression="zstd")
+    place, name = split_object(uri)
+    if _is_csv(name):
+        data = frame.to_csv(index=False, lineterminator="\n").encode()
+        facts["sha256"] = digest(data, _canonical(facts))
+        parts = {f"{name}.json": json.dumps(facts, indent=1).encode(), name: data}
+    else:
+        parts = {name: _parquet(frame, schema, facts)}
+    objects = open_objects(place, options)
+    try:
+        for key, part in parts.items():
+            objects.put(key, part)
+    except SourceError as error:
+        raise SourceError(
+            f"{uri} cannot be written: {error}; what was there before is kept: make room, or "
+            "choose another place"
+        ) from error
 
 
-def read_table(uri: str | Path) -> tuple[pd.DataFrame, Schema, dict[str, Any]]:
+def read_table(
+    uri: str | Path, *, options: OpenOptions | None = None
+) -> tuple[pd.DataFrame, Schema, dict[str, Any]]:
     """Read a table.
 
     A table that others wrote has a schema without units, and no provenance.
@@ -148,7 +156,9 @@ def read_table(uri: str | Path) -> tuple[pd.DataFrame, Schema, dict[str, Any]]:
     Parameters
     ----------
     uri : str or Path
-        Parquet or CSV; a local path or any URL of fsspec.
+        Parquet or CSV; a local path or a URL that ``open_objects`` takes.
+    options : OpenOptions or None
+        Credentials and patience.
 
     Returns
     -------
@@ -164,68 +174,83 @@ def read_table(uri: str | Path) -> tuple[pd.DataFrame, Schema, dict[str, Any]]:
     SourceError
         If there is no table, or it is damaged.
     """
-    uri = os.fspath(uri)
+    place, name = split_object(uri)
+    objects = open_objects(place, options)
+    data = objects.get(name)
+    if data is None:
+        raise SourceError(f"{uri} does not exist; check the path")
     try:
-        frame, facts = _read_csv(uri) if _is_csv(uri) else _read_parquet(uri)
-    except FileNotFoundError as error:
-        raise SourceError(f"{uri} does not exist; check the path") from error
-    except (OSError, pa.ArrowInvalid, ValueError) as error:
+        if _is_csv(name):
+            frame, facts = _read_csv(str(uri), data, objects.get(f"{name}.json"))
+        else:
+            frame, facts = _read_parquet(str(uri), data)
+        if facts is None:
+            named = tuple(Column(n, _dtype_name(frame[n])) for n in frame.columns)
+            return frame, Schema(named), {}
+        return frame, Schema(tuple(Column(**c) for c in facts["columns"])), facts["provenance"]
+    except SourceError:
+        raise
+    except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
         raise SourceError(
             f"{uri} cannot be read as a table ({error}); it may be truncated: write it again"
         ) from error
-    if facts is None:
-        return frame, Schema(tuple(Column(n, _dtype_name(frame[n])) for n in frame.columns)), {}
-    return frame, Schema(tuple(Column(**c) for c in facts["columns"])), facts["provenance"]
 
 
-def _read_parquet(uri: str) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    with fsspec.open(uri, "rb") as file:
-        table = pq.read_table(file)
-    raw = (table.schema.metadata or {}).get(_KEY)
-    return table.to_pandas(), None if raw is None else json.loads(raw)
+def _parquet(frame: pd.DataFrame, schema: Schema, facts: Mapping[str, Any]) -> bytes:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [
+        field.with_metadata({"unit": column.unit, "description": column.description})
+        for field, column in zip(table.schema, schema.columns, strict=True)
+    ]
+    own = {_KEY: json.dumps({**facts, "sealed": True}), SEAL: BLANK}
+    stream = pa.BufferOutputStream()
+    kept = pa.schema(fields, {**(table.schema.metadata or {}), **own})
+    pq.write_table(table.cast(kept), stream, compression="zstd")
+    return seal(stream.getvalue().to_pybytes())
 
 
-def _read_csv(uri: str) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    facts = None
-    try:
-        with fsspec.open(f"{uri}.json", "rb") as file:
-            facts = json.load(file)
-    except FileNotFoundError:
-        pass  # a table that others wrote
-    types = {c["name"]: _arrow_type(c["dtype"]) for c in facts["columns"]} if facts else None
-    with fsspec.open(uri, "rb") as file:
-        table = pa.csv.read_csv(file, convert_options=pa.csv.ConvertOptions(column_types=types))
+def _read_parquet(uri: str, data: bytes) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    sealed = is_sealed(data)
+    if sealed and not is_whole(data):
+        raise _changed(uri)
+    table = pq.read_table(pa.BufferReader(data))
+    raw = (table.schema.metadata or {}).get(_KEY.encode())
+    facts = None if raw is None else json.loads(raw)
+    if facts is not None and facts.get("sealed") and not sealed:
+        raise _changed(uri)
     return table.to_pandas(), facts
+
+
+def _read_csv(
+    uri: str, data: bytes, beside: bytes | None
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    facts = None if beside is None else json.loads(beside)
+    if facts is not None and "sha256" in facts:
+        stated = facts.pop("sha256")
+        if digest(data, _canonical(facts)) != stated:
+            raise SourceError(
+                f"{uri}: the table or {uri}.json is not as it was written; if it was edited on "
+                f"purpose, delete {uri}.json, else restore them from a copy, or write them again"
+            )
+    types = {c["name"]: _arrow_type(c["dtype"]) for c in facts["columns"]} if facts else None
+    options = pa.csv.ConvertOptions(column_types=types)
+    table = pa.csv.read_csv(pa.BufferReader(data), convert_options=options)
+    return table.to_pandas(), facts
+
+
+def _changed(uri: str) -> SourceError:
+    return SourceError(
+        f"{uri} is damaged: its bytes are not those that were written; restore it from a copy, or "
+        "write it again"
+    )
+
+
+def _canonical(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, sort_keys=True).encode()
 
 
 def _arrow_type(dtype: str) -> pa.DataType:
     return pa.string() if dtype == "str" else pa.from_numpy_dtype(np.dtype(dtype))
-
-
-@contextmanager
-def _replacing(uri: str) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only when it is complete."""
-    path = local_path(uri)
-    try:
-        if path is None:
-            with fsspec.open(uri, "wb") as file:  # object stores put whole objects
-                yield file
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-        try:
-            with draft.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise SourceError(
-            f"{uri} cannot be written: {error}; what was there before is kept: make room, or "
-            "choose another place"
-        ) from error
 
 
 def _is_csv(uri: str) -> bool:
