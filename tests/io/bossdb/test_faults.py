@@ -158,6 +158,13 @@ def test_an_unreachable_host_is_given_up(patience: Patience) -> None:
     assert time.monotonic() - begun < 2
 
 
+def test_redirects_without_end(channel: str, proxy: FaultProxy, patience: Patience) -> None:
+    proxy.redirect_to = proxy.url
+    proxy.inject("redirect")
+    with pytest.raises(SourceError, match=f"{proxy.url} cannot be asked: TooManyRedirects"):
+        opened(channel, proxy, patience)
+
+
 def test_a_host_that_is_no_boss(channel: str, proxy: FaultProxy, patience: Patience) -> None:
     proxy.inject("short")
     with pytest.raises(SourceError, match="no JSON object; check that a Boss service is there"):

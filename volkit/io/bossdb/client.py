@@ -14,7 +14,14 @@ from typing import Any, NoReturn
 
 from volkit.errors import SourceError, missing_extra
 from volkit.io.bossdb.access import PUBLIC, Access
-from volkit.io.faults import CorruptPayloadError, Patience, patiently
+from volkit.io.faults import (
+    CorruptPayloadError,
+    Fault,
+    Patience,
+    brief,
+    classify,
+    patiently,
+)
 
 try:
     import requests
@@ -130,6 +137,8 @@ class BossClient:
         except requests.RequestException as error:
             # They hold the request and its headers, and may travel from a worker to a log.
             error.request = error.response = None
+            if classify(error) is Fault.PERMANENT:  # as redirects without end
+                raise SourceError(f"{self.access.host} cannot be asked: {brief(error)}") from error
             raise
         if answer.status_code != success:
             raise _refused(answer.status_code, body)
