@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudvolume
 import numpy as np
 import ome_zarr_models.v05
 import pytest
@@ -440,3 +441,72 @@ def test_in_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
         left = open_objects(uri.replace("/em.zarr", ""), OpenOptions()).keys()
         assert {key.split("/")[0] for key in left} == {"em.zarr"}
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8, 8)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint64"])
+def test_precomputed_layers(tmp_path: Path, small_blocks, shards, dtype) -> None:
+    values = values_of((20, 24, 28), dtype)
+    uri = f"precomputed://{tmp_path / 'layer'}"
+    start, size = (3, 6, 9), (40, 4, 4)
+    layout = {"chunk_shape": (4, 4, 4), "shard_shape": shards, "voxel_size_nm": size}
+    volume = stored(uri, values, start=start, **layout)
+    identity = volume.identity
+    made = pyramid(volume, factors=STEPS)
+    kernel = mean if dtype == "uint8" else mode
+    for level, expected in enumerate(expected_levels(values, start, STEPS, kernel)):
+        coarse = made.at_level(level)
+        np.testing.assert_array_equal(coarse.read(), expected)
+        cloud = cloudvolume.CloudVolume(
+            f"precomputed://file://{tmp_path / 'layer'}", mip=level, progress=False
+        )
+        np.testing.assert_array_equal(np.asarray(cloud[:])[..., 0].T, expected)
+        assert tuple(cloud.voxel_offset)[::-1] == coarse.domain.start
+    assert made.at_level(2).voxel_size_nm == (80, 24, 8)
+    assert made.at_level(2).origin_nm == (20, 10, 2)
+    assert open_volume(uri).identity == identity
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["layer"]
+    before = contents(tmp_path / "layer")
+    assert pyramid(open_volume(uri), factors=STEPS).levels == 3
+    assert contents(tmp_path / "layer") == before
+
+
+def test_unfinished_precomputed_levels(tmp_path: Path, small_blocks, monkeypatch) -> None:
+    """Killed at every block in turn, of two levels."""
+    values = values_of((8, 16, 16))
+    volume = stored(f"precomputed://{tmp_path / 'layer'}", values, chunk_shape=(4, 4, 4))
+    seen = []
+
+    def failing(values, factor, *, start):
+        if len(made) == 2:
+            raise MemoryError("no room")
+        made.append(start)
+        return mean(values, factor, start=start)
+
+    attempts, finished = 0, False
+    with monkeypatch.context() as patch:
+        patch.setitem(multiscale._KERNELS, "mean", failing)
+        while not finished and attempts < 20:
+            made: list = []
+            attempts += 1
+            try:
+                pyramid(open_volume(volume.uri), factors=STEPS, on_progress=seen.append)
+                finished = True
+            except MemoryError:
+                pass
+    assert finished
+    assert attempts > 4
+    assert any(state.resumed > 0 for state in seen)
+    for level, expected in enumerate(expected_levels(values, (0, 0, 0), STEPS, mean)):
+        np.testing.assert_array_equal(open_volume(volume.uri, level=level).read(), expected)
+    with pytest.raises(SourceError, match="made by mean of 1 x 2 x 2; asked for by mode of 1 x 2"):
+        pyramid(volume, factors=STEPS, method="mode")
+    again = pyramid(volume, factors=(2, 2, 2), levels=2, replace_levels=True)
+    assert again.levels == 2
+    np.testing.assert_array_equal(
+        again.at_level(1).read(), mean(values, (2, 2, 2), start=(0, 0, 0))
+    )
+    assert sorted(p.name for p in (tmp_path / "layer").iterdir() if p.is_dir()) == [
+        "1_1_1",
+        "2_2_2",
+    ]

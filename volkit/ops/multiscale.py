@@ -18,7 +18,10 @@ from volkit.engine.fingerprint import Facts
 from volkit.engine.run import Run
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, Grid
+from volkit.io.levels import LevelStore, Made, NewLevel, no_levels
 from volkit.io.place import Place
+from volkit.io.precomputed.levels import PrecomputedLevels
+from volkit.io.precomputed.source import open_precomputed
 from volkit.io.registry import find_opener, forget_opened
 from volkit.io.volume import Volume
 from volkit.io.zarr.levels import ZarrLevels
@@ -60,7 +63,7 @@ def pyramid(
     Parameters
     ----------
     volume : Volume
-        OME-Zarr 0.5, the whole of it, at level 0.
+        OME-Zarr 0.5 or precomputed, the whole of it, at level 0.
     method : {"auto", "mean", "mode"}
         How voxels become one; ``auto`` takes the most frequent id (mode) of labels, and the mean
         of all else; see ``holds_labels``.
@@ -101,17 +104,18 @@ def pyramid(
     how = chosen_method(volume, method)
     store = open_levels(volume)
     steps = level_factors(volume.shape, volume.voxel_size_nm, levels=levels, factors=factors)
-    place = Place(volume.uri, volume.options).beside(".pyramid") if root is None else Place.at(root)
+    plan: list[Made] = [{"method": how, "factor": list(step)} for step in steps]
+    place = store.place.beside(".pyramid") if root is None else Place.at(root)
     if replace_levels:
-        _clear(store, place, how, steps)
-    kept = _kept(store, how, steps)
+        _clear(store, place, plan)
+    kept = _kept(store, plan)
     run = Run(place, client, on_progress, replace_levels)
     source = replace(volume, options=replace(volume.options, cache=None, voxel_size_nm=None))
     total: Coord = (1, 1, 1)
-    for level, factor in enumerate(steps, 1):
-        total = _times(total, factor)
+    for level, made in enumerate(plan, 1):
+        total = _times(total, steps[level - 1])
         if level > kept:
-            _build(run, store, source, factor=factor, method=how, total=total)
+            _build(run, store, source, total=total, made=made)
         source = replace(source, level=level)
     place.objects.delete_all()
     return volume
@@ -140,7 +144,7 @@ def chosen_method(volume: Volume, method: Method) -> str:
     return chosen
 
 
-def open_levels(volume: Volume) -> ZarrLevels:
+def open_levels(volume: Volume) -> LevelStore:
     """Find how levels are added to a volume.
 
     Raises
@@ -148,12 +152,12 @@ def open_levels(volume: Volume) -> ZarrLevels:
     SourceError
         If none can be.
     """
-    if find_opener(volume.uri) is not open_zarr:
-        raise SourceError(
-            f"{volume.uri}: no levels can be added to this kind of volume; make a copy that has "
-            f"them: volkit mirror {volume.uri} TARGET.zarr, then volkit pyramid TARGET.zarr"
-        )
-    return ZarrLevels.of(volume.uri, volume.options)
+    opener = find_opener(volume.uri)
+    if opener is open_zarr:
+        return ZarrLevels.of(volume.uri, volume.options)
+    if opener is open_precomputed:
+        return PrecomputedLevels.of(volume.uri, volume.options)
+    raise no_levels(volume.uri, "is neither OME-Zarr 0.5 nor precomputed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,48 +207,44 @@ class LevelTask:
         return made
 
 
-def _build(
-    run: Run, store: ZarrLevels, source: Volume, *, factor: Coord, method: str, total: Coord
-) -> None:
-    """Make one level, or what is missing of it, and list it."""
-    level, domain = source.level + 1, downsampled_box(source.domain, factor)
-    unit = store.write_shape(domain.shape)
-    grid = Grid(domain, block_shape(domain.shape, unit, factor, _voxel_bytes(source)))
-    ledger = run.ledger(f"level_{level}", _facts(source, grid, factor, method), len(grid))
+def _build(run: Run, store: LevelStore, source: Volume, *, total: Coord, made: Made) -> None:
+    """Make one level, or what is missing of it, and make it known."""
+    factor: Any = tuple(made["factor"])
+    level = NewLevel(source.level + 1, downsampled_box(source.domain, factor), total, made)
+    unit, shape = store.write_shape(level), level.domain.shape
+    grid = Grid(level.domain, block_shape(shape, unit, factor, _voxel_bytes(source)))
+    ledger = run.ledger(f"level_{level.number}", _facts(source, grid, made), len(grid))
     if not store.begun(level, ledger.fingerprint):
         ledger.reset()  # marks without voxels are worth nothing
-    made = {"method": method, "factor": list(factor)}
-    target = store.begin(level, domain, {"fingerprint": ledger.fingerprint, "pyramid": made})
+    target = store.begin(level, ledger.fingerprint)
     if run.client is not None:
-        run.client.run(forget_opened)  # workers may know an array that lay there before
+        run.client.run(forget_opened)  # workers may know a level that lay there before
     done = ledger.done()
     run.work(
-        LevelTask(source, target, grid, factor, method),
+        LevelTask(source, target, grid, factor, made["method"]),
         (number for number in grid.morton() if not done[number]),
         ledger=ledger,
-        stage=f"level {level}",
+        stage=f"level {level.number}",
         voxels=source.domain.size,
     )
-    store.finish(level, total, domain)
+    store.finish(level)
 
 
-def _facts(source: Volume, grid: Grid, factor: Coord, method: str) -> Facts:
+def _facts(source: Volume, grid: Grid, made: Made) -> Facts:
     return {
         "volkit": ".".join(__version__.split(".")[:2]),
-        "method": method,
+        **made,
         "version": _VERSION,
-        "factor": list(factor),
         "inputs": [source.identity],
         "domain": [list(grid.domain.start), list(grid.domain.stop)],
         "block_shape": list(grid.block_shape),
     }
 
 
-def _kept(store: ZarrLevels, method: str, steps: Sequence[Coord]) -> int:
+def _kept(store: LevelStore, plan: Sequence[Made]) -> int:
     """Count the levels that are there and stay; refuse others."""
     listed = store.listed()
-    for level, (found, factor) in enumerate(zip(listed, steps, strict=False), 1):
-        wanted = {"method": method, "factor": list(factor)}
+    for level, (found, wanted) in enumerate(zip(listed, plan, strict=False), 1):
         if found != wanted:
             raise SourceError(
                 f"{store.place} lists level {level} already, made {_shown(found)}; asked for "
@@ -254,16 +254,16 @@ def _kept(store: ZarrLevels, method: str, steps: Sequence[Coord]) -> int:
     return len(listed)
 
 
-def _clear(store: ZarrLevels, place: Place, method: str, steps: Sequence[Coord]) -> None:
+def _clear(store: LevelStore, place: Place, plan: Sequence[Made]) -> None:
     """Remove all levels, once: a replacement that was killed goes on instead."""
-    asked = json.dumps({"method": method, "factors": steps}).encode()
+    asked = json.dumps(plan).encode()
     if place.objects.get(_REPLACING) != asked:
         store.remove_all()
         place.objects.delete_all()
         place.objects.put(_REPLACING, asked)
 
 
-def _shown(made: dict[str, Any]) -> str:
+def _shown(made: Made) -> str:
     if not made:
         return "by another program"
     return f"by {made['method']} of {' x '.join(map(str, made['factor']))}"

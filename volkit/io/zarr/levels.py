@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from volkit.errors import SourceError
-from volkit.geometry import Box, Coord
+from volkit.geometry import Coord
+from volkit.io.levels import Made, NewLevel, no_levels
 from volkit.io.place import Place
 from volkit.io.registry import forget_opened
 from volkit.io.sources import OpenOptions
@@ -54,84 +55,57 @@ class ZarrLevels:
         finest = open_zarr(uri, 0, replace(options, voxel_size_nm=None, cache=None))
         levels = cls(Place(uri, options), finest)
         if finest.array.read_only:
-            raise _no_levels(uri, "is read-only")
+            raise no_levels(uri, "is read-only")
         levels._image(levels._group())
         return levels
 
-    def listed(self) -> list[Json]:
+    def listed(self) -> Sequence[Made]:
         """Say how each level beyond 0 was made: its ``pyramid`` attribute, empty where unknown."""
         paths = [dataset["path"] for dataset in self._image(self._group())["datasets"]]
         return [self._made(path) for path in paths[1:]]
 
-    def write_shape(self, shape: Coord) -> Coord:
-        """Say which stored objects a level of a shape will have, voxels."""
-        return self.finest.order.pick(self._storage(shape)[2])
+    def write_shape(self, level: NewLevel) -> Coord:
+        """Say which stored objects a level will have, voxels."""
+        return self.finest.order.pick(self._storage(level.domain.shape)[2])
 
-    def begin(self, level: int, domain: Box, attributes: Mapping[str, Any]) -> Volume:
-        """Create the array of a level, or reopen the one that an earlier attempt created.
-
-        Parameters
-        ----------
-        level : int
-            Not listed yet.
-        domain : Box
-            Its voxels, coordinates of the level.
-        attributes : mapping
-            ``fingerprint`` and how it is made; another array with the same fingerprint is taken up.
-
-        Returns
-        -------
-        Volume
-            A handle to write to.
-
-        Raises
-        ------
-        SourceError
-            If an array that was not made by volkit lies there.
-        """
-        path = self._path(level)
-        found = self._own(path)
-        if found is None or found.get("fingerprint") != attributes["fingerprint"]:
-            self.remove(level)
-            own = {"version": __version__, "voxel_offset": list(domain.start), **attributes}
-            self.place.objects.put(f"{path}/zarr.json", self._array(domain, own))
+    def begin(self, level: NewLevel, fingerprint: str) -> Volume:
+        """Create the array of a level, or take up the one that was begun; gives its handle."""
+        path = self._path(level.number)
+        if not self.begun(level, fingerprint):
+            self._clear(path)
+            own = {
+                "version": __version__,
+                "voxel_offset": list(level.domain.start),
+                "fingerprint": fingerprint,
+                "pyramid": level.made,
+            }
+            self.place.objects.put(f"{path}/zarr.json", self._array(level.domain.shape, own))
         elif self.place.local is not None:
             remove_drafts(str(self.place.local / path))
         forget_opened()
-        return Volume(
-            self.place.inside(path).uri,
-            0,
-            OpenOptions(
-                credentials=self.place.options.credentials, patience=self.place.options.patience
-            ),
-        )
+        how = self.place.options
+        options = OpenOptions(credentials=how.credentials, patience=how.patience)
+        return Volume(self.place.inside(path).uri, 0, options)
 
-    def begun(self, level: int, fingerprint: str) -> bool:
+    def begun(self, level: NewLevel, fingerprint: str) -> bool:
         """Tell whether an array of this computation lies there."""
-        return (self._own(self._path(level)) or {}).get("fingerprint") == fingerprint
+        return (self._own(self._path(level.number)) or {}).get("fingerprint") == fingerprint
 
-    def finish(self, level: int, factor: Coord, domain: Box) -> None:
-        """List a level whose voxels are all stored.
-
-        Parameters
-        ----------
-        level : int
-            Which.
-        factor : tuple of int
-            Voxels of level 0 that become one.
-        domain : Box
-            Its voxels, coordinates of the level.
-        """
+    def finish(self, level: NewLevel) -> None:
+        """List a level whose voxels are all stored."""
         group = self._group()
         image = self._image(group)
         first = [
             a * f - o
-            for a, f, o in zip(domain.start, factor, self.finest.voxel_offset, strict=True)
+            for a, f, o in zip(
+                level.domain.start, level.factor, self.finest.voxel_offset, strict=True
+            )
         ]
+        path = self._path(level.number)
         dataset = coarser_dataset(
-            image, path=self._path(level), factor=factor, first=first, uri=self.place.uri
+            image, path=path, factor=level.factor, first=first, uri=self.place.uri
         )
-        image["datasets"] = [*image["datasets"][:level], dataset]
+        image["datasets"] = [*image["datasets"][: level.number], dataset]
         self._put(group)
 
     def remove_all(self) -> None:
@@ -146,15 +120,8 @@ class ZarrLevels:
         image["datasets"] = image["datasets"][:1]
         self._put(group)
 
-    def remove(self, level: int) -> None:
-        """Delete the array of a level that is not listed, if there is one that volkit made.
-
-        Raises
-        ------
-        SourceError
-            If another array lies there.
-        """
-        path = self._path(level)
+    def _clear(self, path: str) -> None:
+        """Delete an array that is not listed, if volkit made it; refuse another one."""
         if self.place.objects.get(f"{path}/zarr.json") is not None and self._own(path) is None:
             raise SourceError(
                 f"{self.place} holds an array {path!r} that is not among its levels and was not "
@@ -179,8 +146,8 @@ class ZarrLevels:
         )
         return own
 
-    def _made(self, path: str) -> Json:
-        made: Json = (self._own(path) or {}).get("pyramid", {})
+    def _made(self, path: str) -> Made:
+        made: Made = (self._own(path) or {}).get("pyramid", {})
         return made
 
     def _group(self) -> Json:
@@ -189,7 +156,7 @@ class ZarrLevels:
         if group.get("node_type") != "group" or "multiscales" not in group.get(
             "attributes", {}
         ).get("ome", {}):
-            raise _no_levels(self.place.uri, "is no OME-Zarr 0.5 group")
+            raise no_levels(self.place.uri, "is no OME-Zarr 0.5 group")
         return group
 
     def _image(self, group: Json) -> Json:
@@ -202,9 +169,9 @@ class ZarrLevels:
         self.place.objects.put("zarr.json", json.dumps(group, indent=2).encode())
         forget_opened()
 
-    def _array(self, domain: Box, own: Json) -> bytes:
+    def _array(self, spatial: Coord, own: Json) -> bytes:
         """Make the metadata of an array that is stored as the finest one is."""
-        shape, chunks, shards = self._storage(domain.shape)
+        shape, chunks, shards = self._storage(spatial)
         store = MemoryStore()
         zarr.create_array(
             store,
@@ -231,13 +198,6 @@ class ZarrLevels:
             for s, c, n in zip(like.shards or chunks, chunks, shape, strict=True)
         )
         return shape, chunks, shards
-
-
-def _no_levels(uri: str, what: str) -> SourceError:
-    return SourceError(
-        f"{uri} {what}, so no levels can be added; make a copy that has them: volkit mirror {uri} "
-        "TARGET.zarr, then volkit pyramid TARGET.zarr"
-    )
 
 
 def _parsed(place: Place, data: bytes) -> Json:
