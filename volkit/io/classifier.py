@@ -202,7 +202,8 @@ _BY_TEXT = (
     ),
     (
         re.compile(
-            r"cannot reshape|checksum|decompress|corrupt|CRC|Invalid data stream", re.IGNORECASE
+            r"cannot reshape|checksum|decompress|corrupt|CRC|Invalid data stream|end-of-stream",
+            re.IGNORECASE,
         ),
         Fault.CORRUPT,
     ),
