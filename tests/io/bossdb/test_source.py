@@ -1,6 +1,5 @@
 """Channels as volumes: types, levels, coordinates, and what is said when they cannot be read."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -244,46 +243,12 @@ def test_sixteen_threads_on_one_handle(server: BossServer, name: str) -> None:
             np.testing.assert_array_equal(found, values[box.slices])
 
 
-def test_the_level_as_intern_writes_it(server: BossServer, name: str) -> None:
-    uri = add(server, name, noise((4, 40, 40)), levels=2)
-    place, _, query = uri.partition("?")
-    assert open_volume(f"{place}/1?{query}") == open_volume(uri, level=1)
-    assert open_volume(f"{place}/1?{query}&level=1") == open_volume(uri, level=1)
-    with pytest.raises(SourceError, match="states level"):
-        open_volume(f"{place}/1?{query}", level=0)
-    with pytest.raises(SourceError, match="states level 1, asked for 0; say it once"):
-        open_volume(f"{place}/1?{query}&level=0")
-
-
-def test_no_such_level(server: BossServer, name: str) -> None:
-    uri = add(server, name, noise((4, 40, 40)), levels=2)
-    with pytest.raises(SourceError, match="has no level 2; it has 0 to 1, 0 the finest"):
-        open_volume(uri, level=2)
-
-
 def test_levels_that_were_not_computed_are_mentioned(
     server: BossServer, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     uri = add(server, name, noise((4, 40, 40)), levels=2)
     open_volume(uri, level=1)
     assert "levels that were not computed read as zeros" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("other", "kind"),
-    [("{c}/exp/no", "channel 'no'"), ("{c}/no/em", "experiment 'no'"), ("no/exp/em", "collection")],
-)
-def test_names_that_are_not_there(server: BossServer, name: str, other: str, kind: str) -> None:
-    uri = add(server, name, noise((2, 3, 4)))
-    wrong = uri.replace(name, other.format(c=name.split("/")[0]))
-    with pytest.raises(SourceError, match=rf"there is no {kind}.* check the spelling"):
-        open_volume(wrong)
-
-
-def test_axes_are_known(server: BossServer, name: str) -> None:
-    uri = add(server, name, noise((2, 3, 4)))
-    with pytest.raises(SourceError, match="knows its axes"):
-        open_volume(uri, axes="xyz")
 
 
 def test_identities_tell_channels_and_levels_apart(server: BossServer, name: str) -> None:
@@ -294,30 +259,3 @@ def test_identities_tell_channels_and_levels_apart(server: BossServer, name: str
     other = add(server, f"{name}2", noise((4, 40, 40)), levels=2)
     assert open_bossdb(other, 0, options).identity() not in levels
     assert open_bossdb(uri, 0, options).identity() == levels[0]
-
-
-@pytest.fixture
-def guarded() -> Iterator[BossServer]:
-    """A server that takes one token only."""
-    with BossServer(token="right") as running:
-        yield running
-
-
-def test_a_wrong_token(guarded: BossServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = add(guarded, name, noise((2, 3, 4)))
-    with pytest.raises(SourceError, match="403 .*Check the token .*no token is configured.*, and"):
-        open_volume(uri)
-    monkeypatch.setenv("BOSS_TOKEN", "wrong")
-    with pytest.raises(SourceError, match=r"403 .*Check the token \(credentials: env:BOSS_TOKEN"):
-        open_volume(uri, credentials="env:BOSS_TOKEN")
-    monkeypatch.setenv("BOSS_TOKEN", "right")
-    assert open_volume(uri, credentials="env:BOSS_TOKEN", voxel_size_nm=(1, 1, 1)).read().any()
-
-
-def test_a_configured_token_is_used(
-    guarded: BossServer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add(guarded, name, noise((2, 3, 4)))
-    for key, value in guarded.environment(tmp_path).items():
-        monkeypatch.setenv(key, value)
-    assert open_volume(f"bossdb://{name}").read().any()
