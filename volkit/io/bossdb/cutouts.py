@@ -3,9 +3,9 @@
 The service keeps cuboids of 512 x 512 x 16 voxels and widens each request to whole ones, so large
 boxes are divided where cuboids meet: none is asked for twice.
 
-What is cut short, of another size, or cannot be unpacked is asked for again.  A bit that flips among
-the voxels of a buffer is not seen: blosc has no checksum, and the service sends none.  Over https
-none flips on the way.
+What is cut short, of another size, or cannot be unpacked is asked for again.  A bit that flips
+among the voxels of a buffer is not seen: blosc has no checksum, and the service sends none.  Over
+https none flips on the way.
 """
 
 import struct
