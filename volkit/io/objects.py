@@ -3,13 +3,14 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from volkit.errors import SourceError
+from volkit.io.faults import CorruptPayloadError
 from volkit.io.sources import OpenOptions
-from volkit.io.uris import local_path, split_scheme
+from volkit.io.uris import join_query, local_path, split_query, split_scheme
 
 
 class Objects(Protocol):
@@ -150,9 +151,9 @@ def split_object(uri: str | Path) -> tuple[str, str]:
     path = local_path(text)
     if path is not None:
         return str(path.parent), path.name
-    place, mark, query = text.partition("?")
+    place, query = split_query(text)
     head, _, name = place.rpartition("/")
-    return f"{head}{'/' if head.endswith('/') else ''}{mark}{query}", name
+    return join_query(f"{head}{'/' if head.endswith('/') else ''}", query), name
 
 
 def check_key(uri: str, key: str) -> str:
@@ -174,10 +175,40 @@ def check_key(uri: str, key: str) -> str:
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
-def vouched(data: bytes, etag: str | None) -> bool:
-    """Tell whether the tag that a store sent along is the MD5 of what arrived.
+def verdict(answers: Sequence[tuple[bytes, str | None]]) -> bytes | None:
+    """Decide whether what arrived is what is stored; nothing else vouches for small objects.
 
-    S3 and its like tag what was put in one piece, and not encrypted with a key of its own, so.
+    S3 and its like tag what was put in one piece with its MD5, unless it is encrypted with a key
+    of its own.  Without such a tag two equal answers are believed; against it, three.
+
+    Parameters
+    ----------
+    answers : sequence of (bytes, str or None)
+        What arrived so far, and the tag that came along.
+
+    Returns
+    -------
+    bytes or None
+        The content; None to ask once more.
+
+    Raises
+    ------
+    CorruptPayloadError
+        If the answers differ.
+
+    Examples
+    --------
+    >>> verdict([(b"a", '"0cc175b9c0f1b6a831c399e269772661"')])
+    b'a'
+    >>> verdict([(b"a", None)]), verdict([(b"a", None), (b"a", None)])
+    (None, b'a')
     """
-    found = _MD5.fullmatch(etag or "")
-    return found is not None and hashlib.md5(data, usedforsecurity=False).hexdigest() == found[1]
+    data, tag = answers[-1]
+    found = _MD5.fullmatch(tag or "")
+    if found and hashlib.md5(data, usedforsecurity=False).hexdigest() == found[1]:
+        return data
+    if len(answers) < (3 if found else 2):
+        return None
+    if len({each for each, _ in answers}) > 1:
+        raise CorruptPayloadError("several answers differ")
+    return data

@@ -1,0 +1,389 @@
+"""Objects: whole or not at all, one creator of several, in every kind of place."""
+
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from volkit.errors import ConfigError, SourceError
+from volkit.io.credentials import Secret
+from volkit.io.faults import Patience
+from volkit.io.object_folder import FolderObjects
+from volkit.io.objects import Objects, open_objects, split_object
+from volkit.io.sources import OpenOptions
+from volkit.testing.servers.faults import FaultProxy
+from volkit.testing.servers.files import FileServer
+from volkit.testing.servers.s3 import S3Server
+
+FAST = Patience(attempts=12, first_wait_seconds=0.001, most_wait_seconds=0.002)
+QUICK = OpenOptions(patience=FAST)
+MIXED = ("500", "503", "429", "reset", "truncate", "short", "corrupt", "absent")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as server:
+        server.bucket("vol")
+        server.bucket("open", public=True)
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing that this machine knows of clouds."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def signed(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+@pytest.fixture(params=["folder", "memory", "s3", "fsspec"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    if request.param == "folder":
+        return open_objects(tmp_path / "run", QUICK)
+    if request.param == "fsspec":
+        return open_objects(f"local://{tmp_path}/run", QUICK)
+    if request.param == "memory":
+        return open_objects(f"memory://{tmp_path}", QUICK)
+    signed: S3Server = request.getfixturevalue("signed")
+    return open_objects(f"s3://vol/{tmp_path.name}?endpoint={signed.endpoint}", QUICK)
+
+
+def test_put_get_list_delete(objects: Objects) -> None:
+    assert objects.get("a/b") is None
+    assert objects.modified("a/b") is None
+    assert list(objects.keys()) == []
+    assert objects.put("a/b", b"one")
+    assert objects.put("a/c", b"")
+    assert objects.put("a.json", b"\x00\xff" * 1000)
+    assert (objects.get("a/b"), objects.get("a/c")) == (b"one", b"")
+    assert list(objects.keys()) == ["a.json", "a/b", "a/c"]
+    assert list(objects.keys("a/")) == ["a/b", "a/c"]
+    assert list(objects.keys("a/c")) == ["a/c"]
+    assert list(objects.keys("b")) == []
+    objects.delete("a/b")
+    objects.delete("a/b")
+    assert list(objects.keys()) == ["a.json", "a/c"]
+    objects.delete_all("a/")
+    assert list(objects.keys()) == ["a.json"]
+    objects.delete_all()
+    objects.delete_all()
+    assert list(objects.keys()) == []
+
+
+def test_what_is_put_replaces(objects: Objects) -> None:
+    objects.put("a", b"one")
+    before = objects.modified("a")
+    assert objects.modified("a") == before
+    objects.put("a", b"other")
+    assert objects.get("a") == b"other"
+    assert objects.modified("a") != before
+
+
+def test_one_creator_of_several(objects: Objects) -> None:
+    names = [b"%d" % n for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda name: objects.put("lease", name, create=True), names))
+    assert sum(made) == 1
+    assert objects.get("lease") == names[made.index(True)]
+    assert not objects.put("lease", b"late", create=True)
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a//b", "../a", "a/", "a/./b"])
+def test_keys_that_are_no_names(objects: Objects, key: str) -> None:
+    with pytest.raises(SourceError, match="does not name an object"):
+        objects.get(key)
+    with pytest.raises(SourceError, match="does not name an object"):
+        objects.put(key, b"")
+
+
+def test_travels_without_keys(objects: Objects, signed: S3Server) -> None:
+    if isinstance(objects, FolderObjects):
+        assert pickle.loads(pickle.dumps(objects)) == objects
+    assert signed.secret not in repr(objects)
+
+
+def test_a_place_and_a_name() -> None:
+    assert split_object(Path("/data/points.csv")) == ("/data", "points.csv")
+    assert split_object("file:///data/points.csv") == ("/data", "points.csv")
+    assert split_object("https://host/points.csv") == ("https://host", "points.csv")
+    with pytest.raises(SourceError, match="must not be part of an address"):
+        split_object("s3://vol/points.csv?secret=abc")
+
+
+def test_memory_is_one_for_a_process() -> None:
+    open_objects("memory://run").put("deep/a", b"1")
+    assert open_objects("memory://run/deep").get("a") == b"1"
+    open_objects("memory://run").delete_all()
+
+
+def test_a_writer_that_is_killed_leaves_the_old(tmp_path: Path) -> None:
+    objects = open_objects(tmp_path)
+    objects.put("a", b"old")
+    code = (
+        "import os, pathlib\n"
+        "from volkit.io.objects import open_objects\n"
+        "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"open_objects({str(tmp_path)!r}).put('a', b'new')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert objects.get("a") == b"old"
+    assert list(objects.keys()) == ["a"]
+    assert len(list(tmp_path.iterdir())) == 2  # the draft
+    objects.delete_all()
+    assert not tmp_path.exists()
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    objects = open_objects(tmp_path)
+    assert objects.put("lease", b"mine", create=True)
+    assert not objects.put("lease", b"late", create=True)
+    assert objects.get("lease") == b"mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(SourceError, match="check the rights"):
+        open_objects(tmp_path).put("a", b"")
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    objects = open_objects(tmp_path / "a")
+    assert objects.get("b") is None
+    with pytest.raises(SourceError, match="writing .*/a/b failed: .*choose another place"):
+        objects.put("b", b"")
+
+
+@pytest.mark.parametrize("mode", MIXED)
+def test_every_fault_passes(signed: S3Server, mode: str, tmp_path: Path) -> None:
+    with FaultProxy(signed.endpoint) as proxy:
+        objects = open_objects(f"s3://vol/{tmp_path.name}?endpoint={proxy.url}", QUICK)
+        data = bytes(range(256)) * 40
+        objects.put("kept", data)
+        for times in (1, 2):
+            proxy.inject(mode, times=times)
+            assert objects.get("kept") == data
+            proxy.inject(mode, times=times)
+            assert objects.get("nothing") is None
+            proxy.inject(mode, times=times)
+            assert objects.put("other", data)
+            proxy.inject(mode, times=times)
+            assert list(objects.keys()) == ["kept", "other"]
+            proxy.inject(mode, times=times)
+            assert objects.modified("kept") is not None
+            proxy.calm()
+            objects.delete("lease")
+            proxy.inject(mode, times=times, methods=("PUT",))
+            assert objects.put("lease", b"mine", create=True)
+            proxy.calm()
+            assert not objects.put("lease", b"late", create=True)
+            objects.delete("lease")
+
+
+def test_a_silent_store_is_left_in_time(signed: S3Server) -> None:
+    patience = Patience(attempts=2, first_wait_seconds=0.01, silence_seconds=0.1)
+    with FaultProxy(signed.endpoint, stall_seconds=2) as proxy:
+        proxy.inject("stall")
+        objects = open_objects(f"s3://vol/run?endpoint={proxy.url}", OpenOptions(patience=patience))
+        with pytest.raises(SourceError, match=r"gave up after 2 attempts in 0\.\d s"):
+            objects.get("a")
+
+
+def test_http_is_read_only(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/a").write_bytes(b"1")
+    with FileServer(tmp_path) as files:
+        objects = open_objects(f"{files.url}/deep", QUICK)
+        assert (objects.get("a"), objects.get("b")) == (b"1", None)
+        assert [r.path for r in files.requests].count("/deep/b") == 3
+        with pytest.raises(SourceError, match="is read-only; write to a folder"):
+            objects.put("a", b"2")
+        with pytest.raises(SourceError, match="cannot be listed"):
+            list(objects.keys())
+
+
+class Refusing:
+    """A server that refuses everything, and repeats keys in its answer."""
+
+    def __init__(self, body: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(403)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """Keep silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class TestCredentials:
+    """Who is asked for keys, in which order, and what is said where they are refused."""
+
+    def test_anonymous_reads_what_is_public(
+        self, signed: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        uri = f"s3://open/run?endpoint={signed.endpoint}"
+        open_objects(uri, QUICK).put("a", b"1")
+        for name in signed.environment():
+            monkeypatch.delenv(name)
+        signed.clear_requests()
+        for credentials in (None, "anonymous"):
+            objects = open_objects(uri, OpenOptions(credentials=credentials, patience=FAST))
+            assert objects.get("a") == b"1"
+            assert objects.modified("a") is not None
+        assert not any("authorization" in r.headers for r in signed.requests)
+
+    def test_refusal_names_the_place_of_the_keys(self, server: S3Server) -> None:
+        uri = f"s3://vol/run?endpoint={server.endpoint}"
+        keys = OpenOptions(credentials=Secret("key:secret"), patience=FAST)
+        open_objects(uri, keys).put("a", b"1")
+        with pytest.raises(SourceError, match=r"access is denied.*anonymous"):
+            open_objects(uri, OpenOptions(credentials="anonymous", patience=FAST)).get("a")
+        with pytest.raises(SourceError, match=r"asked with no credentials, which suffices"):
+            open_objects(uri, QUICK).get("a")
+
+    @pytest.mark.parametrize(
+        "credentials",
+        ["env:S3_KEYS", "file:~/keys", "profile:lab", Secret("AKIA1:c2VjcmV0:dG9rZW4")],
+    )
+    def test_keys_are_named(
+        self,
+        server: S3Server,
+        credentials: str | Secret,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        monkeypatch.setenv("S3_KEYS", "AKIA1:c2VjcmV0:dG9rZW4")
+        (tmp_path / "home/.aws").mkdir(parents=True)
+        (tmp_path / "home/keys").write_text("AKIA1:c2VjcmV0:dG9rZW4\n")
+        (tmp_path / "home/.aws/credentials").write_text(
+            "[lab]\naws_access_key_id = AKIA1\naws_secret_access_key = c2VjcmV0\n"
+            "aws_session_token = dG9rZW4\n"
+        )
+        (tmp_path / "home/.aws/config").write_text(
+            f"[profile lab]\nendpoint_url = {server.endpoint}\nregion = eu-central-1\n"
+        )
+        endpoint = "" if credentials == "profile:lab" else f"?endpoint={server.endpoint}"
+        how = OpenOptions(credentials=credentials, patience=FAST)
+        objects = open_objects(f"s3://vol/named{endpoint}", how)
+        server.clear_requests()
+        objects.put("a", b"1")
+        sent = server.requests[0].headers
+        assert "Credential=AKIA1/" in sent["authorization"]
+        assert sent["x-amz-security-token"] == "dG9rZW4"
+        assert ("eu-central-1" in sent["authorization"]) is (credentials == "profile:lab")
+        assert "c2VjcmV0" not in repr(objects)
+
+    def test_default_profile(self, server: S3Server, tmp_path: Path) -> None:
+        (tmp_path / "home/.aws").mkdir(parents=True)
+        (tmp_path / "home/.aws/credentials").write_text(
+            "[default]\naws_access_key_id = AKIA2\naws_secret_access_key = c2VjcmV0\n"
+        )
+        server.clear_requests()
+        open_objects(f"s3://vol/named?endpoint={server.endpoint}", QUICK).put("a", b"1")
+        assert "Credential=AKIA2/" in server.requests[0].headers["authorization"]
+
+    def test_a_profile_whose_keys_are_fetched(self, server: S3Server, tmp_path: Path) -> None:
+        fetch = tmp_path / "fetch.py"
+        fetch.write_text(
+            'print(\'{"Version": 1, "AccessKeyId": "AKIA3", "SecretAccessKey": "x"}\')'
+        )
+        (tmp_path / "home/.aws").mkdir(parents=True)
+        (tmp_path / "home/.aws/config").write_text(
+            f"[profile lab]\ncredential_process = {sys.executable} {fetch}\n"
+        )
+        server.clear_requests()
+        how = OpenOptions(credentials="profile:lab", patience=FAST)
+        open_objects(f"s3://vol/named?endpoint={server.endpoint}", how).put("a", b"1")
+        assert "Credential=AKIA3/" in server.requests[0].headers["authorization"]
+
+    @pytest.mark.parametrize(
+        ("credentials", "message"),
+        [
+            ("profile:nobody", "have no such profile; check its name"),
+            ("env:NOWHERE", "the variable is not set"),
+            ("file:/nowhere", "no token can be read there"),
+            (Secret("token"), r"Secret\(...\): expected KEY:SECRET"),
+        ],
+    )
+    def test_keys_that_are_not_there(self, credentials: str | Secret, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            open_objects("s3://vol/run", OpenOptions(credentials=credentials))
+
+    def test_refused_keys_are_not_shown(
+        self, server: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("S3_KEYS", "AKIAWRONG:wJalrXUtnFEMI")
+        how = OpenOptions(credentials="env:S3_KEYS", patience=FAST)
+        body = (
+            b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message>"
+            b"<AWSAccessKeyId>AKIAWRONG</AWSAccessKeyId><StringToSign>AWS4</StringToSign></Error>"
+        )
+        with Refusing(body) as url:
+            objects = open_objects(f"s3://vol/run?endpoint={url}", how)
+            for call in (
+                objects.get,
+                objects.delete,
+                objects.modified,
+                lambda k: objects.put(k, b""),
+            ):
+                with pytest.raises(
+                    SourceError, match=r"denied \(SignatureDoesNotMatch\); .*env:S3_KEYS"
+                ) as caught:
+                    call("a")
+                shown = f"{caught.value!r} {caught.value.__cause__!r}"
+                assert "AKIAWRONG" not in shown
+                assert "wJalr" not in shown
+                assert caught.value.__suppress_context__
+
+
+def test_urls_that_are_not_understood() -> None:
+    with pytest.raises(SourceError, match="colour behind the question mark is not known; known"):
+        open_objects("s3://vol/run?colour=red")
+    with pytest.raises(SourceError, match="names no bucket or host; write s3://NAME/path"):
+        open_objects("s3://")
+    with pytest.raises(SourceError, match="cannot be opened: .*check the scheme"):
+        open_objects("tape://vol/run")
+
+
+def test_a_bucket_that_is_not_there(signed: S3Server) -> None:
+    objects = open_objects(f"s3://nobodys/run?endpoint={signed.endpoint}", QUICK)
+    for call in (objects.get, objects.modified, lambda k: list(objects.keys(k))):
+        with pytest.raises(SourceError, match="there is no such bucket; check its name"):
+            call("a")
