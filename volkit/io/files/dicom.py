@@ -138,7 +138,9 @@ def is_dicom(path: Path) -> bool:
 
 def _head(uri: str, path: Path) -> Any:
     try:
-        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+        with path.open("rb") as file:
+            head = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+            begin = file.tell()
         missing = [name for name in ("Rows", "Columns", "BitsAllocated") if name not in head]
         head.file_meta.TransferSyntaxUID  # noqa: B018 (a file that lacks it cannot be decoded)
     except _DAMAGE as error:
@@ -151,12 +153,12 @@ def _head(uri: str, path: Path) -> Any:
             f"{uri}: {path.name} states no {', '.join(missing)}; it holds no image or is "
             "truncated: take it out of the folder, or copy it again"
         )
-    _refuse_cut(uri, path, head)
+    _refuse_cut(uri, path, head, begin)
     return head
 
 
-def _refuse_cut(uri: str, path: Path, head: Any) -> None:
-    """Refuse a file too short for its pixels, where these are not compressed."""
+def _refuse_cut(uri: str, path: Path, head: Any, begin: int) -> None:
+    """Refuse a file too short for its pixels behind ``begin``, where these are not compressed."""
     syntax = head.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated or syntax.is_deflated:
         return
@@ -164,10 +166,11 @@ def _refuse_cut(uri: str, path: Path, head: Any) -> None:
     bits *= int(head.get("NumberOfFrames") or 1) * int(head.get("SamplesPerPixel") or 1)
     if "422" in str(head.get("PhotometricInterpretation", "")):
         bits = bits * 2 // 3  # every second colour is left out
-    if path.stat().st_size < bits // 8:
+    left = path.stat().st_size - begin
+    if left < bits // 8:
         raise SourceError(
-            f"{uri}: {path.name} has {path.stat().st_size} bytes, its pixels alone have "
-            f"{bits // 8}; it is truncated: copy it again"
+            f"{uri}: {path.name} has {left} bytes behind its header, its pixels have {bits // 8}; "
+            "it is truncated: copy it again"
         )
 
 
@@ -235,20 +238,8 @@ def _fetch(uri: str, stored: Stored, slices: tuple[slice, ...]) -> Array:
         values = _pixels(uri, plane, stored.shape[1:])[slices[1:]]
         if (plane.slope, plane.intercept) != (1, 0):
             values = values.astype(np.float64) * plane.slope + plane.intercept
-            if out.dtype.kind == "i":
-                _check_range(uri, plane, values, out.dtype)
         out[i] = values
     return out
-
-
-def _check_range(uri: str, plane: Plane, values: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse voxels beyond the bits that the header states as used."""
-    limit = np.iinfo(dtype)
-    if values.size and (values.min() < limit.min or values.max() > limit.max):
-        raise SourceError(
-            f"{uri}: voxels of {plane.name} reach from {values.min()} to {values.max()}, more "
-            f"than the bits its header states can hold ({dtype}); mend BitsStored in it"
-        )
 
 
 def _pixels(uri: str, plane: Plane, shape: tuple[int, ...]) -> Array:

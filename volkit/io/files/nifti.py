@@ -83,6 +83,8 @@ def open_nifti(uri: str, level: int, options: OpenOptions) -> ArraySource:
     image = _load(uri, path)
     stored = _stored(uri, image, options)
     voxels = Path(image.file_map["image"].filename)
+    if not voxels.is_file():
+        raise SourceError(f"{uri}: its voxels would be in {voxels.name}, which is not there")
     read = flat_reader(
         uri, voxels, dtype=stored.raw, shape=stored.shape, offset=int(image.dataobj.offset)
     )
@@ -168,12 +170,13 @@ def _affine(image: Any) -> Affine | None:
 
 
 def _attributes(uri: str, image: Any, stored: Stored) -> dict[str, Any]:
-    zooms = [float(v) for v in image.header.get_zooms()[:3]]
+    # A float32 states 0.6 as 0.60000002: the digits that it holds are meant.
+    zooms = [float(f"{v:.7g}") for v in image.header.get_zooms()[:3]]
     zooms += [zooms[-1]] * (3 - len(zooms))  # a plane alone: as thick as its pixels are wide
     size = {a: v * _unit_mm(uri, image) * 1e6 for a, v in zip("xyz", zooms, strict=True)}
     found: dict[str, Any] = {"axes": stored.axes}
     if all(isfinite(v) and v > 0 for v in size.values()):
-        found["voxel_size_nm"] = [round(size[a], 3) for a in stored.axes if a in "xyz"]
+        found["voxel_size_nm"] = [round(size[a], 6) for a in stored.axes if a in "xyz"]
     if (stored.slope, stored.inter) != (1, 0):
         found["scale"] = {"slope": stored.slope, "inter": stored.inter}
     return found

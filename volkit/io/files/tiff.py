@@ -102,6 +102,7 @@ def _one_file(uri: str, path: Path, level: int, options: OpenOptions) -> ArraySo
         check_level(uri, level, len(levels))
         series = levels[level]
         axes, shape = _axes(uri, series)
+        _refuse_lost_planes(uri, file, levels[0].shape)
         stored, fetch = _understood(uri, file, series, shape)
         factors = _factors(levels[0], series)
         stated = tiff_voxel_size(file, uri=uri)
@@ -188,6 +189,17 @@ def _refuse_cut(uri: str, file: Any) -> None:
         )
 
 
+def _refuse_lost_planes(uri: str, file: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an ImageJ stack of fewer planes than it states: tifffile gives the first of them."""
+    stated = int((file.imagej_metadata or {}).get("images", 1))
+    found = int(np.prod(shape, dtype=np.int64)) // max(1, int(np.prod(file.pages[0].shape)))
+    if found < stated:
+        raise SourceError(
+            f"{uri} states {stated} planes and holds {found} of them; it is truncated: copy it "
+            "again"
+        )
+
+
 def _fetch_pages(
     uri: str, stored: Stored, pages: Sequence[Page], layout: Layout, slices: tuple[slice, ...]
 ) -> Array:
@@ -232,7 +244,7 @@ def _region(
     try:
         return layout.read(page, file, inner)
     except DAMAGE as error:
-        if "imagecodecs" in str(error):
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
             raise SourceError(
                 f"{uri}: plane {n} ({page.path.name}) is compressed in a way that needs another "
                 f"package ({error}): pip install imagecodecs"
