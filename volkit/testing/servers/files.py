@@ -42,7 +42,7 @@ class FileServer:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).resolve()
         self.requests: list[Request] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -68,6 +68,10 @@ class FileServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # clients connect many times at once; what overflows waits a second
 
 
 class _Handler(BaseHTTPRequestHandler):
