@@ -57,11 +57,17 @@ def pace(state: "base.Progress") -> str:
     '2.0 Mvoxel/s, 0:20 left'
     >>> pace(Progress("prob", 5, 10, 40_000_000, 5, 0.1))
     'resumed'
+    >>> pace(Progress("mirror", 5, 10, 40 * 2**20, 0, 20.0, voxel_bytes=2))
+    '4.0 MiB/s, 80.0 MiB so far, 0:20 left'
     """
     if state.done >= state.total:
         return f"done in {clock(state.seconds)}" if state.done > state.resumed else "was done"
     if state.seconds_left is None:
         return "resumed" if state.resumed else "beginning"
+    if state.voxel_bytes:
+        rate = size(round(state.voxels_per_second * state.voxel_bytes))
+        done = size(state.voxels * state.voxel_bytes)
+        return f"{rate}/s, {done} so far, {clock(state.seconds_left)} left"
     return f"{speed(state.voxels_per_second)}, {clock(state.seconds_left)} left"
 
 
@@ -77,6 +83,22 @@ def speed(voxels_per_second: float) -> str:
         if voxels_per_second >= unit:
             return f"{voxels_per_second / unit:.1f} {letter}voxel/s"
     return f"{voxels_per_second / 1e3:.1f} kvoxel/s"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with a unit that fits.
+
+    Examples
+    --------
+    >>> size(0), size(1536), size(3 * 2**30), size(5 * 2**50)
+    ('0 B', '1.5 KiB', '3.0 GiB', '5.0 PiB')
+    """
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} PiB"
 
 
 def clock(seconds: float) -> str:

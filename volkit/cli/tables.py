@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from volkit.cli.progress import clock, worth_showing
+from volkit.cli.progress import clock, size, worth_showing
 
 if TYPE_CHECKING:
     from volkit.io.volume import Volume
@@ -17,27 +17,31 @@ if TYPE_CHECKING:
 
 def plan_table(plan: "Plan") -> Table:
     """Lay out the stages of a plan."""
-    table = _table(
-        "stage", "blocks", "windows", "passes / least", "read / written", "in", "out", "memory"
-    )
+    asked = any(stage.requests for stage in plan.stages)
+    work = ("requests",) if asked else ("windows", "passes / least")
+    table = _table("stage", "blocks", *work, "read / written", "in", "out", "memory")
     for stage in plan.stages:
-        table.add_row(*_stage_row(stage))
+        table.add_row(*_stage_row(stage, asked=asked))
     read = sum(stage.bytes_read for stage in plan.stages)
     written = sum(stage.bytes_written for stage in plan.stages)
     table.add_section()
     table.add_row(
-        "together", "", "", "", "", size(read), size(written), size(plan.worst.memory_bytes)
+        *("together", "", *("" for _ in work), ""),
+        *(size(read), size(written), size(plan.worst.memory_bytes)),
     )
     return table
 
 
-def _stage_row(stage: "StagePlan") -> tuple[str, ...]:
+def _stage_row(stage: "StagePlan", *, asked: bool) -> tuple[str, ...]:
     over = stage.passes_over_least
+    passes = (
+        f"{stage.least_passes:,}" if stage.least_passes else "",
+        "" if over is None else f"{over:.2f}",
+    )
     return (
         stage.name,
         f"{stage.blocks:,}",
-        f"{stage.least_passes:,}" if stage.least_passes else "",
-        "" if over is None else f"{over:.2f}",
+        *((f"{stage.requests:,}",) if asked else passes),
         f"{stage.read_per_written:.2f}",
         size(stage.bytes_read),
         size(stage.bytes_written),
@@ -118,22 +122,6 @@ def bench_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def size(count: int) -> str:
-    """Write a number of bytes with a unit that fits.
-
-    Examples
-    --------
-    >>> size(0), size(1536), size(3 * 2**30), size(5 * 2**50)
-    ('0 B', '1.5 KiB', '3.0 GiB', '5.0 PiB')
-    """
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} PiB"
 
 
 def brief(path: str | Path) -> str:

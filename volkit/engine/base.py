@@ -45,6 +45,8 @@ class Progress:
         Blocks that were finished before this run.
     seconds : float
         Since this run began the stage.
+    voxel_bytes : int
+        Bytes of a voxel, where a stage moves them; 0 where voxels are what counts.
     """
 
     stage: str
@@ -53,6 +55,7 @@ class Progress:
     voxels: int
     resumed: int
     seconds: float
+    voxel_bytes: int = 0
 
     @property
     def voxels_per_second(self) -> float:

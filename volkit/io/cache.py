@@ -280,12 +280,13 @@ class CachedSource:
 
 def _paste(values: Array, box: Box, found: Array, start: Coord) -> None:
     """Copy what a box and the voxels found at ``start`` have in common."""
-    into, part = [], []
+    into: list[Any] = [...]
+    part: list[Any] = [...]
     for a, b, s, n in zip(box.start, box.stop, start, found.shape[-3:], strict=True):
         low, high = max(a, s), min(b, s + n)
         into.append(slice(low - a, high - a))
         part.append(slice(low - s, high - s))
-    values[(..., *into)] = found[(..., *part)]
+    values[tuple(into)] = found[tuple(part)]
 
 
 def _indices(cells: Box) -> Iterable[Coord]:

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from volkit.geometry import Box, Coord
 from volkit.io.sources import Source, chunk_start
+
+if TYPE_CHECKING:
+    from volkit.io.volume import Volume
 
 # A request this large takes much longer to answer than to ask, and eight of them fit into memory.
 REQUEST_BYTES = 16 * 2**20
@@ -77,12 +80,15 @@ def chunk_lattice(source: Source) -> Lattice:
 def request_lattice(source: Source) -> Lattice:
     """Give what is well fetched at once: whole chunks, on multiples that do not move.
 
-    A source may state its ``request_shape``, whole chunks; else it is about 16 MiB.
+    A source may state its ``request_shape``, whole chunks; else it is about 16 MiB, in whole
+    shards where these are not larger.
     """
-    chunk, first = source.chunk_shape, chunk_start(source)
+    chunk, shard, first = source.chunk_shape, source.write_shape, chunk_start(source)
     voxel = source.dtype.itemsize * (source.channels or 1)
     stated: Coord | None = getattr(source, "request_shape", None)
-    shape = stated or _grown(chunk, source.shape, REQUEST_BYTES // voxel)
+    whole = all(s % c == 0 for s, c in zip(shard, chunk, strict=True))
+    unit = shard if whole and prod(shard) * voxel <= REQUEST_BYTES else chunk
+    shape = stated or _grown(unit, source.shape, REQUEST_BYTES // voxel)
     while prod(shape) * voxel > MOST_REQUEST_BYTES and shape[0] >= 2 * chunk[0]:
         shape = (shape[0] // chunk[0] // 2 * chunk[0], shape[1], shape[2])
     start = _each(
@@ -91,6 +97,12 @@ def request_lattice(source: Source) -> Lattice:
         *(first, source.voxel_offset, chunk, shape),
     )
     return Lattice(start, shape, source.shape)
+
+
+def volume_lattices(volume: "Volume") -> tuple[Lattice, Lattice, Coord]:
+    """Give the chunks and the requests of a volume, and the offset of its array coordinates."""
+    source = volume._source
+    return chunk_lattice(source), request_lattice(source), source.voxel_offset
 
 
 def merged(indices: Iterable[Coord], chunks: Lattice, requests: Lattice) -> list[Box]:

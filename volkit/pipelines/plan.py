@@ -31,6 +31,8 @@ class StagePlan:
         That a worker will need at most, projected.
     passes, least_passes : int
         Times that a network is applied to a window, and how many windows there are.
+    requests : int
+        Boxes that the store is asked for; 0 where nobody counts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class StagePlan:
     memory_bytes: int
     passes: int = 0
     least_passes: int = 0
+    requests: int = 0
 
     @property
     def read_per_written(self) -> float:

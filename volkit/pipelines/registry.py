@@ -15,6 +15,7 @@ from volkit.pipelines.plan import Plan
 OnMessage = Callable[[str], None]
 ENTRY_POINTS = "volkit.pipelines"
 _BUILTIN = {
+    "mirror": "volkit.pipelines.mirror:PIPELINE",
     "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
 }
