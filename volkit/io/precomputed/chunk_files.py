@@ -153,7 +153,9 @@ class ChunkFiles:
         shards = self.shards
         if shards is not None:
             return patiently(
-                lambda left: shards.fetch(index, left), patience=self.options.patience, what=what
+                lambda left: _or_raised(shards.fetched([index], left)[0]),
+                patience=self.options.patience,
+                what=what,
             )
         key = self.scale.chunk_key(index)
         for suffix in ("", *_PACKED) if self._local else ("",):
@@ -213,6 +215,12 @@ class ChunkFiles:
     @cached_property
     def _local(self) -> bool:
         return local_path(self.uri) is not None
+
+
+def _or_raised(found: bytes | Exception | None) -> bytes | None:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 @cache

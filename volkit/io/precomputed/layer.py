@@ -1,5 +1,7 @@
 """Where a precomputed layer lies, and its info."""
 
+import zlib
+
 from volkit.errors import SourceError
 from volkit.io.faults import CorruptPayloadError, patiently
 from volkit.io.objects import open_objects
@@ -19,7 +21,7 @@ def layer_place(uri: str) -> str:
     """
     place = uri[len(_SCHEME) :] if uri.lower().startswith(_SCHEME) else uri
     place, mark, query = place.partition("?")
-    place = place.rstrip("/")
+    place = place if place.endswith("//") else place.rstrip("/")
     if not place:
         raise SourceError(f"{uri} names no layer; write precomputed://s3://bucket/path, or a path")
     return f"{place}{mark}{query}"
@@ -42,9 +44,21 @@ def read_info(place: str, options: OpenOptions) -> Info:
                 f"{place} holds no info of a precomputed layer; check the address"
                 f"{'' if options.credentials else ', and whether it asks for credentials'}"
             )
-        return parse_info(data, uri=place)
+        return parse_info(_plain(place, data), uri=place)
 
     try:
         return patiently(fetch, patience=options.patience, what=f"{place}: reading its info")
     except CorruptPayloadError as error:
         raise SourceError(str(error)) from error
+
+
+def _plain(place: str, data: bytes) -> bytes:
+    """Unpack an info that was stored packed, which not every store undoes."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return zlib.decompress(data, 31)
+    except zlib.error as error:
+        raise CorruptPayloadError(
+            f"{place}: its info cannot be unpacked ({error}); restore it"
+        ) from error

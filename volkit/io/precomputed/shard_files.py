@@ -4,7 +4,7 @@ Tensorstore reads shards, but gives a chunk that is not there as zeros, does not
 zeros, and reads the old shard before it writes one; so these three are done here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -14,7 +14,8 @@ import tensorstore as ts
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
 from volkit.io.objects import Objects, open_objects
-from volkit.io.precomputed.codec import encode_chunks
+from volkit.io.precomputed.codec import decode_chunks, encode_chunks
+from volkit.io.precomputed.failures import FAILURES
 from volkit.io.precomputed.info import Info, Scale
 from volkit.io.precomputed.kvstore import KeyValues
 from volkit.io.precomputed.shards import Sharding, chunk_number, pack_shard
@@ -48,8 +49,8 @@ class ShardFiles:
         """How chunks are distributed."""
         return cast("Sharding", self.scale.sharding)
 
-    def present(self, indices: Sequence[Coord], left: float) -> list[bool]:
-        """Tell which chunks are stored.
+    def fetched(self, indices: Sequence[Coord], left: float) -> list[bytes | Exception | None]:
+        """Fetch encoded chunks.
 
         Parameters
         ----------
@@ -57,13 +58,31 @@ class ShardFiles:
             Of chunks, (z, y, x).
         left : float
             Seconds to wait at most.
-        """
-        return [found.state == "value" for found in self._found(indices, left)]
 
-    def fetch(self, index: Coord, left: float) -> bytes | None:
-        """Fetch an encoded chunk; None where it is not stored."""
-        found = self._found([index], left)[0]
-        return cast("bytes", found.value) if found.state == "value" else None
+        Returns
+        -------
+        list of bytes, None or Exception
+            None for a chunk that is not stored, the failure of one that cannot be told.
+        """
+        wait = min(left, self.options.patience.silence_seconds)
+        found: list[bytes | Exception | None] = []
+        for answer in self._asked(indices, left):
+            try:
+                result = answer.result(wait)
+                found.append(result.value if result.state == "value" else None)
+            except FAILURES as error:
+                found.append(error)
+        return found
+
+    def decoded(self, box: Box, chunks: Mapping[Coord, bytes]) -> Array:
+        """Decode chunks of a box; where none is given it is zero.
+
+        Raises
+        ------
+        ValueError
+            If one of them is damaged.
+        """
+        return decode_chunks(self.info, self.scale, box, chunks)
 
     def write(self, box: Box, values: Array) -> None:
         """Write a box of whole shards, each as one object, whatever was there.
@@ -84,7 +103,8 @@ class ShardFiles:
     def _objects(self) -> Objects:
         return open_objects(self.uri, self.options)
 
-    def _found(self, indices: Sequence[Coord], left: float) -> list[Any]:
+    def _asked(self, indices: Sequence[Coord], left: float) -> list[Any]:
+        """Ask for chunks; give the futures."""
         # Opened each time: a connection that fell silent is left behind.
         spec = {
             "driver": "neuroglancer_uint64_sharded",
@@ -94,6 +114,4 @@ class ShardFiles:
         store = ts.KvStore.open(spec, context=ts.Context(dict(self.keys.context))).result(left)
         numbers = [chunk_number(index, self.scale.grid) for index in indices]
         with ts.Batch() as batch:
-            asked = [store.read(n.to_bytes(8, "big"), batch=batch) for n in numbers]
-        wait = min(left, self.options.patience.silence_seconds)
-        return [answer.result(wait) for answer in asked]
+            return [store.read(n.to_bytes(8, "big"), batch=batch) for n in numbers]

@@ -193,10 +193,11 @@ def open_precomputed(uri: str, level: int, options: OpenOptions) -> PrecomputedS
     place = layer_place(uri)
     if options.axes is not None:
         raise SourceError(f"{uri} knows its axes; open it without axes={options.axes!r}")
+    keys = key_values(place, options)
     info = read_info(place, options)
     check_level(uri, level, len(info.scales))
     scale = info.scales[level]
-    return PrecomputedSource(place, info, scale, *_access(place, info, scale, options))
+    return PrecomputedSource(place, info, scale, *_access(keys, info, scale, options))
 
 
 def written_shape(scale: Scale) -> Coord:
@@ -213,10 +214,10 @@ def own_origin(info: Info) -> Vector:
 
 
 def _access(
-    place: str, info: Info, scale: Scale, options: OpenOptions
+    keys: KeyValues, info: Info, scale: Scale, options: OpenOptions
 ) -> tuple[Reads, "Writes | str"]:
     """Choose what reads and what writes a scale."""
-    keys = key_values(place, options)
+    place = keys.uri
     shards = None if scale.sharding is None else ShardFiles(place, info, scale, keys, options)
     if not known_here(info, scale):
         unknown = f"its {info.dtype} voxels as {scale.encoding} are read only"
@@ -224,7 +225,7 @@ def _access(
     if shards is None and _packed(place, scale):
         packed = "its chunks are compressed files, which other programs than cloud-volume miss"
         return ChunkFiles(place, info, scale, options, shards), packed
-    array = _array(place, info, scale, keys, options, shards)
+    array = _array(keys, info, scale, options, shards)
     if not keys.writes:
         return array, "it is reached over http"
     if shards is None:
@@ -234,12 +235,7 @@ def _access(
 
 
 def _array(
-    place: str,
-    info: Info,
-    scale: Scale,
-    keys: KeyValues,
-    options: OpenOptions,
-    shards: ShardFiles | None,
+    keys: KeyValues, info: Info, scale: Scale, options: OpenOptions, shards: ShardFiles | None
 ) -> StoredArray:
     spec = {
         "driver": "neuroglancer_precomputed",
@@ -250,7 +246,7 @@ def _array(
     if keys.remote or options.missing == "error":  # remote absence is made sure of first
         spec["fill_missing_data_reads"] = False
     return StoredArray(
-        uri=place,
+        uri=keys.uri,
         spec=spec,
         context=keys.context,
         view=view_of(info),
@@ -262,7 +258,7 @@ def _array(
         remote=keys.remote,
         missing=options.missing,
         patience=options.patience,
-        present=None if shards is None else shards.present,
+        single=shards,
     )
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import tensorstore as ts
@@ -13,14 +13,30 @@ import tensorstore as ts
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
-from volkit.io.faults import Fault, Patience, brief, classify, patiently
-from volkit.io.precomputed.failures import FAILURES, clean_errors, explained, missing_chunk
+from volkit.io.faults import Fault, Patience, brief, patiently
+from volkit.io.precomputed.failures import (
+    FAILURES,
+    clean_errors,
+    explained,
+    fault_of,
+    missing_chunk,
+)
 
 _SURE = 3  # times that an absent or damaged chunk is asked for, as ``patiently`` has it
 
 
 class _UnsureError(ConnectionError):
     """A chunk that is to be asked for again before its absence or damage is believed."""
+
+
+class SingleChunks(Protocol):
+    """Chunks that can be fetched alone, by index, and tell a missing one from zeros."""
+
+    def fetched(self, indices: Sequence[Coord], left: float) -> list[bytes | Exception | None]:
+        """Fetch encoded chunks: None where one is not stored; ``left`` is in seconds."""
+
+    def decoded(self, box: Box, chunks: Mapping[Coord, bytes]) -> Array:
+        """Decode chunks of a box; where none is given it is zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +70,8 @@ class StoredArray:
         What a chunk that is not stored means.
     patience : Patience
         How long to try.
-    present : callable or None
-        Tells which chunks are stored, by index, for formats whose absent chunks tensorstore gives
-        as zeros; gets the seconds left.
+    single : SingleChunks or None
+        Fetches chunks alone, for formats whose absent chunks tensorstore gives as zeros.
     """
 
     uri: str
@@ -71,7 +86,7 @@ class StoredArray:
     remote: bool
     missing: Literal["error", "zero"]
     patience: Patience
-    present: Callable[[Sequence[Coord], float], list[bool]] | None = field(default=None, repr=False)
+    single: SingleChunks | None = field(default=None, repr=False)
     _open: list[Any] = field(default_factory=list, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -113,7 +128,12 @@ class StoredArray:
         try:
             patiently(store, patience=self.patience, what=what)
         except FAILURES as error:
-            raise explained(self.uri, f"{what} failed", error) from error
+            if isinstance(error, SourceError) or fault_of(error) is Fault.DENIED:
+                raise explained(self.uri, "writing failed", error) from error
+            raise SourceError(
+                f"{what} failed: {brief(error)}; what was written before is kept: make room or "
+                "mend the store, and run again"
+            ) from error
 
     def opened(self, left: float) -> Any:
         """Give the open TensorStore; it is opened once, and anew after a silence."""
@@ -150,10 +170,10 @@ class StoredArray:
         limit = self.patience.deadline_seconds
         try:
             values: Array = self.opened(limit)[_index(box)].read(order="C").result(limit)
-            if self.present is None or self.missing == "zero":
+            if self.single is None or self.missing == "zero":
                 return values
             blank = [p for p in self.pieces(box) if not part_of(values, box, p).any()]
-            stored = not blank or all(self.present([self.index_of(p) for p in blank], limit))
+            found = self.single.fetched([self.index_of(p) for p in blank], limit) if blank else []
         except TimeoutError as error:
             raise SourceError(
                 f"{self.uri}: reading voxels {box.shift(self.voxel_offset)} took more than "
@@ -161,7 +181,7 @@ class StoredArray:
             ) from error
         except FAILURES:
             return None
-        return values if stored else None
+        return values if all(isinstance(data, bytes) for data in found) else None
 
 
 class _Pieces:
@@ -170,7 +190,6 @@ class _Pieces:
     def __init__(self, array: StoredArray, box: Box, values: Array) -> None:
         self.array, self.box, self.values = array, box, values
         self.failures = dict.fromkeys(array.pieces(box), 0)  # of those still wanted
-        self.seen: set[Box] = set()  # known to be stored
 
     def fetch(self, left: float) -> None:
         """Fetch what is still wanted, all at once; raise the failure that asks for another try."""
@@ -189,10 +208,10 @@ class _Pieces:
                     for waiting in futures.values():
                         waiting.cancel()
                     array.forget()
-                    raise TimeoutError(f"no answer for {left:.0f} s") from error
+                    raise TimeoutError(f"no answer for {left:.1f} s") from error
                 again = self._judge(piece, error) or again
                 continue
-            if array.present is not None and piece not in self.seen and not part.any():
+            if array.single is not None and not part.any():
                 blank.append(piece)
                 continue
             self._keep(piece, part)
@@ -202,25 +221,25 @@ class _Pieces:
             raise again
 
     def _look(self, blank: list[Box], left: float) -> Exception | None:
-        """Find out whether zeros are stored, or nothing is."""
+        """Fetch pieces that came as zeros once more, so that a missing chunk shows."""
         array = self.array
-        if array.present is None:
+        if array.single is None:
             return None
         again: Exception | None = None
-        try:
-            found = array.present([array.index_of(p) for p in blank], left)
-        except FAILURES as error:
-            for piece in blank:
-                again = self._judge(piece, error) or again
-            return again
-        for piece, there in zip(blank, found, strict=True):
-            if not there:
-                again = self._judge(piece, FileNotFoundError("its shard does not hold it")) or again
-            elif array.remote:  # what brought zeros may have been a false "not found"
-                self.seen.add(piece)
-                again = again or _UnsureError("a chunk came as zeros")
+        there: dict[Coord, bytes] = {}
+        indices = [array.index_of(p) for p in blank]
+        for piece, index, data in zip(
+            blank, indices, array.single.fetched(indices, left), strict=True
+        ):
+            if isinstance(data, bytes):
+                there[index] = data
             else:
-                self._keep(piece, 0)
+                missing = data or FileNotFoundError("its shard does not hold it")
+                again = self._judge(piece, missing) or again
+        values = array.single.decoded(self.box, there)
+        for piece, index in zip(blank, indices, strict=True):
+            if index in there:
+                self._keep(piece, part_of(values, self.box, piece))
         return again
 
     def _keep(self, piece: Box, part: Any) -> None:
@@ -229,7 +248,7 @@ class _Pieces:
 
     def _judge(self, piece: Box, error: Exception) -> Exception | None:
         """Say what a failure of one piece means: zeros, an error, or another try."""
-        array, fault = self.array, classify(error)
+        array, fault = self.array, fault_of(error)
         if fault is Fault.TRANSIENT:
             return ConnectionError(brief(error))
         if fault not in (Fault.ABSENT, Fault.CORRUPT):
