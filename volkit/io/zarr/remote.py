@@ -25,6 +25,7 @@ from volkit.io.stores import open_root
 
 T = TypeVar("T")
 
+_NO_PARTS = "Received non-partial response"  # obstore, of a server that sends the whole instead
 METADATA = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 
 # When the box that is being read was begun, so that its deadline holds for all of its requests.
@@ -174,33 +175,34 @@ class RemoteStore(Store):
         for name in await self._asked(listed, f"listing {prefix}"):
             yield name
 
-    async def _fetch(self, key: str, byte_range: ByteRequest | None) -> tuple[Any, str | None]:
+    async def _fetch(self, key: str, part: ByteRequest | None) -> tuple[Any, str | None]:
         store, path = self.root.store, self.root.path(key)
-        if isinstance(byte_range, RangeByteRequest):
-            first, last = byte_range.start, byte_range.end
-            data = await obstore.get_range_async(store, path, start=first, end=last)
-            if len(data) != last - first:
-                raise CorruptPayloadError(f"{self.uri}: {key}: {len(data)} of {last - first} bytes")
-            return data, None
-        if isinstance(byte_range, SuffixByteRequest):
-            data = await self._fetch_end(path, byte_range.suffix)
-            if len(data) != byte_range.suffix:
-                raise CorruptPayloadError(f"{self.uri}: {key}: its end is {len(data)} bytes")
-            return data, None
-        options: Any = {}
-        if isinstance(byte_range, OffsetByteRequest):
-            options = {"range": {"offset": byte_range.offset}}
-        found = await obstore.get_async(store, path, options=options)
-        return await found.bytes_async(), found.meta["e_tag"]
-
-    async def _fetch_end(self, path: str, length: int) -> Any:
-        store = self.root.store
+        if part is None:
+            found = await obstore.get_async(store, path)
+            return await found.bytes_async(), found.meta["e_tag"]
+        wanted = _slice(part)
         try:
-            found = await obstore.get_async(store, path, options={"range": {"suffix": length}})
-            return await found.bytes_async()
-        except NotSupportedError:  # Azure counts from the start only
-            size = (await obstore.head_async(store, path))["size"]
-            return await obstore.get_range_async(store, path, start=max(0, size - length), end=size)
+            data = await self._fetch_part(path, part)
+        except BaseError as error:
+            if not isinstance(error, NotSupportedError) and _NO_PARTS not in str(error):
+                raise
+            whole, _ = await self._fetch(key, None)  # the simplest web servers know no parts
+            data = memoryview(whole)[wanted]
+        length = -(wanted.start or 0) if wanted.stop is None else wanted.stop - wanted.start
+        if length > 0 and len(data) != length:
+            raise CorruptPayloadError(f"{self.uri}: {key}: {len(data)} bytes came of {length}")
+        return data, None
+
+    async def _fetch_part(self, path: str, part: ByteRequest) -> Any:
+        store = self.root.store
+        if isinstance(part, SuffixByteRequest) and self.uri.startswith("az:"):
+            size = (await obstore.head_async(store, path))["size"]  # Azure counts from the start
+            part = RangeByteRequest(max(0, size - part.suffix), size)
+        if isinstance(part, RangeByteRequest):
+            return await obstore.get_range_async(store, path, start=part.start, end=part.end)
+        how: Any = {"suffix" if isinstance(part, SuffixByteRequest) else "offset": _count(part)}
+        found = await obstore.get_async(store, path, options={"range": how})
+        return await found.bytes_async()
 
     async def _asked(self, call: Callable[[], Awaitable[T]], what: str, *, absent: Any = ...) -> T:
         """Ask patiently; ``absent`` is the answer where what is asked for is not there."""
@@ -215,6 +217,18 @@ class RemoteStore(Store):
             if absent is not ... and classify(error) is Fault.ABSENT:
                 return absent
             raise refused(self.root, error, what) from None
+
+
+def _count(part: OffsetByteRequest | SuffixByteRequest) -> int:
+    return part.suffix if isinstance(part, SuffixByteRequest) else part.offset
+
+
+def _slice(part: ByteRequest) -> slice:
+    if isinstance(part, RangeByteRequest):
+        return slice(part.start, part.end)
+    if isinstance(part, SuffixByteRequest):
+        return slice(-part.suffix, None)
+    return slice(part.offset, None)
 
 
 def _remote_store(uri: str, options: OpenOptions, read_only: bool) -> RemoteStore:
