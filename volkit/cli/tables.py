@@ -9,7 +9,6 @@ from rich.table import Table
 from volkit.cli.progress import clock, size, worth_showing
 
 if TYPE_CHECKING:
-    from volkit.io.volume import Volume
     from volkit.pipelines.outcome import StageTime
     from volkit.pipelines.plan import Plan, StagePlan
     from volkit.pipelines.status import StageStatus
@@ -89,30 +88,6 @@ def status_table(stages: Sequence["StageStatus"]) -> Table:
             str(item.failed),
             "finished" if item.done == item.total else f"{share:.1f} %",
         )
-    return table
-
-
-def info_table(volume: "Volume") -> Table:
-    """Lay out what a volume is."""
-    channels = 1 if volume.channels is None else volume.channels
-    size_nm = [extent * nm for extent, nm in zip(volume.shape, volume.voxel_size_nm, strict=True)]
-    rows = {
-        "shape (z, y, x)": " x ".join(map(str, volume.shape)),
-        "channels": "none" if volume.channels is None else str(volume.channels),
-        "dtype": str(volume.dtype),
-        "voxel size": " x ".join(f"{nm:g}" for nm in volume.voxel_size_nm) + " nm",
-        "extent": " x ".join(f"{nm / 1000:g}" for nm in size_nm) + " µm",
-        "domain": str(volume.domain),
-        "levels": f"{volume.levels} (this is level {volume.level})",
-        "chunks": " x ".join(map(str, volume.chunk_shape)),
-        "stored objects": " x ".join(map(str, volume.write_shape)),
-        "size": f"{size(volume.domain.size * channels * volume.dtype.itemsize)} uncompressed",
-    }
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
-    for name, value in rows.items():
-        table.add_row(name, value)
     return table
 
 

@@ -1,13 +1,15 @@
 """Work: a workflow carried out in a terminal, from its plan to what it came to."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from volkit.cli import tables
-from volkit.cli.progress import shown
+from volkit.cli.progress import shown, size
 
 if TYPE_CHECKING:
     from volkit.pipelines.registry import Workflow
@@ -27,23 +29,29 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> None:
         Do again what another computation left there.
     """
     console = terminal()
+    if workflow.pipeline.plan is not None:
+        check_plan(workflow, show=False, replace=replace)
+    with interruptible(), shown(console) as on_progress:
+        outcome = workflow.pipeline.run(
+            workflow,
+            on_progress=on_progress,
+            on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
+            replace_stale=replace,
+        )
+    _show(console, outcome)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end work that can be taken up again in one message."""
     # An interrupt that meets a call to the cluster half way makes its event loop log a traceback.
     # A filter, since distributed sets the level of this logger when it is imported.
     logging.getLogger("tornado.application").addFilter(lambda record: False)
-    if workflow.pipeline.plan is not None:
-        check_plan(workflow, show=False, replace=replace)
     try:
-        with shown(console) as on_progress:
-            outcome = workflow.pipeline.run(
-                workflow,
-                on_progress=on_progress,
-                on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
-                replace_stale=replace,
-            )
+        yield
     except KeyboardInterrupt:
         say_error("interrupted; what is finished is kept: the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-    _show(console, outcome)
 
 
 def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> None:
@@ -66,7 +74,7 @@ def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> No
         typer.echo(f"domain {found.grid.domain}, {len(found.grid):,} blocks of {blocks}")
         terminal().print(tables.plan_table(found))
         if found.memory_bytes is not None:
-            typer.echo(f"memory for each worker: {tables.size(found.memory_bytes)}")
+            typer.echo(f"memory for each worker: {size(found.memory_bytes)}")
     problems = found.problems(replace=replace)
     if problems:
         say_error("\n".join(problems))

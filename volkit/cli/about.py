@@ -1,0 +1,225 @@
+"""The command info: what a volume is, how long it takes to copy, and how it looks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.color import Color
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.style import Style
+from rich.table import Table
+
+from volkit.cli.progress import clock, size
+from volkit.cli.work import terminal
+from volkit.errors import VolkitError
+
+if TYPE_CHECKING:
+    from volkit.io.sources import OpenArguments
+    from volkit.io.volume import Volume
+    from volkit.pipelines.thumbnail import Pixels, Thumbnail
+
+_TERMINAL_PIXELS = 64  # wide or high: a character holds two, one above the other
+_PNG_PIXELS = 768
+_SAID = ("kind", "type", "description", "sources", "source", "stage", "method", "version")
+_LONGEST_WORDS = 200  # characters of what a volume says of itself
+
+
+def info(
+    uri: Annotated[str, typer.Argument(help="What open_volume takes.", show_default=False)],
+    level: Annotated[int | None, typer.Option(help="0 is the finest.", show_default="0")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a thumbnail there.")] = None,
+    thumbnail: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnail/--no-thumbnail",
+            help="Draw the middle plane.",
+            show_default="on a terminal",
+        ),
+    ] = None,
+    rate: Annotated[
+        bool, typer.Option("--rate/--no-rate", help="Read a few pieces, to tell how long all take.")
+    ] = True,
+    credentials: Annotated[
+        str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
+    ] = None,
+) -> None:
+    """Say what a volume is, how long it takes to copy, and how it looks."""
+    from volkit.io.open import open_volume
+
+    console = terminal()
+    how: OpenArguments = {} if credentials is None else {"credentials": credentials}
+    volume = open_volume(uri, level=level, **how)
+    console.print(_facts_table(volume))
+    if volume.levels > 1:
+        console.print()
+        console.print(levels_table(volume))
+    if rate:
+        console.print()
+        with console.status("timing a few pieces"):
+            words = _time_to_mirror(volume)
+        console.print(words, soft_wrap=True, highlight=False)
+    drawn = console.is_terminal if thumbnail is None and png is None else bool(thumbnail)
+    if drawn:
+        _draw(console, volume)
+    if png is not None:
+        _write_png(console, volume, png)
+
+
+def levels_table(volume: "Volume") -> Table:
+    """Lay out the levels of a volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        At any level.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("level")
+    for name in ("shape (z, y, x)", "voxel size, nm", "chunks", "size"):
+        table.add_column(name, justify="right")
+    whole = replace(volume, region=None)
+    for number in range(volume.levels):
+        level = whole.at_level(number)
+        table.add_row(
+            str(number),
+            _by(level.shape),
+            _by(level.voxel_size_nm),
+            _by(level.chunk_shape),
+            size(_bytes(level)),
+        )
+    return table
+
+
+def _facts_table(volume: "Volume") -> Table:
+    size_nm = [extent * nm for extent, nm in zip(volume.shape, volume.voxel_size_nm, strict=True)]
+    stored = prod(-(-n // u) for n, u in zip(volume.shape, volume.write_shape, strict=True))
+    rows = {
+        "shape (z, y, x)": _by(volume.shape),
+        "channels": "none" if volume.channels is None else str(volume.channels),
+        "dtype": f"{volume.dtype}, {_kind(volume)}",
+        "voxel size": _lengths(volume.voxel_size_nm),
+        "extent": _lengths(size_nm),
+        "domain": str(volume.domain),
+        "origin": _lengths(volume.origin_nm),
+        "levels": f"{volume.levels} (this is level {volume.level})",
+        "chunks": _by(volume.chunk_shape),
+        "stored objects": f"{_by(volume.write_shape)}, {stored:,} in all",
+        "size": f"{size(_bytes(volume))} uncompressed",
+        **_said(volume),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _kind(volume: "Volume") -> str:
+    from volkit.ops.level_plan import holds_labels
+
+    return "taken as labels" if holds_labels(volume) else "taken as an image"
+
+
+def _said(volume: "Volume") -> dict[str, str]:
+    """Pick from the attributes what tells a person what it is."""
+    found: dict[str, Any] = {}
+    for place in (volume.attributes, volume.attributes.get("volkit", {})):
+        found |= {key: place[key] for key in _SAID if isinstance(place, dict) and place.get(key)}
+    made_by = found.pop("version", None)
+    rows = {}
+    for key, value in found.items():
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows[key] = words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]} …"
+    return {**rows, **({"made by": f"volkit {made_by}"} if made_by else {})}
+
+
+def _time_to_mirror(volume: "Volume") -> str:
+    from volkit.pipelines.reading_rate import reading_rate
+
+    try:
+        found = reading_rate(volume)
+    except VolkitError as error:
+        return f"time to mirror: not known, for reading failed: {error}"
+    if found is None:
+        return "time to mirror: not timed, for its chunks are so large that one takes long"
+    seconds = found.seconds_for(volume)
+    shown = "less than a second" if seconds < 1 else f"about {clock(seconds)}"
+    return (
+        f"time to mirror: {shown} at {size(round(found.bytes_per_second))}/s (an estimate from "
+        f"pieces read one after another: {found.pieces})"
+    )
+
+
+def _draw(console: Console, volume: "Volume") -> None:
+    """Draw a thumbnail with half blocks; in colours also where the output is no terminal."""
+    found = _thumbnail(console, volume, _TERMINAL_PIXELS)
+    if found is None:
+        return
+    colours = (
+        console
+        if console.is_terminal
+        else Console(force_terminal=True, color_system="truecolor", width=console.width)
+    )
+    colours.print()
+    colours.print(Segments(_half_blocks(found.pixels)), end="")
+    console.print(found.caption, style="dim", highlight=False)
+
+
+def _write_png(console: Console, volume: "Volume", path: Path) -> None:
+    from matplotlib.image import imsave
+
+    found = _thumbnail(console, volume, _PNG_PIXELS)
+    if found is not None:
+        imsave(path, found.pixels, format="png")
+        console.print(f"{found.caption}: {path}", soft_wrap=True, highlight=False)
+
+
+def _thumbnail(console: Console, volume: "Volume", longest: int) -> "Thumbnail | None":
+    from volkit.pipelines.thumbnail import thumbnail
+
+    try:
+        with console.status("reading the middle plane"):
+            return thumbnail(volume, longest=longest)
+    except VolkitError as error:
+        # What is known of the volume has been said, and is right without a picture.
+        console.print(f"no thumbnail: {error}", soft_wrap=True, highlight=False, markup=False)
+        return None
+
+
+def _half_blocks(pixels: "Pixels") -> Iterator[Segment]:
+    for row in range(0, len(pixels), 2):
+        for column in range(pixels.shape[1]):
+            above = Color.from_rgb(*map(int, pixels[row, column]))
+            below = (
+                Color.from_rgb(*map(int, pixels[row + 1, column]))
+                if row + 1 < len(pixels)
+                else None
+            )
+            yield Segment("▀", Style(color=above, bgcolor=below))
+        yield Segment.line()
+
+
+def _by(values: Any) -> str:
+    return " x ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+
+
+def _lengths(nm: Sequence[float]) -> str:
+    """Write lengths with a unit that fits the smallest.
+
+    Examples
+    --------
+    >>> _lengths((40.0, 4.5, 4)), _lengths((25_000, 0, 1_500)), _lengths((1e6, 2e6, -1e6))
+    ('40 x 4.5 x 4 nm', '25 x 0 x 1.5 µm', '1 x 2 x -1 mm')
+    """
+    least = min((abs(v) for v in nm if v), default=0.0)
+    unit, name = next((u for u in ((1e6, "mm"), (1e3, "µm")) if least >= u[0]), (1.0, "nm"))
+    return f"{_by(float(v) / unit for v in nm)} {name}"
+
+
+def _bytes(volume: "Volume") -> int:
+    return volume.domain.size * (volume.channels or 1) * volume.dtype.itemsize
