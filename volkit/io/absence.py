@@ -3,7 +3,8 @@
 A gateway that answers 404 by mistake must not turn a chunk into zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import obstore
@@ -54,6 +55,23 @@ async def make_sure_async(root: StoreRoot, path: str, error: FileNotFoundError) 
                 return
     except BaseError as failure:
         raise _unlisted(failure, error) from failure
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Take "not found" in answer to a write for a fault that passes; a missing bucket is not.
+
+    Raises
+    ------
+    ConnectionError
+        Instead of FileNotFoundError.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if classify(error) is not Fault.ABSENT:
+            raise
+        raise ConnectionError(f"a write was not found: {brief(error)}") from error
 
 
 def listing(path: str) -> tuple[str | None, str]:

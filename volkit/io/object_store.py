@@ -8,7 +8,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from volkit.errors import SourceError, VolkitError
-from volkit.io.absence import make_sure
+from volkit.io.absence import make_sure, writing
 from volkit.io.faults import CorruptPayloadError, Fault, Patience, brief, classify, patiently
 from volkit.io.objects import check_key, verdict
 from volkit.io.stores import StoreRoot, denied
@@ -64,7 +64,9 @@ class StoreObjects:
             tries[0] += 1
             how: dict[str, Any] = {"mode": "create"} if create else {}
             try:
-                obstore.put(self.root.store, path, data, use_multipart=len(data) > ONE_PIECE, **how)
+                with writing():
+                    parts = len(data) > ONE_PIECE
+                    obstore.put(self.root.store, path, data, use_multipart=parts, **how)
             except AlreadyExistsError:
                 # The answer to an attempt of ours may have been lost after it succeeded.
                 return tries[0] > 1 and self._fetch(path)[0] == data

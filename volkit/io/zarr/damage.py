@@ -154,6 +154,7 @@ def _read_chunk(
     source: "ZarrSource", index: tuple[int, ...], part: Box, patience: Patience
 ) -> Array:
     held = _chunk_box(source, index).shift(source.voxel_offset)
+    local = local_path(source.uri) is not None
     name = (
         f"{source.uri}: chunk {index} (z, y, x) of array {source.array.path or '/'!r}, voxels "
         f"{held}"
@@ -169,8 +170,16 @@ def _read_chunk(
                 raise
             raise CorruptPayloadError(brief(error)) from error
 
+    def read_twice(left: float) -> Array:
+        """Read again at once: a network may garble two requests in a row."""
+        try:
+            return read(left)
+        except CorruptPayloadError:
+            return read(left)
+
     try:
-        return patiently(read, patience=patience, what=f"reading {name}")
+        call = read if local else read_twice
+        return patiently(call, patience=patience, what=f"reading {name}")
     except CorruptPayloadError as error:
         raise SourceError(
             f"{name}, cannot be read: {error}; restore it from a copy, or compute its block again"

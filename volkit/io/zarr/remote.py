@@ -16,7 +16,7 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from volkit.errors import VolkitError
-from volkit.io.absence import make_sure_async
+from volkit.io.absence import make_sure_async, writing
 from volkit.io.faults import CorruptPayloadError, Fault, classify, patiently_async
 from volkit.io.object_store import ONE_PIECE, refused
 from volkit.io.objects import verdict
@@ -96,8 +96,7 @@ class RemoteStore(Store):
                     if sure is not None:
                         return sure
             except FileNotFoundError as error:
-                await make_sure_async(self.root, self.root.path(key), error)
-                return None
+                return await self._absent(key, byte_range, error)
 
         found = await self._asked(fetch, f"reading {key}", absent=None)
         return None if found is None else prototype.buffer.from_bytes(found)
@@ -128,9 +127,10 @@ class RemoteStore(Store):
         data, path = value.as_buffer_like(), self.root.path(key)
 
         async def send() -> None:
-            await obstore.put_async(
-                self.root.store, path, data, use_multipart=len(value) > ONE_PIECE
-            )
+            with writing():
+                await obstore.put_async(
+                    self.root.store, path, data, use_multipart=len(value) > ONE_PIECE
+                )
 
         await self._asked(send, f"writing {key}")
 
@@ -174,6 +174,18 @@ class RemoteStore(Store):
 
         for name in await self._asked(listed, f"listing {prefix}"):
             yield name
+
+    async def _absent(
+        self, key: str, part: ByteRequest | None, error: FileNotFoundError
+    ) -> Buffer | None:
+        """Make sure that a value is not there: it would be taken for zeros."""
+        if isinstance(part, RangeByteRequest):
+            # Its shard was there a moment ago, with an index that has it.
+            raise ConnectionError(f"{key} was found, and then not") from error
+        if not self.root.lists and self.options.missing == "zero":
+            return (await self._fetch(key, part))[0]
+        await make_sure_async(self.root, self.root.path(key), error)
+        return None
 
     async def _fetch(self, key: str, part: ByteRequest | None) -> tuple[Any, str | None]:
         store, path = self.root.store, self.root.path(key)
