@@ -37,7 +37,7 @@ def em(tmp_path: Path) -> Path:
         start=(1, 2, 3),
         origin_nm=(2500, 0, 1500),
         chunk_shape=(6, 16, 16),
-        attributes={"source": "bossdb://a/b/c", "description": "x" * 500},
+        attributes={"source": {"uri": "bossdb://a/b/c", "level": 0}, "description": "x" * 500},
     )
     values = np.arange(6 * 40 * 50).reshape(volume.shape).astype(np.uint16)
     volume.write(volume.domain, values)

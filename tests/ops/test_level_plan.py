@@ -118,6 +118,7 @@ def test_fine_and_coarse_boxes(domain: Box, factor) -> None:
         ("uint64", {}, True),
         ("bool", {}, True),
         ("uint8", {"kind": "annotation"}, True),
+        ("uint16", {"kind": "labels"}, True),
         ("uint64", {"kind": "image"}, False),
     ],
 )

@@ -17,6 +17,7 @@ import yaozarrs
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from volkit.engine.cluster import local_client
 from volkit.errors import ConfigError, GeometryError, SourceError, StaleLedgerError
@@ -27,6 +28,7 @@ from volkit.kernels.downsample import mean, mode
 from volkit.ops import level_plan, multiscale
 from volkit.ops.level_plan import level_factors
 from volkit.ops.multiscale import pyramid
+from volkit.testing.servers.files import FileServer
 from volkit.testing.servers.s3 import S3Server
 from volkit.testing.strategies import shapes
 
@@ -510,3 +512,31 @@ def test_unfinished_precomputed_levels(tmp_path: Path, small_blocks, monkeypatch
         "1_1_1",
         "2_2_2",
     ]
+
+
+def test_what_is_reached_over_http_is_read_only(tmp_path: Path) -> None:
+    stored(tmp_path / "em.zarr", values_of((8, 8, 8)))
+    stored(f"precomputed://{tmp_path / 'layer'}", values_of((8, 8, 8)))
+    with FileServer(tmp_path) as server:
+        for uri in (f"{server.url}/em.zarr", f"precomputed://{server.url}/layer"):
+            with pytest.raises(SourceError, match=r"read-only.*volkit mirror"):
+                pyramid(open_volume(uri), levels=2)
+
+
+def test_real_segmentation(shared_data: Path, tmp_path: Path) -> None:
+    """Pinky40: against the most frequent id as scipy finds it, on a corner."""
+    source = open_volume(f"{shared_data / 'em/seunglab/pinky40_seg_crop256.h5'}::seg")
+    part = Box.from_shape((64, 128, 128), source.domain.start)
+    labels = source.read(part)
+    made = pyramid(stored(tmp_path / "labels.zarr", labels, voxel_size_nm=(40, 4, 4)), levels=3)
+    assert [made.at_level(n).shape for n in range(3)] == [
+        (64, 128, 128),
+        (64, 64, 64),
+        (64, 32, 32),
+    ]
+    _, ids = np.unique(labels, return_inverse=True)
+    windows = ids.reshape(64, 64, 2, 64, 2).transpose(0, 1, 3, 2, 4).reshape(64, 64, 64, 4)
+    expected = stats.mode(windows, axis=-1).mode
+    np.testing.assert_array_equal(made.at_level(1).read(), np.unique(labels)[expected])
+    kept = set(np.unique(made.at_level(2).read())) - {0}
+    assert kept <= set(np.unique(labels))

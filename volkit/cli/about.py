@@ -133,9 +133,14 @@ def _said(volume: "Volume") -> dict[str, str]:
     made_by = found.pop("version", None)
     rows = {}
     for key, value in found.items():
-        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        words = ", ".join(map(str, value)) if isinstance(value, list) else _brief(value)
         rows[key] = words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]} …"
     return {**rows, **({"made by": f"volkit {made_by}"} if made_by else {})}
+
+
+def _brief(value: Any) -> str:
+    """Write what is said of a source: its address, where there is more."""
+    return str(value["uri"]) if isinstance(value, dict) and "uri" in value else str(value)
 
 
 def _time_to_mirror(volume: "Volume") -> str:

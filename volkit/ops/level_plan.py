@@ -81,7 +81,7 @@ def holds_labels(volume: Volume) -> bool:
     said = volume.attributes
     own = said.get("volkit", {})
     kind = own.get("kind", said.get("kind", said.get("type")))
-    if kind in ("annotation", "segmentation") or "image-label" in said.get("ome", said):
+    if kind in ("annotation", "segmentation", "labels") or "image-label" in said.get("ome", said):
         return True
     if kind == "image":
         return False
