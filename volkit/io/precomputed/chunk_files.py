@@ -4,13 +4,11 @@ Cloud-volume writes local chunks as ``name.gz`` or ``name.br``, which tensorstor
 and knows encodings that tensorstore does not.
 """
 
-import bz2
 import importlib
-import lzma
 import os
 import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import islice, product
@@ -27,43 +25,32 @@ from volkit.io.objects import Objects, open_objects
 from volkit.io.precomputed.codec import channel_axis, decode_chunks, known_here
 from volkit.io.precomputed.failures import missing_chunk
 from volkit.io.precomputed.info import Info, Scale
+from volkit.io.precomputed.packing import PACKED, is_gzip, unpack
 from volkit.io.precomputed.shard_files import ShardFiles
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path
 
 _LOOKED_AT = 64  # names in the folder of a scale
-_GZIP = b"\x1f\x8b"  # how gzip begins, which stores leave in place where they do not undo it
+_THREADS = 4  # fetch and unpack chunks of one box; the engine reads several boxes at once
 _HOME = "CLOUD_VOLUME_DIR"
 # What decoders of many origins raise for bytes that they cannot take.
-_DAMAGE = (ValueError, RuntimeError, TypeError, IndexError, OSError, EOFError, zlib.error)
-_DAMAGE_TOO = (lzma.LZMAError, struct.error, AttributeError)
-
-
-def _brotli(data: bytes) -> bytes:
-    try:
-        brotli: Any = importlib.import_module("brotli")
-    except ImportError as error:
-        raise missing_extra("brotli", "precomputed") from error
-    try:
-        unpacked: bytes = brotli.decompress(data)
-    except brotli.error as error:
-        raise ValueError(f"brotli: {error}") from error
-    return unpacked
-
-
-_PACKED: Mapping[str, Callable[[bytes], bytes]] = {
-    ".gz": lambda data: zlib.decompress(data, 31),
-    ".br": _brotli,
-    ".xz": lzma.decompress,
-    ".bz2": bz2.decompress,
-}
+_DAMAGE = (
+    ValueError,
+    RuntimeError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OSError,
+    EOFError,
+    struct.error,
+)
 
 
 def is_packed(folder: Path) -> bool:
     """Tell whether chunks in a folder are stored as compressed files."""
     try:
         with os.scandir(folder) as found:
-            return any(Path(f.name).suffix in _PACKED for f in islice(found, _LOOKED_AT))
+            return any(Path(f.name).suffix in PACKED for f in islice(found, _LOOKED_AT))
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -125,13 +112,14 @@ class ChunkFiles:
 
     def _chunks(self, box: Box) -> Iterator[tuple[Coord, Box, bytes]]:
         """Iterate the chunks of a box that are stored: index, the part that is wanted, bytes."""
-        for index in product(*self._ranges(box)):
-            z, y, x = index
-            data = self._fetch((z, y, x))
-            if data is not None:
-                yield (z, y, x), self._held((z, y, x)).intersect(box), data
-            elif self.options.missing == "error":
-                raise missing_chunk(self.uri, self._where((z, y, x)))
+        indices: list[Coord] = [(z, y, x) for z, y, x in product(*self._ranges(box))]
+        with ThreadPoolExecutor(min(len(indices), _THREADS)) as pool:
+            found = pool.map(self._fetch, indices)
+            for index, data in zip(indices, found, strict=True):
+                if data is not None:
+                    yield index, self._held(index).intersect(box), data
+                elif self.options.missing == "error":
+                    raise missing_chunk(self.uri, self._where(index))
 
     def _ranges(self, box: Box) -> list[range]:
         steps = zip(box.start, box.stop, self.scale.chunk_shape, strict=True)
@@ -158,18 +146,18 @@ class ChunkFiles:
                 what=what,
             )
         key = self.scale.chunk_key(index)
-        for suffix in ("", *_PACKED) if self._local else ("",):
+        for suffix in ("", *PACKED) if self._local else ("",):
             data = self._objects.get(key + suffix)
             if data is not None:
                 return self._unpacked(index, data, suffix)
         return None
 
     def _unpacked(self, index: Coord, data: bytes, suffix: str) -> bytes:
-        if not suffix and not known_here(self.info, self.scale) and data.startswith(_GZIP):
-            suffix = ".gz"
+        if not suffix and not known_here(self.info, self.scale) and is_gzip(data):
+            suffix = ".gz"  # which not every store undoes
         try:
-            plain = _PACKED[suffix](data) if suffix else data
-        except (*_DAMAGE, *_DAMAGE_TOO) as error:
+            plain = unpack(data, suffix) if suffix else data
+        except ValueError as error:
             raise self._damaged(index, error) from error
         if not plain:
             raise self._damaged(index, ValueError("it is empty"))
@@ -197,7 +185,7 @@ class ChunkFiles:
             raise MissingExtraError(
                 f"{self.uri} is stored as {self.scale.encoding}: {error}"
             ) from error
-        except (*_DAMAGE, *_DAMAGE_TOO) as error:
+        except _DAMAGE as error:
             raise self._damaged(index, error) from error
         part: Array = turned[(..., *piece.relative_to(held).slices)]
         return part

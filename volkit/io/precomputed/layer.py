@@ -1,11 +1,10 @@
 """Where a precomputed layer lies, and its info."""
 
-import zlib
-
 from volkit.errors import SourceError
 from volkit.io.faults import CorruptPayloadError, patiently
 from volkit.io.objects import open_objects
 from volkit.io.precomputed.info import Info, parse_info
+from volkit.io.precomputed.packing import is_gzip, unpack
 from volkit.io.sources import OpenOptions
 
 _SCHEME = "precomputed://"
@@ -54,11 +53,9 @@ def read_info(place: str, options: OpenOptions) -> Info:
 
 def _plain(place: str, data: bytes) -> bytes:
     """Unpack an info that was stored packed, which not every store undoes."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
     try:
-        return zlib.decompress(data, 31)
-    except zlib.error as error:
+        return unpack(data, ".gz") if is_gzip(data) else data
+    except ValueError as error:
         raise CorruptPayloadError(
             f"{place}: its info cannot be unpacked ({error}); restore it"
         ) from error

@@ -127,18 +127,21 @@ class PrecomputedSource:
         """Digest what decides the content, without reading it.
 
         A layer that a job made is known by the fingerprint of its computation, wherever it lies;
-        any other by its place, its info, and when that was created, as far as can be told.  Scales
-        that are added leave it as it is.
+        one made here by its place and when it was created; any other by its place, its info, and
+        when a local info was written.
         """
-        own = {k: v for k, v in self.info.own.items() if k != "pyramid"}
-        stated = {k: v for k, v in self.info.stated.items() if k not in ("scales", "volkit")}
-        scale = self.info.stated["scales"][self.scale.place]
-        facts: list[object] = [own.get("fingerprint"), scale, stated, own]
-        if "fingerprint" not in own:
-            path = local_path(self.uri)
-            facts.append(self.uri if path is None else str(path.resolve()))
-            if "created" not in own and path is not None and (path / "info").exists():
-                facts.append((path / "info").stat().st_mtime_ns)
+        own, said = self.info.own, self.info.stated
+        place = local_path(self.uri)
+        where = self.uri if place is None else str(place.resolve())
+        facts: list[object] = [said["scales"][self.scale.place], said["data_type"]]
+        if own.get("fingerprint"):
+            facts.append(own["fingerprint"])
+        elif own.get("created"):
+            facts += [where, own["created"]]
+        else:
+            facts += [where, said]
+            if place is not None and (place / "info").exists():
+                facts.append((place / "info").stat().st_mtime_ns)
         text = json.dumps(facts, sort_keys=True)
         return f"precomputed:{hashlib.sha256(text.encode()).hexdigest()}"
 
