@@ -1,7 +1,10 @@
 """The proxy: every fault as clients see it, the same for the same seed."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import obstore
 import pytest
@@ -11,6 +14,7 @@ from obstore.store import S3Store
 from volkit.errors import ConfigError
 from volkit.testing.servers.faults import MODES, FaultProxy
 from volkit.testing.servers.files import FileServer
+from volkit.testing.servers.loopback import Answer, Call, Loopback
 from volkit.testing.servers.s3 import S3Server
 
 DATA = bytes(range(256)) * 400
@@ -19,7 +23,6 @@ DATA = bytes(range(256)) * 400
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[FileServer]:
     (tmp_path / "a").write_bytes(DATA)
-    (tmp_path / "packed.gz").write_bytes(DATA)
     with FileServer(tmp_path) as server:
         yield server
 
@@ -32,7 +35,7 @@ def proxy(files: FileServer) -> Iterator[FaultProxy]:
 
 def seen(proxy: FaultProxy) -> str:
     try:
-        answer = requests.get(f"{proxy.url}/a", timeout=1, allow_redirects=False)
+        answer = requests.get(f"{proxy.url}/a", timeout=0.3, allow_redirects=False)
     except requests.RequestException as error:
         return type(error).__name__
     if answer.content == DATA:
@@ -81,21 +84,102 @@ def test_what_does_not_fit_goes_through(proxy: FaultProxy) -> None:
         proxy.inject(("gremlin", *MODES))
 
 
-def test_ranges_and_packed_files(files: FileServer) -> None:
-    def get(path: str, **headers: str) -> requests.Response:
-        return requests.get(f"{files.url}/{path}", headers=headers)
+def test_the_number_of_a_request_decides(files: FileServer) -> None:
+    """Its number among those that fit, whatever else is asked."""
+    runs = []
+    for others in (0, 3):
+        with FaultProxy(files.url, seed=5) as proxy:
+            proxy.inject(("500", "absent"), share=0.5, match="/a")
+            runs.append([])
+            for _ in range(20):
+                runs[-1].append(proxy.draw("GET", "/a"))
+                assert {proxy.draw("GET", "/b") for _ in range(others)} <= {"ok"}
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {"ok", "500", "absent"}
 
-    assert get("a", Range="bytes=3-9").content == DATA[3:10]
-    assert get("a", Range="bytes=-5").content == DATA[-5:]
-    assert get("a", Range="bytes=102390-").headers["Content-Range"] == "bytes 102390-102399/102400"
-    assert get("a", Range="bytes=102400-").status_code == 416
-    assert requests.head(f"{files.url}/packed").headers["Content-Encoding"] == "gzip"
-    assert get("%2e%2e/etc/passwd").status_code == 404
-    assert {r.status for r in files.requests} == {200, 206, 404, 416}
+
+def test_calm(proxy: FaultProxy) -> None:
+    proxy.inject("503")
+    proxy.calm()
+    assert seen(proxy) == "right"
+
+
+def test_a_redirect_leads_to_another_host(files: FileServer, tmp_path: Path) -> None:
+    with FileServer(tmp_path) as other, FaultProxy(files.url, redirect_to=other.url) as proxy:
+        proxy.inject("redirect")
+        answer = requests.get(f"{proxy.url}/a?x=1", headers={"Authorization": "Token t"})
+        assert answer.url == f"{other.url}/a?x=1"
+        assert answer.content == DATA
+        assert not files.requests
+        assert "authorization" not in other.requests[0].headers, "requests itself is careful"
+    with FaultProxy(files.url) as proxy:
+        proxy.inject("redirect")
+        with pytest.raises(requests.TooManyRedirects, match="30"):
+            requests.get(f"{proxy.url}/a")
+
+
+def test_redirects_of_the_server_stay_behind_the_proxy() -> None:
+    class Moved(Loopback):
+        def answer(self, call: Call) -> Answer:
+            if call.path == "/there":
+                return Answer(200, call.body)
+            return Answer(307, headers=(("Location", f"{self.url}/there"),))
+
+    with Moved() as server, FaultProxy(server.url) as proxy:
+        answer = requests.put(f"{proxy.url}/here", data=iter([b"a", b"b"]), allow_redirects=False)
+        assert answer.headers["Location"] == f"{proxy.url}/there"
+        assert requests.put(f"{proxy.url}/here", data=b"ab").content == b"ab"
+        assert [r.headers["host"] for r in server.requests] == [proxy.host] * 3
+
+
+def test_a_head_and_an_empty_body_go_through_damage(proxy: FaultProxy) -> None:
+    for mode in ("corrupt", "short", "truncate", "slow"):
+        proxy.inject(mode)
+        answer = requests.head(f"{proxy.url}/a")
+        assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(DATA)))
+
+
+def test_a_server_that_is_gone(tmp_path: Path) -> None:
+    with FileServer(tmp_path) as server:
+        url = server.url
+    with FaultProxy(url) as proxy:
+        assert requests.get(f"{proxy.url}/a").status_code == 502
+
+
+@pytest.mark.parametrize("how", ["stalled", "waiting", "kept"])
+def test_its_end_waits_for_nobody(tmp_path: Path, how: str) -> None:
+    """Neither for those who are stalled, nor for a slow server, nor for idle connections."""
+
+    class Slow(Loopback):
+        def answer(self, call: Call) -> Answer:
+            asked.set()
+            self.closing.wait(30 if how == "waiting" else 0)
+            return Answer(200)
+
+    def ask(url: str) -> None:
+        with requests.Session() as session, suppress(requests.RequestException):
+            session.get(url)
+            asked.set()
+            kept.wait(10)
+
+    before, asked, kept = threading.active_count(), threading.Event(), threading.Event()
+    with Slow() as server:
+        with FaultProxy(server.url, stall_seconds=30) as proxy:
+            if how == "stalled":
+                proxy.inject("stall")
+            client = threading.Thread(target=ask, args=(proxy.url,))
+            client.start()
+            while not (asked.is_set() or proxy.counts["stall"]):
+                asked.wait(0.01)
+            begun = monotonic()
+        assert monotonic() - begun < 2
+        kept.set()
+        client.join()
+    assert threading.active_count() == before
 
 
 def test_signatures_hold_through_the_proxy() -> None:
-    with S3Server() as server, FaultProxy(server.endpoint) as proxy:
+    with S3Server(strict=True) as server, FaultProxy(server.endpoint) as proxy:
         server.bucket("vol")
         store = S3Store(
             "vol",
@@ -107,7 +191,8 @@ def test_signatures_hold_through_the_proxy() -> None:
             client_options={"allow_http": True},
         )
         proxy.inject("503", times=2)
-        obstore.put(store, "x", DATA)
-        assert bytes(obstore.get(store, "x").bytes()) == DATA
+        obstore.put(store, "a folder/x=1", DATA)
+        assert bytes(obstore.get(store, "a folder/x=1").bytes()) == DATA
         assert proxy.counts["503"] == 2
-        assert "authorization" in server.requests[-1].headers
+        assert server.requests[-1].headers["authorization"].startswith("AWS4-HMAC-SHA256")
+        assert server.requests[-1].headers["host"] == proxy.host, "which the signature covers"

@@ -2,27 +2,37 @@
 
 import random
 import socket
-import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from types import TracebackType
-from typing import Any, Self
+from http.client import HTTPConnection, HTTPException
+from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 from volkit.errors import ConfigError
+from volkit.testing.servers.loopback import (
+    Answer,
+    Call,
+    QuietHandler,
+    Served,
+    hang_up,
+    receive,
+    send,
+)
 
 MODES = (
     "500", "503", "429", "reset", "stall", "slow", "truncate", "short", "corrupt", "absent",
     "redirect",
 )  # fmt: skip
-_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+METHODS = ("GET", "PUT", "HEAD", "POST", "DELETE")
 _NAMES = {"500": "InternalError", "503": "SlowDown", "429": "TooManyRequests"}
+# Of one connection, not of the message.
 _HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "proxy-connection")
+_DRIP_BYTES, _DRIP_SECONDS = 4096, 0.002
+_RESET = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")  # struct linger: on, for 0 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,14 @@ class Plan:
     modes: tuple[str, ...] = ()
     share: float = 0.0
     match: str = ""
-    methods: tuple[str, ...] = _METHODS
+    methods: tuple[str, ...] = METHODS
+
+    def fits(self, method: str, target: str) -> bool:
+        """Tell whether a request may fail."""
+        return bool(self.modes) and self.match in target and method in self.methods
 
 
-class FaultProxy:
+class FaultProxy(Served):
     """An HTTP/1.1 proxy that fails a share of the requests.
 
     ``500``, ``503``, ``429`` answer so; ``reset`` hangs up; ``stall`` says nothing; ``slow`` drips;
@@ -55,16 +69,19 @@ class FaultProxy:
     is all; ``corrupt`` changes one byte; ``absent`` answers 404; ``redirect`` sends the client to
     ``redirect_to``.
 
+    Requests keep the Host that the client asked for, so what they are signed with holds.
+
     Parameters
     ----------
     upstream : str
         URL of the server behind it.
     seed : int
-        Decides which requests fail, in the order in which they come.
+        Decides, with the number of the request among those that fit, whether and how it fails.
     stall_seconds : float
-        How long a stalled request is held before the proxy hangs up.
+        How long a stalled request is held before the proxy hangs up; its end does not wait.
     redirect_to : str
-        URL for ``redirect``; the path is added.
+        URL for ``redirect``, such as another server's; the path is added.  Without it clients are
+        sent here again.
 
     Attributes
     ----------
@@ -75,24 +92,13 @@ class FaultProxy:
     def __init__(
         self, upstream: str, *, seed: int = 0, stall_seconds: float = 60, redirect_to: str = ""
     ) -> None:
+        super().__init__(partial(_Handler, self))
         self.upstream = urlsplit(upstream)
         self.stall_seconds, self.redirect_to = stall_seconds, redirect_to
         self.counts: Counter[str] = Counter()
-        self.closing = Event()
         self._random, self._lock = random.Random(seed), Lock()
-        self._plan, self._left = Plan(), 0
-        self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a slash at the end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def host(self) -> str:
-        """The same without a scheme."""
-        return self.url.removeprefix("http://")
+        self._plan, self._left = Plan(), -1
+        self._waiting: set[HTTPConnection] = set()
 
     def inject(
         self,
@@ -100,10 +106,10 @@ class FaultProxy:
         *,
         share: float = 1.0,
         match: str = "",
-        methods: tuple[str, ...] = _METHODS,
+        methods: tuple[str, ...] = METHODS,
         times: int | None = None,
     ) -> None:
-        """Fail requests from now on.
+        """Fail requests from now on, instead of what was injected before.
 
         Parameters
         ----------
@@ -136,143 +142,111 @@ class FaultProxy:
         with self._lock:
             self._plan = Plan()
 
-    def draw(self, method: str, path: str) -> str:
-        """Decide what happens to a request."""
+    def draw(self, method: str, target: str) -> str:
+        """Decide what happens to a request, and count it."""
         with self._lock:
-            plan, mode = self._plan, "ok"
-            if plan.modes and plan.match in path and method in plan.methods and self._left:
-                fails = self._random.random() < plan.share
-                drawn = self._random.choice(plan.modes)
+            mode = "ok"
+            if self._plan.fits(method, target) and self._left:
+                # Both are drawn for each, so that its number alone decides.
+                fails = self._random.random() < self._plan.share
+                drawn = self._random.choice(self._plan.modes)
                 if fails:
                     mode, self._left = drawn, self._left - 1
             self.counts[mode] += 1
             return mode
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End every connection, those to the server behind it too; ``with`` does so."""
         self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        with self._lock:
+            waiting = [c.sock for c in self._waiting if c.sock is not None]
+        for connection in waiting:
+            hang_up(connection)
+        super().close()
+
+    def forward(self, call: Call) -> Answer:
+        """Ask the server behind; 502 if it cannot be reached."""
+        asked = HTTPConnection(self.upstream.hostname or "", self.upstream.port)
+        with self._lock:
+            self._waiting.add(asked)
+        try:
+            with closing(asked):
+                return self._ask(asked, call)
+        except (OSError, HTTPException) as error:
+            return Answer(502, f"{type(error).__name__}".encode())
+        finally:
+            with self._lock:
+                self._waiting.discard(asked)
+
+    def _ask(self, asked: HTTPConnection, call: Call) -> Answer:
+        asked.putrequest(call.method, call.target, skip_host=True, skip_accept_encoding=True)
+        for name, value in call.headers.items():
+            if name not in (*_HOP, "expect"):
+                asked.putheader(name, value)
+        asked.putheader("content-length", str(len(call.body)))
+        asked.endheaders(call.body)
+        with asked.getresponse() as answer:
+            body, length = answer.read(), answer.getheader("Content-Length")
+            headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in _HOP]
+        behind = self.upstream.geturl().rstrip("/")
+        told = [
+            (k, v.replace(behind, self.url, 1) if k.lower() == "location" else v)
+            for k, v in headers
+        ]
+        stated = int(length) if call.method == "HEAD" and length else None
+        return Answer(answer.status, body, tuple(told), stated)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that hang up are what it is here for."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
+class _Handler(QuietHandler):
     def __init__(self, owner: FaultProxy, *arguments: Any) -> None:
         self._owner = owner
         super().__init__(*arguments)
 
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing; the proxy counts."""
-
-    def _handle(self) -> None:
-        body = self._body()
-        mode = self._owner.draw(self.command, self.path)
+    def serve(self) -> None:
+        call, owner = receive(self), self._owner
+        mode = owner.draw(call.method, call.target)
         if mode in _NAMES or mode == "absent":
-            self._refuse(404 if mode == "absent" else int(mode), _NAMES.get(mode, ""))
+            send(self, _refusal(mode))
         elif mode == "redirect":
-            self._send(302, [("Location", f"{self._owner.redirect_to}{self.path}")], b"")
-        elif mode == "reset":
-            self._hang_up(reset=True)
-        elif mode == "stall":
-            self._owner.closing.wait(self._owner.stall_seconds)
-            self._hang_up()
+            send(self, Answer(302, headers=(("Location", owner.redirect_to + call.target),)))
+        elif mode in ("reset", "stall"):
+            if mode == "stall":
+                owner.closing.wait(owner.stall_seconds)
+            self._hang_up(reset=mode == "reset")
         else:
-            self._forward(mode, body)
+            self._pass_on(mode, owner.forward(call))
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _handle  # noqa: N815
-
-    def _body(self) -> bytes:
-        """Take the whole body, or the next request would begin in it."""
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def _forward(self, mode: str, body: bytes) -> None:
-        upstream = self._owner.upstream
-        connection = HTTPConnection(upstream.hostname or "", upstream.port)
-        try:
-            # The Host header stays the client's: signatures cover it.
-            connection.putrequest(
-                self.command, self.path, skip_host=True, skip_accept_encoding=True
-            )
-            for name, value in self.headers.items():
-                if name.lower() not in (*_HOP, "expect"):
-                    connection.putheader(name, value)
-            connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
-            answer = connection.getresponse()
-            self._give(mode, answer, answer.read())
-        finally:
-            connection.close()
-
-    def _give(self, mode: str, answer: HTTPResponse, data: bytes) -> None:
-        headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in (*_HOP, "date")]
-        length = answer.getheader("Content-Length")
-        if self.command == "HEAD" and length:
-            self._send(answer.status, headers, b"", length=int(length))
-            return
-        if mode == "corrupt" and data:
-            middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
-        if mode == "short":
-            data = data[: len(data) // 2]
-        if mode == "truncate":
-            self._send(answer.status, headers, data[: len(data) // 2], length=len(data))
+    def _pass_on(self, mode: str, answer: Answer) -> None:
+        """Send an answer, damaged or not; that to a HEAD has no body to damage."""
+        body, middle = answer.body, len(answer.body) // 2
+        status, headers, whole = answer.status, answer.headers, answer.stated_length
+        if mode == "corrupt" and body:
+            changed = bytes([body[middle] ^ 0xFF])
+            send(self, Answer(status, body[:middle] + changed + body[middle + 1 :], headers))
+        elif mode == "short" and body:
+            send(self, Answer(status, body[:middle], headers))
+        elif mode == "truncate" and body:
+            send(self, Answer(status, body[:middle], headers, whole))
             self._hang_up()
-        elif mode == "slow":
-            self._send(answer.status, headers, b"", length=len(data))
-            for start in range(0, len(data), 4096):
-                self.wfile.write(data[start : start + 4096])
-                time.sleep(0.002)
+        elif mode == "slow" and body:
+            send(self, Answer(status, b"", headers, whole))
+            for start in range(0, len(body), _DRIP_BYTES):
+                self.wfile.write(body[start : start + _DRIP_BYTES])
+                self._owner.closing.wait(_DRIP_SECONDS)
         else:
-            self._send(answer.status, headers, data)
-
-    def _refuse(self, status: int, name: str) -> None:
-        text = f"<?xml version='1.0'?><Error><Code>{name}</Code><Message>injected</Message></Error>"
-        body = text.encode() if name else b""
-        self._send(status, [("Content-Type", "application/xml")], body)
-
-    def _send(
-        self, status: int, headers: list[tuple[str, str]], body: bytes, *, length: int | None = None
-    ) -> None:
-        self.send_response_only(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        self.wfile.flush()
+            send(self, answer)
 
     def _hang_up(self, *, reset: bool = False) -> None:
         self.close_connection = True
         if reset:
             # With nothing to linger for, the system sends RST instead of an orderly end.
-            linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.connection.close()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.connection.close()
+
+
+def _refusal(mode: str) -> Answer:
+    if mode == "absent":
+        return Answer(404)
+    name = _NAMES[mode]
+    text = f"<?xml version='1.0'?><Error><Code>{name}</Code><Message>injected</Message></Error>"
+    return Answer(int(mode), text.encode(), (("Content-Type", "application/xml"),))

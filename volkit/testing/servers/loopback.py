@@ -53,11 +53,19 @@ class Answer:
         Not sent where the method is HEAD, but its length is said.
     headers : tuple of (str, str)
         Besides the length.
+    length : int or None
+        What is said of the body's length; None is what it has.
     """
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    length: int | None = None
+
+    @property
+    def stated_length(self) -> int:
+        """What is said of the body's length."""
+        return len(self.body) if self.length is None else self.length
 
 
 class Listener(ThreadingHTTPServer):
@@ -96,7 +104,7 @@ class Listener(ThreadingHTTPServer):
         with self._lock:
             left = dict(self._open)
         for connection in left:
-            _shut(connection)
+            hang_up(connection)
         for thread in left.values():
             thread.join()
         self.server_close()
@@ -120,22 +128,11 @@ class Listener(ThreadingHTTPServer):
         """Say nothing: clients hang up as they like."""
 
 
-class Loopback(ABC):
-    """A server on a free port of 127.0.0.1, to be used with ``with``.
+class Served:
+    """What listens on a free port of 127.0.0.1, to be used with ``with``."""
 
-    Attributes
-    ----------
-    requests : list of Request
-        What it was asked, in the order of the answers.
-    """
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self._listener = Listener(partial(_Handler, self))
-
-    @abstractmethod
-    def answer(self, call: Call) -> Answer:
-        """Answer one request; several threads do so at once."""
+    def __init__(self, handler: Any) -> None:
+        self._listener = Listener(handler)
 
     @property
     def host(self) -> str:
@@ -151,10 +148,6 @@ class Loopback(ABC):
     def closing(self) -> Event:
         """Set when the server ends; what waits should wait for this."""
         return self._listener.closing
-
-    def clear_requests(self) -> None:
-        """Forget what was asked."""
-        self.requests.clear()
 
     def start(self) -> Self:
         """Begin to serve; ``with`` does so."""
@@ -177,6 +170,28 @@ class Loopback(ABC):
         self.close()
 
 
+class Loopback(Served, ABC):
+    """A server that answers each request as a whole.
+
+    Attributes
+    ----------
+    requests : list of Request
+        What it was asked, in the order of the answers.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        super().__init__(partial(_Handler, self))
+
+    @abstractmethod
+    def answer(self, call: Call) -> Answer:
+        """Answer one request; several threads do so at once."""
+
+    def clear_requests(self) -> None:
+        """Forget what was asked."""
+        self.requests.clear()
+
+
 def receive(handler: BaseHTTPRequestHandler) -> Call:
     """Take a whole request off a connection, or the next one would begin inside of it."""
     path, _, query = handler.path.partition("?")
@@ -188,13 +203,13 @@ def receive(handler: BaseHTTPRequestHandler) -> Call:
     return Call(handler.command, path, query, headers, body)
 
 
-def send(handler: BaseHTTPRequestHandler, answer: Answer, *, length: int | None = None) -> None:
-    """Send an answer; ``length`` is what is said where it is not the body's."""
+def send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    """Send an answer."""
     handler.send_response_only(answer.status)
     for name, value in answer.headers:
         handler.send_header(name, value)
     if answer.status not in (204, 304):
-        handler.send_header("Content-Length", str(len(answer.body) if length is None else length))
+        handler.send_header("Content-Length", str(answer.stated_length))
     handler.end_headers()
     if handler.command != "HEAD" and answer.body:
         handler.wfile.write(answer.body)
@@ -232,7 +247,7 @@ class _Handler(QuietHandler):
         call = receive(self)
         answer = self._owner.answer(call)
         self._owner.requests.append(
-            Request(call.method, call.target, answer.status, len(answer.body), call.headers)
+            Request(call.method, call.target, answer.status, answer.stated_length, call.headers)
         )
         send(self, answer)
 
@@ -247,7 +262,8 @@ def _unchunk(stream: Any) -> bytes:
     return b"".join(parts)
 
 
-def _shut(connection: socket.socket) -> None:
+def hang_up(connection: socket.socket) -> None:
+    """End a connection, so that whoever waits for it does not wait on."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

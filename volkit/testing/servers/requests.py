@@ -15,7 +15,7 @@ class Request:
     status : int
         Of the answer.
     bytes : int
-        Length of the answer's body.
+        Length of the answer's body; for HEAD, what GET would have.
     headers : mapping
         Of the request; names in lower case.
     """
