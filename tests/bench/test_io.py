@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 
-from volkit.bench import amplification, bossdb, io, peers, precomputed
+from volkit.bench import amplification, bossdb, io, mirror, peers, precomputed
 from volkit.bench import zarr as zarr_bench
 from volkit.bench.amplification import CountingSource, Pass
 from volkit.bench.harness import BENCHES, run_case
@@ -112,3 +112,12 @@ def test_every_part_has_its_cases() -> None:
     assert len({*names}) == len(names)
     assert {name.split(",")[0].split(" ")[0] for name in names} >= {"bossdb", "precomputed", "zarr"}
     assert {case.name for case in io.cases(quick=False)} >= {*names}
+
+
+def test_a_mirror_is_measured_in_a_process_of_its_own() -> None:
+    shapes = {"small": (32, 64, 64)}
+    with mirror._site(shapes, (32, 64, 64), once=True) as site:
+        peak = site.peak_megabytes("small")
+        assert peak > 0
+        assert site.peak_megabytes("small") == peak
+        assert [path.name for path in site.folder.iterdir()] == ["small.zarr"]

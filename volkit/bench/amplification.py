@@ -4,7 +4,7 @@ Counts, not times: the source below serves zeros in cuboids of 512 x 512 x 16 an
 it was asked for, as the Boss service widens every request to whole cuboids.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.bench.harness import Case
+from volkit.bench.harness import Case, told
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord, Grid, Windows
 from volkit.geometry.scale import Vector
@@ -139,11 +139,6 @@ def of_pass(work: Pass, size: str, *, target: float | None = None) -> Iterator[C
             target=target if cached else None,
             better="lower",
         )
-
-
-def told(call: Callable[[], Any]) -> float:
-    """Take what a call returns as its measurement: a count, which needs no clock."""
-    return float(call())
 
 
 @cache

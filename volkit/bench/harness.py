@@ -57,6 +57,11 @@ def peak_megabytes(call: Callable[[], Any]) -> float:
         tracemalloc.stop()
 
 
+def told(call: Callable[[], Any]) -> float:
+    """Take what a call returns as its measurement: a count, or what another process measured."""
+    return float(call())
+
+
 def speedup(ours: float, peer: float) -> float:
     """Tell how many times less we take than the peer."""
     return peer / ours
@@ -76,7 +81,8 @@ class Case:
         Makes a context manager that yields the input; not measured.  It raises a
         MissingExtraError where the peer is not installed: the case is then skipped.
     measure : callable
-        Measures one call: :func:`wall_seconds`, :func:`cpu_seconds`, :func:`peak_megabytes`.
+        Measures one call: :func:`wall_seconds`, :func:`cpu_seconds`, :func:`peak_megabytes`,
+        :func:`told`.
     value : callable
         Makes the value of a round from the measurements of ours and the peer.
     unit : str
