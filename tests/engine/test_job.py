@@ -12,10 +12,12 @@ import pytest
 
 from volkit.engine.base import Progress
 from volkit.engine.job import JobEngine, MapTask, check_aligned
+from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op, Reduction
-from volkit.errors import GeometryError, StaleLedgerError
+from volkit.errors import BlockFailedError, GeometryError, StaleLedgerError
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
+from volkit.io.place import Place
 from volkit.testing.blocks import (
     COUNTS,
     NEIGHBOUR_SUM,
@@ -64,11 +66,13 @@ def test_a_poisoned_block_keeps_the_finished_ones(raw, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="poisoned") as caught:
         engine.map(op, raw, grid=grid_of(raw), name="copy")
     assert any("block (2, 0, 2)" in note for note in caught.value.__notes__)
-    order = list(grid_of(raw).morton())
-    assert seen[-1].done == order.index(20)
-    with pytest.raises(RuntimeError, match="poisoned"):
+    assert seen[-1].done == 26, "all others are finished"
+    ledger = Ledger(Place.at(tmp_path / "run" / "copy.ledger"), 27, "")
+    assert [f["number"] for f in ledger.failures()] == [20]
+    assert ledger.failures()[0]["attempts"] == 3
+    with pytest.raises(BlockFailedError, match=r"1 block failed 3 times and was set aside: 20\."):
         engine.map(op, raw, grid=grid_of(raw), name="copy")
-    assert seen[-1].resumed == order.index(20)
+    assert seen[-1].resumed == 26
 
 
 def test_a_block_run_twice_equals_once(raw, tmp_path: Path) -> None:

@@ -64,5 +64,25 @@ def test_a_ledger_of_rubbish_says_what_to_do(tmp_path: Path) -> None:
 def test_a_hundred_thousand_marks_are_one_read(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "a.ledger", FACTS, 100_000)
     ledger.mark(np.arange(100_000).tolist(), [0.0] * 100_000)
-    assert (tmp_path / "a.ledger" / "done").stat().st_size == 1_600_000
+    assert (tmp_path / "a.ledger" / "done").stat().st_size == 100_000 * RECORD.itemsize
     assert ledger.count() == 100_000
+
+
+def test_a_ledger_of_another_format_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "a.ledger"
+    Ledger.open(root, FACTS, 10)
+    header = json.loads((root / "header.json").read_text())
+    for form, advice in ((99, "install that version"), (1, "delete .* to compute anew")):
+        (root / "header.json").write_text(json.dumps({**header, "format": form}))
+        with pytest.raises(StaleLedgerError, match=f"in format {form}, this is .*{advice}"):
+            Ledger.open(root, FACTS, 10)
+
+
+def test_failures_are_kept_until_the_next_attempt(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "a.ledger", FACTS, 10)
+    ledger.note_failures([{"number": 3, "error": "OSError: full", "worker": "", "attempts": 3}])
+    with (tmp_path / "a.ledger" / "failed").open("a") as file:
+        file.write('{"number": 4, "err')
+    assert [f["number"] for f in ledger.failures()] == [3]
+    ledger.clear_failures()
+    assert ledger.failures() == []

@@ -57,7 +57,10 @@ def test_the_same_as_locally(place: Place, tmp_path: Path) -> None:
     here, there = JobEngine(tmp_path), JobEngine(place)
     results = [e.map(ADD, raw, grid=GRID, name="more") for e in (here, there)]
     np.testing.assert_array_equal(results[1].read(), results[0].read())
-    sums = [e.reduce(TOTAL, r, grid=GRID, name="sum") for e, r in zip((here, there), results, strict=True)]
+    sums = [
+        e.reduce(TOTAL, r, grid=GRID, name="sum")
+        for e, r in zip((here, there), results, strict=True)
+    ]
     assert int(sums[1]["sum"][0]) == int(sums[0]["sum"][0]) == int((RAW + np.uint8(7)).sum())
 
 
@@ -85,5 +88,5 @@ def test_marks_are_put_together_and_none_is_lost(place: Place) -> None:
     assert len(list(place.objects.keys("done/"))) == 1
     again.mark([1], [0.1])
     assert again.done().nonzero()[0].tolist() == sorted([*range(0, 200, 2), 1])
-    ObjectMarks(place).reset()
+    ObjectMarks(place, "done").reset()
     assert again.count() == 0

@@ -3,13 +3,14 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from typing import Any
 
+from volkit.engine.queue import Batch, Failure, Queue, Retries
 from volkit.errors import BlockFailedError
 
-Task = Callable[[int], None]
+Task = Callable[[int], int | None]
 
 _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
 _MOST_PER_TASK = 256  # blocks lost with a worker stay few
@@ -19,113 +20,182 @@ _WAIT_SECONDS = 120  # for a first worker; beyond it nothing is going to come
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a batch of work came to: the numbers that succeeded, and the first that did not."""
+    """What a batch of work came to.
 
-    numbers: list[int]
-    seconds: list[float]
-    failure: BaseException | None = None
+    Parameters
+    ----------
+    numbers : list of int
+        Pieces that succeeded.
+    seconds : list of float
+        How long each took.
+    checks : list of int
+        Check sum of what each stored; 0 where the task gives none.
+    failures : list of Failure
+        Pieces that did not succeed; from :func:`dispatch`, those that were set aside.
+    """
+
+    numbers: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    checks: list[int] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 Receive = Callable[[Outcome], None]
 
 
-def dispatch(task: Task, numbers: Iterator[int], *, client: Any | None, receive: Receive) -> None:
+def dispatch(
+    task: Task,
+    numbers: Iterator[int],
+    *,
+    client: Any | None,
+    receive: Receive,
+    retries: Retries | None = None,
+) -> None:
     """Run a task for every number.
 
-    After a failure nothing new is begun, what is in flight is received, and the failure is raised.
+    A piece that fails is tried again, on another worker where there is one; one that keeps failing
+    is set aside, and the rest is done.
 
     Parameters
     ----------
     task : callable
-        Picklable; gets a number, leaves its result in a store and returns nothing.
+        Picklable; gets a number, leaves its result in a store and returns its check sum, or None.
     numbers : iterator of int
         What to do; consumed as fast as work goes on, never all at once.
     client : distributed.Client, optional
         Where to run; None runs in this process.
     receive : callable
         Gets every Outcome, in this process.
+    retries : Retries, optional
+        What becomes of pieces that fail.
+
+    Raises
+    ------
+    BlockFailedError
+        At the end, if pieces were set aside.
+    VolkitError
+        At once, if it would meet every piece alike.
     """
+    queue = Queue(numbers, retries or Retries())
     if client is None:
-        _run_here(task, numbers, receive)
+        _run_here(task, queue, receive)
     else:
-        _run_on_cluster(task, numbers, client, receive)
+        _run_on_cluster(task, queue, client, receive)
+    error = queue.error()
+    if error is not None:
+        raise error
 
 
 def run_batch(task: Task, numbers: Sequence[int]) -> Outcome:
-    """Run a task for a few numbers; a failure ends the batch and keeps what was done before it."""
-    finished: list[int] = []
-    seconds: list[float] = []
+    """Run a task for a few numbers; one that fails keeps none of the others from being done."""
+    outcome = Outcome()
     for number in numbers:
         begun = time.perf_counter()
         try:
-            task(number)
+            check = task(number)
         except Exception as error:
             # A traceback cannot travel; as a note it stays beside the error.
             error.add_note("".join(traceback.format_tb(error.__traceback__)))
-            return Outcome(finished, seconds, error)
-        finished.append(number)
-        seconds.append(time.perf_counter() - begun)
-    return Outcome(finished, seconds)
+            outcome.failures.append(Failure(number, error, _this_worker()))
+            continue
+        outcome.numbers.append(number)
+        outcome.seconds.append(time.perf_counter() - begun)
+        outcome.checks.append(check or 0)
+    return outcome
 
 
-def _run_here(task: Task, numbers: Iterator[int], receive: Receive) -> None:
+def _this_worker() -> str:
+    """Give the address of the worker that this runs on; empty where it is none."""
+    import sys
+
+    if "distributed" not in sys.modules:
+        return ""
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().address)
+    except ValueError:
+        return ""
+
+
+def _run_here(task: Task, queue: Queue, receive: Receive) -> None:
     size = 1
-    while batch := list(islice(numbers, size)):
-        outcome = run_batch(task, batch)
-        receive(outcome)
-        if outcome.failure is not None:
-            raise outcome.failure
+    while batch := queue.take(size):
+        outcome = run_batch(task, batch.numbers)
+        receive(_settled(queue, outcome))
         size = _batch_size(outcome, size)
 
 
-def _run_on_cluster(task: Task, numbers: Iterator[int], client: Any, receive: Receive) -> None:
-    from distributed import KilledWorker, as_completed
+def _settled(queue: Queue, outcome: Outcome) -> Outcome:
+    """Note what failed, and keep of it only what was set aside."""
+    aside = [found for f in outcome.failures if (found := queue.fail(f)) is not None]
+    return Outcome(outcome.numbers, outcome.seconds, outcome.checks, aside)
+
+
+def _run_on_cluster(task: Task, queue: Queue, client: Any, receive: Receive) -> None:
+    from distributed import as_completed
 
     client.wait_for_workers(1, timeout=_WAIT_SECONDS)
     flying = as_completed(with_results=False)
-    size, in_flight = 1, 0
-    failure: BaseException | None = None
+    batches: dict[str, Batch] = {}
+    size = 1
 
-    def submit() -> int:
-        batch = list(islice(numbers, size))
-        if batch:
-            flying.add(client.submit(run_batch, task, batch, pure=False))
-        return bool(batch)
+    def submit() -> None:
+        threads = client.nthreads()
+        while len(batches) < _TASKS_PER_SLOT * max(1, sum(threads.values())):
+            batch = queue.take(size)
+            if batch is None:
+                return
+            others = sorted(set(threads) - batch.avoid) if batch.avoid else []
+            place = {"workers": others, "allow_other_workers": True} if others else {}
+            future = client.submit(run_batch, task, batch.numbers, pure=False, **place)
+            batches[future.key] = batch
+            flying.add(future)
 
-    window = _TASKS_PER_SLOT * max(1, sum(client.nthreads().values()))
-    while in_flight < window and submit():
-        in_flight += 1
+    submit()
+    # The loop ends when nothing is in flight; what fails last is submitted again within it.
     for future in flying:
-        in_flight -= 1
-        try:
-            outcome = future.result()
-        except KilledWorker as error:
-            outcome = Outcome([], [], _workers_died(error))
-        except Exception as error:
-            outcome = Outcome([], [], error)
+        outcome = _received(future, batches.pop(future.key), queue)
         future.release()
-        receive(outcome)
-        failure = failure or outcome.failure
-        if failure is None:
-            size = _batch_size(outcome, size)
-            window = _TASKS_PER_SLOT * max(1, sum(client.nthreads().values()))
-            while in_flight < window and submit():
-                in_flight += 1
-    if failure is not None:
-        raise failure
+        receive(_settled(queue, outcome))
+        size = _batch_size(outcome, size)
+        submit()
 
 
-def _workers_died(error: BaseException) -> BlockFailedError:
-    failure = BlockFailedError(
-        "several workers died one after another in the same blocks, as when memory runs out; what "
-        "is finished is kept: run again with fewer workers, smaller blocks or more memory"
-    )
-    failure.__cause__ = error
-    return failure
+def _received(future: Any, batch: Batch, queue: Queue) -> Outcome:
+    """Take what a task came to; one whose workers died is taken apart to find the block."""
+    from distributed import KilledWorker
+
+    try:
+        outcome: Outcome = future.result()
+    except KilledWorker as error:
+        if queue.divide(batch):
+            return Outcome()
+        died = BlockFailedError(
+            "several workers died one after another in this block, as when memory runs out; run "
+            "again with fewer workers, smaller blocks or more memory"
+        )
+        died.__cause__ = error
+        return Outcome(failures=[Failure(n, died) for n in batch.numbers])
+    except CancelledError as error:
+        lost = BlockFailedError(
+            "the scheduler went away with the work that was in flight; what is finished is kept: "
+            "run again"
+        )
+        lost.__cause__ = error
+        queue.fatal = queue.fatal or lost
+        return Outcome()
+    except Exception as error:  # one that could not travel, or a task that could not be sent
+        if queue.divide(batch):
+            return Outcome()
+        return Outcome(failures=[Failure(n, error) for n in batch.numbers])
+    return outcome
 
 
 def _batch_size(outcome: Outcome, size: int) -> int:
     """Aim at tasks that last long enough, growing step by step since first blocks are slow."""
-    per_block = sum(outcome.seconds) / max(1, len(outcome.seconds))
+    if not outcome.seconds:
+        return size
+    per_block = sum(outcome.seconds) / len(outcome.seconds)
     wanted = int(_TASK_SECONDS / max(per_block, 1e-6))
     return max(1, min(wanted, 4 * size, _MOST_PER_TASK))

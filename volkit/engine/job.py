@@ -1,7 +1,8 @@
 """JobEngine: kernels from store to store, block by block, resumable at any moment."""
 
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from volkit.engine.fingerprint import Facts, facts
 from volkit.engine.lazy import check_inside
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op, Reduction, run_block
+from volkit.engine.queue import Retries
 from volkit.engine.run import Run, load_shared
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
@@ -43,6 +45,8 @@ class JobEngine:
         Told after every batch of blocks.
     replace_stale : bool
         Compute anew the stages that record another computation, instead of refusing.
+    retries : Retries
+        What becomes of blocks that fail.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class JobEngine:
     client: Any = None
     on_progress: OnProgress | None = None
     replace_stale: bool = False
+    retries: Retries = field(default_factory=Retries)
 
     def __post_init__(self) -> None:
         path = self.place.local
@@ -72,7 +77,7 @@ class JobEngine:
 
     @property
     def _run(self) -> Run:
-        return Run(self.place, self.client, self.on_progress, self.replace_stale)
+        return Run(self.place, self.client, self.on_progress, self.replace_stale, self.retries)
 
     def map(
         self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
@@ -197,12 +202,18 @@ class MapTask:
     shared: tuple[Any, ...]
     target: Volume
 
-    def __call__(self, number: int) -> None:
-        """Compute and write one block."""
+    def __call__(self, number: int) -> int:
+        """Compute and write one block; its check sum."""
         block = self.grid[number]
         arrays = [volume.read(block.read) for volume in self.inputs]
         result = run_block(self.op, block, arrays, load_shared(self.shared))
         self.target.write(block.write, result)
+        return content_check(result)
+
+
+def content_check(values: NDArray[Any]) -> int:
+    """Compute the CRC-32 of voxels in C order, as a ledger keeps it; never 0."""
+    return zlib.crc32(np.ascontiguousarray(values).data) or 1
 
 
 def storage_shapes(grid: Grid) -> tuple[Coord, Coord | None]:

@@ -1,11 +1,13 @@
 """Ledger: which blocks of a stage are finished, and of which computation.
 
 A ledger is a folder, local or in an object store, with ``header.json`` (the facts of the
-computation) and ``done`` (one record of 16 bytes per finished block, appended).  Data are written
-before their mark: a block without a mark is computed again.
+computation), ``done`` (one record of 24 bytes per finished block, appended) and ``failed`` (a line
+of JSON for each block that was set aside).  Data are written before their mark: a block without a
+mark is computed again.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,18 @@ from volkit.engine.fingerprint import Facts, changes, fingerprint
 from volkit.engine.marks import Marks, marks_in
 from volkit.errors import SourceError, StaleLedgerError
 from volkit.io.place import Place
+from volkit.version import __version__
 
-RECORD = np.dtype([("number", "<u8"), ("seconds", "<f4"), ("check", "<u4")])
+FORMAT = 2
+RECORD = np.dtype(
+    [
+        ("number", "<u8"),
+        ("finished", "<u4"),  # Unix time
+        ("seconds", "<f4"),
+        ("content", "<u4"),  # CRC-32 of what was stored; 0 where it is not known
+        ("check", "<u4"),  # of this record
+    ]
+)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads every bit of a product
 
 
@@ -85,11 +97,48 @@ class Ledger:
     def reset(self) -> None:
         """Forget every mark."""
         self._marks.reset()
+        self.clear_failures()
 
-    def mark(self, numbers: Sequence[int], seconds: Sequence[float]) -> None:
-        """Record blocks as finished, and return when that is stored."""
+    def note_failures(self, failures: Sequence[dict[str, Any]]) -> None:
+        """Record blocks that were set aside: ``number``, ``error``, ``worker``, ``attempts``."""
+        lines = [json.dumps({**failure, "time": int(time.time())}) for failure in failures]
+        marks_in(self.root, "failed").append("".join(f"{line}\n" for line in lines).encode())
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Read which blocks were set aside by the last attempt; a torn line is left out."""
+        found = []
+        for line in marks_in(self.root, "failed").read().decode(errors="replace").splitlines():
+            try:
+                found.append(dict(json.loads(line)))
+            except ValueError:
+                continue
+        return found
+
+    def clear_failures(self) -> None:
+        """Forget which blocks were set aside: they are about to be tried again."""
+        marks_in(self.root, "failed").reset()
+
+    def mark(
+        self,
+        numbers: Sequence[int],
+        seconds: Sequence[float],
+        contents: Sequence[int] | None = None,
+    ) -> None:
+        """Record blocks as finished, and return when that is stored.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Of the blocks.
+        seconds : sequence of float
+            How long each took.
+        contents : sequence of int, optional
+            CRC-32 of what each left in the store.
+        """
         records = np.zeros(len(numbers), RECORD)
         records["number"], records["seconds"] = numbers, seconds
+        records["finished"] = int(time.time())
+        records["content"] = 0 if contents is None else contents
         records["check"] = _check(records)
         self._marks.append(records.tobytes())
 
@@ -110,10 +159,16 @@ class Ledger:
 
     @property
     def _marks(self) -> Marks:
-        return marks_in(self.root)
+        return marks_in(self.root, "done")
 
     def _begin(self, what: Facts) -> None:
-        header = {"fingerprint": self.fingerprint, "total": self.total, "facts": what}
+        header = {
+            "format": FORMAT,
+            "volkit": __version__,
+            "fingerprint": self.fingerprint,
+            "total": self.total,
+            "facts": what,
+        }
         self.root.objects.put("header.json", json.dumps(header, indent=1).encode())
 
 
@@ -136,11 +191,19 @@ def read_header(root: Place) -> dict[str, Any] | None:
     try:
         header: dict[str, Any] = json.loads(data)
         header["fingerprint"], header["facts"], header["total"]
+        form = int(header.get("format", 1))
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(
             f"the ledger {root}/header.json cannot be understood ({error}); delete {root} to "
             "compute anew"
         ) from error
+    if form != FORMAT:
+        by = header.get("volkit", "before 0.1")
+        advice = "install that version" if form > FORMAT else f"delete {root} to compute anew"
+        raise StaleLedgerError(
+            f"the ledger {root} was written by volkit {by} in format {form}, this is "
+            f"{__version__}, which knows format {FORMAT}; {advice}"
+        )
     return header
 
 
@@ -152,6 +215,9 @@ def _sound_records(data: bytes) -> NDArray[np.void]:
 
 
 def _check(records: NDArray[np.void]) -> NDArray[np.uint32]:
+    """Mix the fields of each record; written rarely and read often, so without a loop."""
     bits = records["seconds"].astype("<f4").view("<u4").astype(np.uint64)
     mixed = (records["number"] ^ (bits << np.uint64(32)) ^ np.uint64(0x5EED)) * _MIX
+    rest = records["finished"].astype(np.uint64) << np.uint64(32)
+    mixed = (mixed ^ (rest | records["content"].astype(np.uint64))) * _MIX
     return (mixed >> np.uint64(32)).astype(np.uint32)

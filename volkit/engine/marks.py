@@ -28,10 +28,10 @@ class Marks(Protocol):
         """Forget all."""
 
 
-def marks_in(folder: Place) -> Marks:
-    """Find the log of a folder."""
+def marks_in(folder: Place, name: str) -> Marks:
+    """Find a log in a folder."""
     path = folder.local
-    return ObjectMarks(folder) if path is None else FileMarks(path / "done")
+    return ObjectMarks(folder, name) if path is None else FileMarks(path / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,22 @@ class ObjectMarks:
     Parameters
     ----------
     folder : Place
-        The objects lie in ``done/`` in it, and are named so that they sort by time.
+        Where the objects lie, in a folder of the log's name; they are named to sort by time.
+    name : str
+        Of the log.
     """
 
     folder: Place
+    name: str
 
     def append(self, data: bytes) -> None:
         """Put one more object; it is stored when this returns."""
-        self.folder.objects.put(f"done/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", data)
+        self.folder.objects.put(f"{self.name}/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", data)
 
     def read(self) -> bytes:
         """Read all objects."""
         objects = self.folder.objects
-        parts = (objects.get(key) for key in objects.keys("done/"))
+        parts = (objects.get(key) for key in objects.keys(f"{self.name}/"))
         return b"".join(part for part in parts if part is not None)
 
     def tidy(self, sound: int) -> None:
@@ -99,14 +102,14 @@ class ObjectMarks:
         marks twice, which does no harm.
         """
         objects = self.folder.objects
-        keys = list(objects.keys("done/"))
+        keys = list(objects.keys(f"{self.name}/"))
         if len(keys) <= _MANY:
             return
         data = b"".join(objects.get(key) or b"" for key in keys)[:sound]
-        objects.put(f"done/{0:020d}-{uuid.uuid4().hex[:12]}", data)
+        objects.put(f"{self.name}/{0:020d}-{uuid.uuid4().hex[:12]}", data)
         for key in keys:
             objects.delete(key)
 
     def reset(self) -> None:
         """Remove all objects."""
-        self.folder.objects.delete_all("done/")
+        self.folder.objects.delete_all(f"{self.name}/")

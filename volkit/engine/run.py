@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from volkit.engine.base import OnProgress, Progress
@@ -11,6 +11,7 @@ from volkit.engine.dispatch import Outcome, Task, dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
+from volkit.engine.queue import Failure, Retries
 from volkit.io.place import Place
 
 
@@ -28,12 +29,15 @@ class Run:
         Told after every batch.
     replace_stale : bool
         Begin stages anew that record another computation.
+    retries : Retries
+        What becomes of blocks that fail.
     """
 
     root: Place
     client: Any
     on_progress: OnProgress | None
     replace_stale: bool
+    retries: Retries = field(default_factory=Retries)
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
@@ -86,11 +90,26 @@ class Run:
 
         def receive(outcome: Outcome) -> None:
             if outcome.numbers:
-                ledger.mark(outcome.numbers, outcome.seconds)
+                ledger.mark(outcome.numbers, outcome.seconds, outcome.checks)
                 tell(len(outcome.numbers))
+            if outcome.failures:
+                ledger.note_failures([as_note(failure) for failure in outcome.failures])
 
         tell(0)
-        dispatch(task, iter(missing), client=self.client, receive=receive)
+        ledger.clear_failures()
+        dispatch(task, iter(missing), client=self.client, receive=receive, retries=self.retries)
+
+
+def as_note(failure: Failure) -> dict[str, Any]:
+    """Write a failure as JSON, for the ledger."""
+    notes = [n for n in getattr(failure.error, "__notes__", ()) if n.startswith("volkit: ")]
+    kind = type(failure.error).__name__
+    return {
+        "number": failure.number,
+        "error": "\n".join([f"{kind}: {failure.error}", *notes]),
+        "worker": failure.worker,
+        "attempts": failure.attempts,
+    }
 
 
 def load_shared(shared: Iterable[Any]) -> list[Any]:
