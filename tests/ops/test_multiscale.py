@@ -351,6 +351,21 @@ def test_a_missing_chunk_is_no_zero(tmp_path: Path, small_blocks) -> None:
     assert (made.at_level(1).read() == 0).sum() == 8
 
 
+def test_notes_lie_where_they_are_told_and_go_alone(tmp_path, monkeypatch, small_blocks) -> None:
+    volume = stored(tmp_path / "em.zarr", values_of((8, 16, 16)), chunk_shape=(4, 4, 4))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").write_text("kept")
+    seen = []
+
+    def look(state) -> None:
+        seen.extend(p.name for p in (tmp_path / "runs").iterdir())
+
+    pyramid(volume, factors=STEPS, root=str(tmp_path / "runs"), on_progress=look)
+    assert set(seen) == {"mine", "em.zarr.pyramid"}
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["mine"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["em.zarr", "runs"]
+
+
 def test_removed_voxels_are_computed_again(tmp_path, monkeypatch, small_blocks) -> None:
     folder = tmp_path / "em.zarr"
     volume = stored(folder, values_of((8, 16, 16)), chunk_shape=(4, 4, 4))

@@ -74,7 +74,7 @@ def pyramid(
         Voxels of a level that become one of the next, (z, y, x): for every level, or for each;
         None chooses, see ``level_factors``.
     root : Place, str or None
-        Where to note what is done, until all is; None is beside the volume.
+        Folder in which to note what is done, until all is; None is the one the volume lies in.
     client : distributed.Client or None
         Where blocks run; None runs them in this process.
     on_progress : callable or None
@@ -105,7 +105,9 @@ def pyramid(
     store = open_levels(volume)
     steps = level_factors(volume.shape, volume.voxel_size_nm, levels=levels, factors=factors)
     plan: list[Made] = [{"method": how, "factor": list(step)} for step in steps]
-    place = store.place.beside(".pyramid") if root is None else Place.at(root)
+    notes = store.place.beside(".pyramid")
+    # A folder of its own, for it is deleted at the end.
+    place = notes if root is None else Place.at(root).inside(notes.name)
     if replace_levels:
         _clear(store, place, plan)
     kept = _kept(store, plan)
