@@ -153,7 +153,7 @@ UNBOUNDED = {"stall": None}  # tensorstore waits for ever
         (by_obstore_put, FAILING | {"truncate": None, "redirect": P}),
         (by_zarr, FAILING | CODED | {"absent": None}),  # zarr takes it for zeros
         (by_requests, FAILING | QUIET | {"redirect": P}),
-        (by_s3fs, FAILING | QUIET | {"redirect": T}),
+        (by_s3fs, {"503": T, "reset": T, "truncate": T, "absent": A}),  # it waits within
         (by_tensorstore_s3, FAILING | CODED | UNBOUNDED),
         (by_tensorstore_http, FAILING | CODED | UNBOUNDED),
     ],

@@ -12,7 +12,9 @@ import zarr
 from volkit.errors import SourceError
 from volkit.geometry import Box
 from volkit.io import Volume, open_volume
+from volkit.io.faults import Patience
 
+FAST = Patience(first_wait_seconds=0.001, most_wait_seconds=0.002)
 AXES = [
     {"name": "c", "type": "channel"},
     {"name": "z", "type": "space", "unit": "micrometer"},
@@ -168,10 +170,10 @@ def test_http(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=tmp_path)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        volume = open_volume(f"{url}/em.zarr")
+        volume = open_volume(f"{url}/em.zarr", patience=FAST)
         np.testing.assert_array_equal(volume.read(), open_volume(tmp_path / "em.zarr").read())
         with pytest.raises(SourceError, match="is read-only"):
             volume.write(volume.domain, volume.read())
         with pytest.raises(SourceError, match="holds no zarr"):
-            open_volume(f"{url}/nothing.zarr")
+            open_volume(f"{url}/nothing.zarr", patience=FAST)
         server.shutdown()
