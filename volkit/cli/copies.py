@@ -34,7 +34,7 @@ def mirror(
 ) -> None:
     """Copy a volume, or a part of one; taken up where it was when it is run again."""
     from volkit.pipelines.config import override, validate
-    from volkit.pipelines.mirror import PIPELINE
+    from volkit.pipelines.mirror import PIPELINE, Mirror
     from volkit.pipelines.registry import Workflow
 
     image = {"image": source, "level": level, "box": None if box is None else parse_box(box)}
@@ -45,5 +45,5 @@ def mirror(
         **({} if block_shape is None else {"block_shape": parse_shape(block_shape)}),
     }
     tree = override(tree, settings or [])
-    config = validate(tree, PIPELINE.config, where="volkit mirror")
+    config = validate(tree, Mirror, where="volkit mirror")
     carry_out(Workflow(Path("mirror"), PIPELINE, config, tree), replace=replace)

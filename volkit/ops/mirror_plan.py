@@ -125,7 +125,7 @@ def plan_mirror(source: Volume, target: str, *, block_shape: Coord | None = None
     voxel = source.dtype.itemsize * (source.channels or 1)
     if block_shape is None:
         inside = source.domain.shift(cast("Coord", tuple(-n for n in offset)))
-        block = _chosen(inside, requests, voxel)
+        block = chosen_block(inside, requests, voxel)
     else:
         block = coord(block_shape, name="block_shape")
     grid = Grid(source.domain, block)
@@ -133,8 +133,28 @@ def plan_mirror(source: Volume, target: str, *, block_shape: Coord | None = None
     return MirrorPlan(grid, chunks, requests, offset, chunk, shard, voxel)
 
 
-def _chosen(domain: Box, requests: Lattice, voxel_bytes: int) -> Coord:
-    """Put whole requests together to about 64 MiB."""
+def chosen_block(domain: Box, requests: Lattice, voxel_bytes: int) -> Coord:
+    """Put whole requests together to about 64 MiB.
+
+    Parameters
+    ----------
+    domain : Box
+        What is copied, array coordinates.
+    requests : Lattice
+        Of the source.
+    voxel_bytes : int
+        Of a voxel, all channels.
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> cuboids = Lattice((0, 0, 0), (64, 512, 512), (2000, 9000, 9000))
+    >>> chosen_block(Box((0, 0, 0), (2000, 9000, 9000)), cuboids, 1)
+    (64, 1024, 1024)
+    """
     shape = domain.shape
     cut = [
         (a - s) % n != 0
@@ -142,14 +162,14 @@ def _chosen(domain: Box, requests: Lattice, voxel_bytes: int) -> Coord:
     ]
     met = requests.cells(domain).shape
     # What lies in one request on an axis is one block there, whatever its phase.
-    block = [n if k == 1 else c for n, k, c in zip(shape, met, requests.cell, strict=True)]
+    block = [n if k == 1 else min(c, n) for n, k, c in zip(shape, met, requests.cell, strict=True)]
     while True:
         room = [a for a in range(3) if block[a] < shape[a]]
         fitting = [a for a in room if 2 * prod(block) * voxel_bytes <= _BLOCK_BYTES]
         if not fitting:
-            return coord([min(b, n) for b, n in zip(block, shape, strict=True)])
-        axis = min(fitting, key=lambda a: (not cut[a], block[a] / requests.cell[a]))
-        block[axis] = 2 * block[axis]
+            return coord(block)
+        axis = min(fitting, key=lambda a: (not cut[a], block[a] / requests.cell[a], -a))
+        block[axis] = min(2 * block[axis], shape[axis])
 
 
 def _storage(grid: Grid, target: str) -> tuple[Coord, Coord | None]:
