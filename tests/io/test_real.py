@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import h5py
+import mrcfile
 import numpy as np
 import pytest
 
@@ -67,6 +68,59 @@ def test_plantseg(shared_data: Path) -> None:
     volume = open_volume(f"{shared_data}/cells/plantseg/1135_mini.h5::label")
     assert volume.voxel_size_nm == pytest.approx((283.71837, 126.78642, 126.78642))
     assert int((volume.read() > 0).sum()) == 231_013
+
+
+@pytest.mark.parametrize("name", ["EMD-3197.map", "emd_3197.map.gz"])
+def test_emd_3197(shared_data: Path, name: str) -> None:
+    volume = open_volume(shared_data / "cryoet/mrcfile" / name)
+    assert (volume.shape, volume.dtype) == ((20, 20, 20), np.dtype("f4"))
+    assert volume.voxel_size_nm == pytest.approx((1.14, 1.14, 1.14))
+    assert volume.origin_nm == pytest.approx((0, 0, -2 * 1.14))  # x begins at voxel -2
+    values = volume.read()
+    found = values.min(), values.max(), values.mean(), values.std()
+    assert found == pytest.approx((-4.13375, 5.57674, 0.783612, 2.39995), rel=1e-5)
+    assert volume.attributes["space_group"] == 1
+
+
+@pytest.mark.parametrize("name", ["EMD-3001.map", "EMD-3001.map.bz2"])
+def test_emd_3001_has_axes_of_its_own(shared_data: Path, name: str) -> None:
+    """Columns are z, rows x, sections y."""
+    path = shared_data / "cryoet/mrcfile" / name
+    volume = open_volume(path)
+    assert (volume.shape, volume.dtype) == ((73, 25, 43), np.dtype("f4"))
+    assert volume.voxel_size_nm == pytest.approx((0.045875, 0.03925, 0.044825))
+    assert volume.origin_nm == pytest.approx((0, -12 * 0.03925, -21 * 0.044825))
+    values = volume.read()
+    found = values.min(), values.max(), values.mean(), values.std()
+    assert found == pytest.approx((-0.368143, 0.721610, 0.000532967, 0.157057), rel=1e-5)
+    with mrcfile.open(path) as file:
+        np.testing.assert_array_equal(values, file.data.transpose(2, 0, 1))
+    box = Box((60, 3, 7), (70, 21, 40))
+    np.testing.assert_array_equal(volume.read(box), values[box.slices])
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("t1", 1_886_539), ("gm", 1_961_850), ("wm", 1_679_097)]
+)
+def test_mni152(shared_data: Path, name: str, count: int) -> None:
+    folder = shared_data / "mri/mni152"
+    volume = open_volume(folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
+    assert (volume.shape, volume.dtype) == ((189, 233, 197), np.dtype("u1"))
+    assert volume.voxel_size_nm == (1e6, 1e6, 1e6)
+    assert volume.origin_nm == (-72e6, -134e6, -98e6)
+    assert volume.attributes["orientation"] == "RAS"
+    assert int(np.count_nonzero(volume.read())) == count
+
+
+def test_vessap(shared_data: Path) -> None:
+    volume = open_volume(shared_data / "vessel/vessap/label.nii.gz")
+    assert volume.shape == (600, 304, 325)
+    assert volume.attributes["orientation"] == "LPS"
+    assert volume.origin_nm == (0, 0, 0)
+    inside = np.argwhere(volume.read())
+    assert len(inside) == 1_181_243
+    assert inside.min(0).tolist() == [0, 25, 3]
+    assert inside.max(0).tolist() == [591, 296, 320]
 
 
 def test_meshnet_reference(shared_data: Path) -> None:

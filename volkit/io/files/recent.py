@@ -1,10 +1,14 @@
 """Recent: arrays that a process made lately, kept while they fit."""
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from volkit.io.axes import Array
+
+_EVERY: "weakref.WeakSet[Recent]" = weakref.WeakSet()
 
 
 class Recent:
@@ -28,9 +32,14 @@ class Recent:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._total = 0
+        _EVERY.add(self)
         self._held: OrderedDict[Hashable, Array] = OrderedDict()
         self._lock = threading.Lock()
         self._making: dict[Hashable, threading.Lock] = {}
+
+    def forget_locks(self) -> None:
+        """Take new locks, in a process whose parent may have been forked while it held them."""
+        self._lock, self._making = threading.Lock(), {}
 
     @property
     def held_bytes(self) -> int:
@@ -73,3 +82,12 @@ class Recent:
         with self._lock:
             self._making.pop(key, None)
         return found
+
+
+def _after_fork() -> None:
+    for recent in _EVERY:
+        recent.forget_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

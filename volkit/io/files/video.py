@@ -143,7 +143,7 @@ def _fetch(
     wanted = range(len(table.times))[slices[0]]
     out = np.empty((len(wanted), *(s.stop - s.start for s in slices[1:])), picture.dtype)
     stamp = file_stamp(path)
-    decoder = shared_decoder(uri, path, table, stamp=stamp)
+    decoder = shared_decoder(uri, path, table)
     for i, n in enumerate(wanted):
         key = (str(path), stamp, picture.shape, n)
         plane = _PLANES.find(key)

@@ -2,9 +2,9 @@
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +120,33 @@ def _put_back(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield from rest
 
 
-def shared_decoder(uri: str, path: Path, table: FrameTable, *, stamp: str) -> FrameDecoder:
-    """Give the decoder of a file that this process has, or open one."""
-    return _decoder(uri, path, table, stamp, os.getpid())  # a fork must not share the file's place
+def shared_decoder(uri: str, path: Path, table: FrameTable) -> FrameDecoder:
+    """Give the decoder that this process has for a table of frames, or open one."""
+    with _DECODERS.lock:
+        found = _DECODERS.held.pop(table, None) or FrameDecoder(uri, path, table)
+        _DECODERS.held[table] = found
+        while len(_DECODERS.held) > _DECODERS_AT_ONCE:
+            _DECODERS.held.popitem(last=False)
+        return found
 
 
-@lru_cache(maxsize=_DECODERS_AT_ONCE)
-def _decoder(uri: str, path: Path, table: FrameTable, stamp: str, process: int) -> FrameDecoder:
-    del stamp, process
-    return FrameDecoder(uri, path, table)
+class _Decoders:
+    """The decoders of a process, the one used last at the end."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.held: OrderedDict[FrameTable, FrameDecoder] = OrderedDict()
+        self.inherited: list[object] = []
+
+    def leave(self) -> None:
+        """Use none of a parent process: its place in a file is shared, its threads are not here.
+
+        They are kept all the same, since closing one would wait for those threads for ever.
+        """
+        self.inherited.append(self.held)
+        self.held, self.lock = OrderedDict(), threading.Lock()
+
+
+_DECODERS = _Decoders()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_DECODERS.leave)
