@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from volkit.io import create_volume, open_volume
 from volkit.io.volume import Volume
+from volkit.kernels.downsample import mean
+from volkit.ops import multiscale
 from volkit.ops.multiscale import pyramid
 from volkit.pipelines import thumbnail as module
 from volkit.pipelines.colours import label_colours
@@ -86,6 +88,18 @@ def test_the_coarsest_level_that_fills_it_is_read(tmp_path, monkeypatch) -> None
     assert thumbnail(volume, longest=17).caption.endswith("level 1")
     assert thumbnail(volume, longest=500).caption.endswith("level 0")
     assert thumbnail(volume.at_level(3), longest=2).caption.endswith("level 3")
+
+
+def test_levels_that_were_never_computed_are_passed_over(tmp_path, monkeypatch) -> None:
+    """BossDB gives zeros for them."""
+    volume = create_volume(tmp_path / "em.zarr", shape=(8, 64, 64), dtype="uint8")
+    volume.write(volume.domain, np.random.default_rng(0).integers(0, 9, volume.shape, np.uint8))
+    monkeypatch.setitem(
+        multiscale._KERNELS, "mean", lambda v, f, start: mean(v, f, start=start) * 0
+    )
+    found = thumbnail(pyramid(volume, levels=3), longest=16)
+    assert found.caption == "the middle plane, z = 4 at level 0"
+    assert found.pixels.std() > 0
 
 
 def test_a_plane_too_large_is_shown_by_pieces(tmp_path, monkeypatch) -> None:

@@ -62,17 +62,12 @@ def thumbnail(volume: Volume, *, longest: int) -> Thumbnail:
     """
     volume = replace(volume, options=replace(volume.options, missing="zero", cache=None))
     shape = _picture_shape(volume, longest)
-    level = _level_for(volume, shape)
-    labels = holds_labels(volume)
-    z = (level.domain.start[0] + level.domain.stop[0]) // 2
-    unit = unit_shape(level)
-    whole, taken = _units(level, unit, shape)
-    if taken == whole:
-        plane, part = _plane(level, z, unit[1], shape, labels), "the middle plane"
-    else:
-        plane = _mosaic(level, z, unit, taken, shape, labels)
-        part = f"{taken[0]} x {taken[1]} of {whole[0]:,} x {whole[1]:,} pieces of the middle plane"
-    return Thumbnail(_coloured(plane, labels), f"{part}, z = {z} at level {level.level}")
+    level, labels = _level_for(volume, shape), holds_labels(volume)
+    plane, caption = _drawn(level, shape, labels)
+    if level.level > volume.level and plane.min() == plane.max():
+        # BossDB gives zeros for levels that were never computed.
+        plane, caption = _drawn(volume, shape, labels)
+    return Thumbnail(_coloured(plane, labels), caption)
 
 
 def unit_shape(volume: Volume) -> Coord:
@@ -116,6 +111,19 @@ def _level_for(volume: Volume, shape: tuple[int, int]) -> Volume:
         if all(n >= p for n, p in zip(level.shape[1:], shape, strict=True)):
             return level
     return volume
+
+
+def _drawn(volume: Volume, shape: tuple[int, int], labels: bool) -> tuple[Array, str]:
+    """Shrink the middle plane of one level, and say what of it was read."""
+    z = (volume.domain.start[0] + volume.domain.stop[0]) // 2
+    unit = unit_shape(volume)
+    whole, taken = _units(volume, unit, shape)
+    if taken == whole:
+        plane, part = _plane(volume, z, unit[1], shape, labels), "the middle plane"
+    else:
+        plane = _mosaic(volume, z, unit, taken, shape, labels)
+        part = f"{taken[0]} x {taken[1]} of {whole[0]:,} x {whole[1]:,} pieces of the middle plane"
+    return plane, f"{part}, z = {z} at level {volume.level}"
 
 
 def _units(
