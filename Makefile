@@ -40,6 +40,7 @@ docs: $(STAMP) ## build the reference, run the code of the documentation, follow
 bench: $(STAMP) ## measure against the peers, briefly
 	$(BIN)/volkit bench kernels --quick
 	$(BIN)/volkit bench engine --quick
+	$(BIN)/volkit bench io --quick
 
 clean: ## remove what make made
 	rm -rf .venv runs build dist

@@ -47,7 +47,6 @@ def test_zarr_agrees_with_its_peers_and_leaves_their_settings(work) -> None:
     assert zarr.config.get("codec_pipeline.path") == before
 
 
-@pytest.mark.filterwarnings("ignore:CloudVolume is not installed:ImportWarning")
 @pytest.mark.parametrize("what", ["all", "windows at half overlap"])
 def test_bossdb_agrees_with_intern_and_leaves_the_environment(what) -> None:
     before = dict(os.environ)

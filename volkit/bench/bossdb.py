@@ -6,6 +6,7 @@ The server is a process of its own, so that client and server do not share an in
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,7 +90,10 @@ def _read_ours(site: Site, *, whole: bool) -> list[Array]:
 
 
 def _read_peers(site: Site, *, whole: bool) -> list[Array]:
-    array = site.intern.array(f"bossdb://{_CHANNEL}")
+    with warnings.catch_warnings():
+        # It says that CloudVolume is not installed of every channel that does not need it.
+        warnings.simplefilter("ignore", ImportWarning)
+        array = site.intern.array(f"bossdb://{_CHANNEL}")
     places = [Box.from_shape(site.shape)] if whole else site.windows()
     return [array[box.slices] for box in places]
 

@@ -67,7 +67,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
     small = (64, 256, 256) if quick else (128, 256, 512)  # eight bytes for each voxel
     for layer in (
         Layer("raw", "raw", False, shape, 8 if quick else 32),
-        Layer("sharded gzip", "raw", True, shape, 8 if quick else 16),
+        Layer("sharded gzip", "raw", True, shape, 2 if quick else 8),
         Layer("compressed_segmentation", "compressed_segmentation", False, small, 4, (64,) * 3),
     ):
         yield from of_layer(layer)

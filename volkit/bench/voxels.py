@@ -1,5 +1,7 @@
 """Voxels to read and write: as hard to compress as those of a microscope, and made fast."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ _STEPS = 3  # levels that a field is cut into
 _SLAB = 32  # planes made at once, so that making them needs little memory
 
 
+@lru_cache(maxsize=1)  # cases that follow each other use the same
 def image(shape: Coord, *, seed: int = 0) -> NDArray[np.uint8]:
     """Make an image: smooth structure under shot noise, which zstd shrinks by a sixth.
 
@@ -24,6 +27,7 @@ def image(shape: Coord, *, seed: int = 0) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (Z, Y, X)
+        Read-only.
 
     Examples
     --------
@@ -37,9 +41,11 @@ def image(shape: Coord, *, seed: int = 0) -> NDArray[np.uint8]:
         shot = rng.standard_normal(part.shape, np.float32) * np.float32(12)
         tone = _field(seed, 0, part.shape, z, spacing=6.0)
         part[...] = np.clip(140 + 60 * tone + shot, 0, 255)
+    values.flags.writeable = False
     return values
 
 
+@lru_cache(maxsize=1)
 def labels(shape: Coord, *, seed: int = 0) -> NDArray[np.uint64]:
     """Make labels: connected regions with curved borders, whose ids need more than 32 bits.
 
@@ -53,6 +59,7 @@ def labels(shape: Coord, *, seed: int = 0) -> NDArray[np.uint64]:
     Returns
     -------
     ndarray of uint64, shape (Z, Y, X)
+        Read-only.
 
     Examples
     --------
@@ -68,6 +75,7 @@ def labels(shape: Coord, *, seed: int = 0) -> NDArray[np.uint64]:
             field = _field(seed, number, part.shape, z, spacing=_CELL)
             name = name * 2 * _STEPS + np.int64(_STEPS * (1 + field))
         part[...] = ids[name]
+    values.flags.writeable = False
     return values
 
 
