@@ -242,8 +242,12 @@ def test_cut(tmp_path: Path, name: str, codec: str, how: Any, part: float) -> No
 
 def test_no_video(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film at all" * 100)
-    with pytest.raises(SourceError, match="a.mp4 cannot be opened as video"):
+    with pytest.raises(SourceError, match="a.mp4 cannot be opened as MP4"):
         open_volume(tmp_path / "a.mp4")
+    other = write(tmp_path / "other.mkv", moving(3), "ffv1", "gray")
+    (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n")
+    with pytest.raises(SourceError, match="list.mp4 cannot be opened as MP4"):
+        open_volume(tmp_path / "list.mp4")
     with av.open(str(tmp_path / "sound.mkv"), "w") as file:
         stream = file.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), "i2"), layout="mono")

@@ -27,7 +27,7 @@ def open_stack(uri: str, level: int, options: OpenOptions) -> ArraySource:
             by_kind.setdefault(_KINDS[file.suffix.lower()], []).append(file)
     if not by_kind:
         raise SourceError(
-            f"{uri}: no .tif, .tiff or .png files are there; check the path, or unpack the files"
+            f"{uri}: no .tif, .tiff or .png files are there, nor those of DICOM; check the path"
         )
     if len(by_kind) > 1:
         shown = " and ".join(f"{len(p)} {kind} ({p[0].name})" for kind, p in by_kind.items())

@@ -18,6 +18,8 @@ except ImportError as error:
     raise missing_extra("av", "formats") from error
 
 DAMAGE = (FFmpegError, OSError, ValueError, EOFError)
+# FFmpeg takes stills for films of one frame, and follows playlists to other files and hosts.
+_OPTIONS = {"format_whitelist": "mov,matroska,avi", "protocol_whitelist": "file"}
 _SAMPLE = 32  # frames decoded to make sure that packets are frames
 
 
@@ -70,11 +72,11 @@ def opened_video(uri: str, path: Path) -> Iterator[tuple[Any, Any]]:
         If it cannot be opened or read, or holds no video.
     """
     try:
-        container: Any = av.open(str(path))
+        container: Any = av.open(str(path), options=_OPTIONS)
     except DAMAGE as error:
         raise SourceError(
-            f"{uri}: {path.name} cannot be opened as video ({error}); it may be truncated (some "
-            "formats keep at their end what a reader needs first): copy it again"
+            f"{uri}: {path.name} cannot be opened as MP4, MOV, AVI, Matroska or WebM ({error}); it "
+            "may be truncated, as some keep at their end what is needed first: copy it again"
         ) from error
     try:
         if not container.streams.video:
