@@ -52,7 +52,9 @@ def test_uris_that_name_nothing(uri: str, message: str) -> None:
 
 def test_suffix_that_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(SourceError, match=r"suffix '.txt' is not known; known are .*\.h5, .*\.zarr, and folders"):
+    with pytest.raises(
+        SourceError, match=r"suffix '.txt' is not known; known are .*\.h5, .*\.zarr, and folders"
+    ):
         open_volume(tmp_path / "notes.txt")
     with pytest.raises(SourceError, match="no .tif, .tiff or .png"):
         open_volume(tmp_path)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import threading
+import traceback
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +37,7 @@ LAYOUT: dict[str, Any] = {"shape": SHAPE, "dtype": "u2", "chunk_shape": (4, 4, 4
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3Server]:
-    with S3Server() as server, pytest.MonkeyPatch.context() as patch:
+    with S3Server(strict=True) as server, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         for name, value in server.environment().items():
@@ -267,6 +268,19 @@ def test_private_volumes_say_who_was_refused(server: S3Server) -> None:
     created(uri)
     with pytest.raises(SourceError, match="access is denied; asked with credentials='anonymous'"):
         open_volume(uri, credentials="anonymous")
+
+
+def test_wrong_keys(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"s3://vol/keys.zarr?endpoint={server.endpoint}"
+    created(uri)
+    for name, keys in (("S3_OTHER", "AKIAOTHER:c2VjcmV0"), ("S3_TYPO", f"{server.key}:c2VjcmV0")):
+        monkeypatch.setenv(name, keys)
+        with pytest.raises(SourceError, match=rf"access is denied.*env:{name}") as caught:
+            open_volume(uri, credentials=f"env:{name}")
+        shown = "".join(traceback.format_exception(caught.value))
+        assert not any(secret in shown for secret in ("AKIAOTHER", "c2VjcmV0", server.key))
+    monkeypatch.setenv("S3_GOOD", f"{server.key}:{server.secret}")
+    assert open_volume(uri, credentials="env:S3_GOOD").shape == SHAPE
 
 
 def test_nothing_else_is_overwritten(server: S3Server) -> None:
