@@ -11,6 +11,7 @@ from typing import Any
 from volkit.errors import missing_extra
 
 _GZIP = b"\x1f\x8b"
+_WBITS = 31  # DEFLATE with the header of gzip
 _MOST = 1032  # times that DEFLATE can make anything smaller
 
 
@@ -43,10 +44,19 @@ def unpack(data: bytes, suffix: str) -> bytes:
     return plain
 
 
+def gzip(data: bytes) -> bytes:
+    """Compress, at the level that is fast: higher ones gain a few per cent of EM for much time."""
+    fast = _fast()
+    if fast is not None:
+        return bytes(fast.gzip_compress(data, 1))
+    packer = zlib.compressobj(1, zlib.DEFLATED, _WBITS)
+    return packer.compress(data) + packer.flush()
+
+
 def _gunzip(data: bytes) -> bytes:
     fast = _fast()
     if fast is None:
-        return zlib.decompress(data, 31)  # 31: with the header of gzip
+        return zlib.decompress(data, _WBITS)
     size = int.from_bytes(data[-4:], "little")  # for which it makes room at once
     if size > _MOST * len(data):
         raise ValueError(f"gzip: {len(data)} bytes cannot hold the {size} that they claim")
@@ -59,7 +69,7 @@ def _gunzip(data: bytes) -> bytes:
 
 @cache
 def _fast() -> Any:
-    """Import what cloud-volume brings along, which is half as fast again as the library's zlib."""
+    """Import what cloud-volume brings along, which is faster than zlib by half."""
     try:
         return importlib.import_module("deflate")
     except ImportError:

@@ -6,7 +6,6 @@ the shard; so a shard is a box of chunks, unless numbers are hashed.
 """
 
 import struct
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import numpy as np
 
 from volkit.errors import GeometryError
 from volkit.geometry import Coord
+from volkit.io.precomputed.packing import gzip
 
 _TYPE = "neuroglancer_uint64_sharded_v1"
 _INDEX_BITS = 9  # chunks of one minishard index: 512 of them take 12 kB
-_LEVEL = 1  # of gzip: higher ones take several times as long for a few per cent of EM
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +183,7 @@ def pack_shard(chunks: Mapping[int, bytes], sharding: Sharding) -> bytes:
 
 
 def _encoded(data: bytes, encoding: str) -> bytes:
-    if encoding == "raw":
-        return data
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)  # 31: with the header of gzip
-    return packer.compress(data) + packer.flush()
+    return gzip(data) if encoding == "gzip" else data
 
 
 def _axes(grid: Coord) -> list[int]:
