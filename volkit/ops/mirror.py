@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import OnProgress, Progress
 from volkit.engine.fingerprint import Facts
-from volkit.engine.job import check_aligned
 from volkit.engine.run import Run
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
@@ -79,8 +78,6 @@ def mirror(
         If something else lies at the target.
     SourceError
         If the source cannot be read, the target not written, or the copy is not the same.
-    GeometryError
-        If blocks would share a stored object of the target.
     """
     options = options or OpenOptions()
     plan = plan_mirror(source, target, block_shape=block_shape)
@@ -95,7 +92,6 @@ def mirror(
     copy = prepare_target(
         Volume(target, 0, options), source, plan, ledger=ledger, what=what, replace=replace_stale
     )
-    check_aligned(plan.grid, copy)
     if client is not None:
         client.run(forget_opened)  # workers may know what lay there before
     done = ledger.done()

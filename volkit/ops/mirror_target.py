@@ -11,7 +11,6 @@ from volkit.io.sources import OpenOptions
 from volkit.io.uris import join_query, split_query, split_scheme
 from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
-from volkit.ops.level_plan import holds_labels
 from volkit.ops.mirror_plan import MirrorPlan
 
 
@@ -84,7 +83,10 @@ def prepare_target(
         if not ledger.done().all():
             remove_drafts(target.uri)  # what killed writers left: never read, but in the way
         return target
+    from volkit.ops.level_plan import holds_labels  # compiles kernels: not for the workers
+
     check_stale(target, what, replace=replace)
+    labels = holds_labels(source)
     ledger.reset()  # marks without voxels are worth nothing
     return create_volume(
         target.uri,
@@ -98,8 +100,14 @@ def prepare_target(
         start=plan.grid.domain.start,
         chunk_shape=plan.chunk_shape,
         shard_shape=plan.shard_shape,
-        kind="labels" if holds_labels(source) else "image",
-        attributes=_attributes(source, ledger.fingerprint, what),
+        kind="labels" if labels else "image",
+        attributes={
+            "stage": "mirror",
+            "fingerprint": ledger.fingerprint,
+            "kind": "segmentation" if labels else "image",
+            "source": described(source),
+            "provenance": what,
+        },
     )
 
 
@@ -171,13 +179,3 @@ def _made_by(target: Volume) -> str | None:
         return str(target.attributes.get("volkit", {}).get("fingerprint", ""))
     except SourceError:
         return None  # a creation that was killed, or no volume at all: creating tells them apart
-
-
-def _attributes(source: Volume, fingerprint: str, what: Facts) -> dict[str, Any]:
-    return {
-        "stage": "mirror",
-        "fingerprint": fingerprint,
-        "kind": "segmentation" if holds_labels(source) else "image",
-        "source": described(source),
-        "provenance": what,
-    }
