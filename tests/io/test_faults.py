@@ -19,10 +19,13 @@ import tensorstore
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from intern.remote.boss import BossRemote
+from intern.resource.boss.resource import ChannelResource
 from obstore.store import S3Store
 from zarr.storage import ObjectStore
 
 from volkit.errors import ConfigError, MissingChunkError, SourceError
+from volkit.io.axes import Array
 from volkit.io.faults import (
     CorruptPayloadError,
     Fault,
@@ -33,6 +36,7 @@ from volkit.io.faults import (
     patiently,
     patiently_async,
 )
+from volkit.testing.servers.boss import BossServer
 from volkit.testing.servers.faults import FaultProxy
 from volkit.testing.servers.s3 import S3Server
 
@@ -179,6 +183,26 @@ CODECS = [numcodecs.GZip(), numcodecs.BZ2(), numcodecs.LZMA(), numcodecs.LZ4(), 
 def test_codecs(codec: Any) -> None:
     whole = bytes(codec.encode(np.arange(1000, dtype="u1")))
     assert classify(raised(codec.decode, whole[: len(whole) // 2])) is C
+
+
+def test_intern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with BossServer() as boss, FaultProxy(boss.url, stall_seconds=0.2) as proxy:
+        for name, value in boss.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
+        voxels = np.random.default_rng(0).integers(0, 255, (4, 8, 8)).astype("u1")
+        boss.add("c", "e", "ch", voxels)
+        remote = BossRemote({"protocol": "http", "host": proxy.host, "token": "public"})
+        channel = ChannelResource("ch", "c", "e", "image", datatype="uint8")
+
+        def cut(levels: int) -> Array:
+            return remote.get_cutout(channel, levels, [0, 8], [0, 8], [0, 4])
+
+        for mode, fault in (FAILING | {"short": C}).items():
+            proxy.inject(mode, match="cutout")
+            error = raised(cut, 0)
+            assert classify(error) is fault, f"{mode}: {error!r}"
+            proxy.calm()
+        np.testing.assert_array_equal(cut(0), voxels)
 
 
 def test_blosc_of_the_boss() -> None:

@@ -58,7 +58,7 @@ def test_round_trip(
 
 
 def test_in_memory() -> None:
-    for uri in ("memory://points.parquet", "memory://run/points.csv"):
+    for uri in ("memory://points.parquet", "memory://tables/points.csv"):
         write_table(uri, ONE, SCHEMA, {})
         pd.testing.assert_frame_equal(read_table(uri)[0], ONE)
 

@@ -113,7 +113,7 @@ def open_objects(uri: str | Path, options: OpenOptions | None = None) -> Objects
 
     Examples
     --------
-    >>> objects = open_objects("memory://run")
+    >>> objects = open_objects("memory://leases")
     >>> objects.put("lease", b"mine", create=True), objects.put("lease", b"too", create=True)
     (True, False)
     >>> objects.get("lease"), objects.get("nothing"), list(objects.keys())
