@@ -59,7 +59,7 @@ def fetch_at_once(calls: Iterable[Callable[[], object]]) -> None:
         What the first one that failed raised; those that had not begun are left out then.
     """
     todo = list(calls)
-    if len(todo) == 1 or getattr(_inside, "pool", False):
+    if len(todo) < 2 or getattr(_inside, "pool", False):
         for call in todo:
             call()
         return

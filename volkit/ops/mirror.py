@@ -1,6 +1,6 @@
 """Mirror: a stored volume, or a part of one, copied block by block, checked and resumable."""
 
-import hashlib
+import zlib
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -26,7 +26,7 @@ Verify = bool | Literal["twice"]
 
 STAGE = "mirror"
 _VERSION = 1  # to be raised when copies change
-_TRIES = 3  # of a block, before it is the store's fault
+_TRIES = 3  # of a piece whose answers differ
 _UNKEPT = CacheOptions(memory_bytes=0)
 
 
@@ -141,40 +141,36 @@ class MirrorTask:
     plan: MirrorPlan
     verify: Verify
 
-    def __call__(self, number: int) -> None:
-        """Copy one block."""
+    def __call__(self, number: int) -> int:
+        """Copy one block; its check sum."""
         block = self.plan.grid[number]
         try:
-            for _ in range(_TRIES):
-                digest = self._copied(block.write)
-                trouble = self._trouble(block.write, digest) if self.verify else None
-                if trouble is None:
-                    return
-            raise SourceError(
-                f"{self.target.uri}: voxels {block.write} were written {_TRIES} times and are not "
-                f"what was written ({trouble}); check the store, and run again"
-            )
+            check = self._copied(block.write)
+            trouble = self._trouble(block.write, check) if self.verify else None
+            if trouble is not None:
+                raise SourceError(
+                    f"{self.target.uri}: voxels {block.write} are not what was written there "
+                    f"({trouble}); check the store, and run again"
+                )
         except Exception as error:
             error.add_note(f"volkit: in {STAGE} on {block}")
             raise
+        return check
 
-    def _copied(self, box: Box) -> bytes:
-        """Fetch a block and write it; give the digest of what was fetched."""
+    def _copied(self, box: Box) -> int:
+        """Fetch a block and write it; give the check sum of what was fetched."""
         lead = () if self.source.channels is None else (self.source.channels,)
         values = np.empty((*lead, *box.shape), self.source.dtype)
         pieces = list(self.plan.pieces(box))
         # What another block needs as well is fetched through the cache, which has threads of its
         # own; all else is needed once, and passes by.
-        cut = [piece for piece in pieces if self.plan.is_cut(piece)]
-        whole = [piece for piece in pieces if piece not in set(cut)]
-        if whole:
-            fetch_at_once(
-                partial(self._fetch, _passing(self.source), p, values, box) for p in whole
-            )
-        for piece in cut:
+        whole = [piece for piece in pieces if not self.plan.is_cut(piece)]
+        passing = _passing(self.source)
+        fetch_at_once(partial(self._fetch, passing, piece, values, box) for piece in whole)
+        for piece in filter(self.plan.is_cut, pieces):
             self._fetch(_kept(self.source), piece, values, box)
         self.target.write(box, values)
-        return _digest(values)
+        return _check(values)
 
     def _fetch(self, source: Volume, piece: Box, values: Array, box: Box) -> None:
         found = source.read(piece)
@@ -187,17 +183,17 @@ class MirrorTask:
         again = _passing(replace(self.source, options=replace(self.source.options, cache=None)))
         for _ in range(_TRIES):
             before, found = found, again.read(piece)
-            if _digest(before) == _digest(found):
+            if _check(before) == _check(found):
                 return found
         raise SourceError(
             f"{self.source.uri}: voxels {piece} came differently each of {_TRIES + 1} times; "
             "something on the way to the store changes data: check the network and its proxies"
         )
 
-    def _trouble(self, box: Box, digest: bytes) -> str | None:
+    def _trouble(self, box: Box, check: int) -> str | None:
         """Read a block of the copy; say what is wrong with it."""
         try:
-            return None if _digest(self.target.read(box)) == digest else "voxels differ"
+            return None if _check(self.target.read(box)) == check else "voxels differ"
         except SourceError as error:
             return str(error)
 
@@ -216,6 +212,6 @@ def _kept(source: Volume) -> Volume:
     return replace(source, options=replace(source.options, cache=CacheOptions()))
 
 
-def _digest(values: Array) -> bytes:
-    flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-    return hashlib.sha256(flat.data).digest()
+def _check(values: Array) -> int:
+    """Compute the CRC-32 of voxels in C order, as a ledger keeps it; never 0."""
+    return zlib.crc32(np.ascontiguousarray(values).data) or 1

@@ -1,0 +1,122 @@
+"""The mirror command, as a process and in this one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from volkit.cli import main
+from volkit.io import create_volume, open_volume
+
+COMMAND = [sys.executable, "-c", "from volkit.cli import main; main()"]
+Says = Callable[..., str]
+
+
+@pytest.fixture
+def says(capsys: pytest.CaptureFixture[str]) -> Says:
+    """Run a command in this process; what it prints, or what it says of its error."""
+
+    def run(*arguments: object, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert ended.value.code == code, captured.err
+        return captured.out if code == 0 else captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def em(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("em") / "em.zarr"
+    shape = (40, 120, 120)
+    volume = create_volume(
+        path, shape=shape, dtype="uint16", start=(5, 6, 7), chunk_shape=(8, 24, 24)
+    )
+    volume.write(volume.domain, np.arange(np.prod(shape)).reshape(shape).astype(np.uint16))
+    return path
+
+
+def test_a_box_is_copied(em: Path, tmp_path: Path, says: Says) -> None:
+    target = tmp_path / "copy.zarr"
+    said = says("mirror", em, target, "--box", "8:20,10:100,7:127", "--block-shape", "8,64,64")
+    assert " ".join(said.splitlines()[0].split()) == (
+        "mirror 1/8 blocks, " + " ".join(said.splitlines()[0].split()[3:])
+    )
+    assert "KiB so far" in said
+    assert f"volume: {target}" in said
+    assert f"next: volkit info {target}" in said
+    copy = open_volume(target)
+    assert str(copy.domain) == "[8:20, 10:100, 7:127]"
+    np.testing.assert_array_equal(copy.read(), open_volume(em).read(copy.domain))
+    again = says("mirror", em, target, "--box", "8:20,10:100,7:127", "--block-shape", "8,64,64")
+    assert "8/8 blocks, was done" in again
+    assert "finished" in says("status", f"{target}.mirror")
+
+
+def test_another_copy_is_refused_unless_replaced(em: Path, tmp_path: Path, says: Says) -> None:
+    target = tmp_path / "copy.zarr"
+    says("mirror", em, target, "--box", "8:20,10:100,7:127")
+    said = says("mirror", em, target, "--box", "8:21,10:100,7:127", code=2)
+    assert "domain: [[8, 10, 7], [20, 100, 127]] became [[8, 10, 7], [21, 100, 127]]" in said
+    says("mirror", em, target, "--box", "8:21,10:100,7:127", "--replace")
+    assert open_volume(target).shape == (13, 90, 120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--box", "8:20,10:100"), "--box 8:20,10:100: write three ranges z0:z1,y0:y1,x0:x1"),
+        (("--box", "8:20,10:100,7:1000"), "box [8:20, 10:100, 7:1000] is outside"),
+        (("--block-shape", "8,x,8"), "8,x,8: write three numbers z,y,x"),
+        (("--level", "3"), "has no level 3"),
+        (("--set", "verfy=false"), "verfy: unknown key; did you mean verify?"),
+        (("--set", "input.credentials=abc123"), "credentials are not understood"),
+    ],
+)
+def test_mistakes(
+    em: Path, tmp_path: Path, says: Says, arguments: tuple[str, ...], message: str
+) -> None:
+    said = says("mirror", em, tmp_path / "copy.zarr", *arguments, code=1)
+    assert message in said
+    assert "abc123" not in said
+    assert not (tmp_path / "copy.zarr").exists()
+
+
+def test_absent_sources(tmp_path: Path, says: Says) -> None:
+    said = says("mirror", tmp_path / "no.zarr", tmp_path / "copy.zarr", code=1)
+    assert "no.zarr does not exist; check the path" in said
+
+
+def test_plan_of_a_mirror(em: Path, tmp_path: Path, says: Says) -> None:
+    (tmp_path / "mirror.yaml").write_text(
+        f"pipeline: mirror\ninput: {{image: {em}}}\noutput: copy.zarr\nblock_shape: [8, 48, 48]\n"
+    )
+    said = says("plan", tmp_path / "mirror.yaml")
+    assert "45 blocks of 8 x 48 x 48" in said
+    assert "requests" in said
+    assert "windows" not in said
+    assert "1.1 MiB" in said
+
+
+def test_interrupted_and_resumed(em: Path, tmp_path: Path, says: Says) -> None:
+    target = tmp_path / "copy.zarr"
+    arguments = ["mirror", str(em), str(target), "--block-shape", "1,24,24"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "copy.zarr.mirror" / "mirror.ledger" / "done").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted; what is finished is kept" in error
+    assert "Traceback" not in error
+    assert "1000/1000 blocks, done" in says(*arguments)
+    np.testing.assert_array_equal(open_volume(target).read(), open_volume(em).read())
