@@ -190,6 +190,18 @@ def test_torn_object_is_replaced_not_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.read(), ramp())
 
 
+def test_what_a_killed_writer_left(tmp_path: Path) -> None:
+    """Tensorstore writes over its own lock file, and takes what stood behind for voxels."""
+    volume = stored(tmp_path, encoding="compressed_segmentation")
+    for chunk in list((tmp_path / "em/1_1_1").iterdir()):
+        (chunk.parent / f"{chunk.name}.__lock").write_bytes(b"torn" * 1000)
+    volume.write(volume.domain, ramp())
+    np.testing.assert_array_equal(volume.read(), ramp())
+    chunks = [f for f in (tmp_path / "em/1_1_1").iterdir() if not f.name.endswith("__lock")]
+    assert len(chunks) == 8
+    assert max(f.stat().st_size for f in chunks) < 1000
+
+
 def test_full_disk(tmp_path: Path) -> None:
     for shard in (None, SHARD):
         folder = tmp_path / str(shard is None)

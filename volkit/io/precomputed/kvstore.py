@@ -70,7 +70,9 @@ def key_values(uri: str, options: OpenOptions) -> KeyValues:
     """
     path = local_path(uri)
     if path is not None:
-        spec = {"driver": "file", "path": f"{Path(os.path.abspath(path)).as_posix()}/"}  # noqa: PTH100 (links are kept)
+        absolute = Path(os.path.abspath(path)).as_posix()  # noqa: PTH100 (links are kept)
+        # With its locks, a file that a killed writer left is written over but not cut to length.
+        spec = {"driver": "file", "path": f"{absolute}/", "file_io_locking": {"mode": "none"}}
         return KeyValues(uri, spec, {}, remote=False, writes=True)
     place, query = split_query(uri)
     scheme, rest = split_scheme(place)
