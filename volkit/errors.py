@@ -32,6 +32,10 @@ class StaleLedgerError(VolkitError, RuntimeError):
     """A ledger that records another computation than the one asked for."""
 
 
+class RunLockedError(VolkitError, RuntimeError):
+    """A run that another client is working on."""
+
+
 class BlockFailedError(VolkitError, RuntimeError):
     """Blocks that failed in a job whose other blocks are finished."""
 
