@@ -73,6 +73,8 @@ def by_tensorstore(
     info = layer_info(dtype, encoding, values.shape[3])
     scale = info["scales"][0]
     scale["chunk_size"] = scale.pop("chunk_sizes")[0]
+    if encoding == "png":
+        scale["png_level"] = 6  # what some versions choose themselves they do not read
     if shards:
         scale["sharding"] = SHARDING
     spec = {

@@ -10,7 +10,7 @@ from volkit.io.faults import CorruptPayloadError, Fault, brief, classify
 # What tensorstore raises; most of it is ValueError, with the code of a status in front.
 FAILURES = (ValueError, OSError, RuntimeError, NotImplementedError)
 
-_SPEC = re.compile(r"\s*\[tensorstore_spec=.*", re.DOTALL)
+_SPEC = re.compile(r"\s*\[(tensorstore_spec|source locations)=.*", re.DOTALL)
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def explained(uri: str, where: str, error: Exception) -> SourceError:
     """Say what the failure of a chunk or a layer means to the caller."""
     if isinstance(error, SourceError):
         return error
-    said, fault = brief(error), fault_of(error)
+    said, fault = _SPEC.sub("", brief(error)), fault_of(error)
     if fault is Fault.CORRUPT:
         return CorruptPayloadError(
             f"{uri}: {where}, is damaged: {said}; restore it from a copy, or write it again"
