@@ -315,6 +315,15 @@ def test_options_that_decide_voxels_do_not_share_chunks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(xyz.read(), values.T)
 
 
+def test_a_volume_that_is_created_anew_is_read_anew() -> None:
+    for value in (1, 2):
+        made = create_volume(
+            "memory://cache-anew.zarr", shape=(4, 8, 8), dtype=np.uint8, overwrite=value == 2
+        )
+        made.write(made.domain, np.full((4, 8, 8), value, np.uint8))
+        assert (open_volume("memory://cache-anew.zarr", cache=ROOMY).read() == value).all()
+
+
 FORK = """
 import multiprocessing as mp, numpy as np
 from volkit.geometry import Box

@@ -1,6 +1,7 @@
 """The cache of decoded chunks: reads that overlap fetch each chunk of a source once.
 
-Volumes that other processes write are not for it: a chunk that was fetched is not asked for again.
+Volumes that change are not for it: a chunk that was fetched is not asked for again, unless it was
+written through the same handle.
 """
 
 import hashlib

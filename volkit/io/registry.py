@@ -77,8 +77,11 @@ def opened(uri: str, level: int, options: OpenOptions) -> Source:
 
 
 def forget_opened() -> None:
-    """Open everything anew from here on."""
+    """Open everything anew from here on; chunks that were kept are fetched again, too."""
+    from volkit.io.chunk_memory import forget_chunks
+
     _opened.cache_clear()
+    forget_chunks()
 
 
 def find_opener(uri: str) -> Opener:
