@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from volkit.engine.base import Progress
-from volkit.engine.job import JobEngine, MapTask, check_aligned
+from volkit.engine.job import JobEngine, check_aligned
 from volkit.engine.ledger import Ledger
+from volkit.engine.map_task import MapTask
 from volkit.engine.op import Op, Reduction
 from volkit.errors import BlockFailedError, GeometryError, StaleLedgerError
 from volkit.geometry import Box, Grid

@@ -17,8 +17,9 @@ from volkit.bench.harness import Case, peak_megabytes, wall_seconds
 from volkit.engine.base import Progress
 from volkit.engine.cluster import local_client
 from volkit.engine.dispatch import run_batch
-from volkit.engine.job import JobEngine, MapTask
+from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
+from volkit.engine.map_task import MapTask
 from volkit.engine.op import Op
 from volkit.geometry import Block, Box, Grid
 from volkit.io.open import create_volume

@@ -5,9 +5,10 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from volkit.engine.queue import Batch, Failure, Queue, Retries
+from volkit.engine.roster import Roster, needs_gpu
 from volkit.errors import BlockFailedError
 
 Task = Callable[[int], int | None]
@@ -15,7 +16,6 @@ Task = Callable[[int], int | None]
 _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
 _MOST_PER_TASK = 256  # blocks lost with a worker stay few
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
-_WAIT_SECONDS = 120  # for a first worker; beyond it nothing is going to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class Outcome:
 Receive = Callable[[Outcome], None]
 
 
+class OnFlight(Protocol):
+    """Told now and then what is in flight."""
+
+    def __call__(self, *, in_flight: int, workers: int, threads: int) -> None:
+        """Hear how many blocks are handed out, to how many processes and threads."""
+
+
 def dispatch(
     task: Task,
     numbers: Iterator[int],
@@ -50,6 +57,7 @@ def dispatch(
     client: Any | None,
     receive: Receive,
     retries: Retries | None = None,
+    on_flight: OnFlight | None = None,
 ) -> None:
     """Run a task for every number.
 
@@ -68,6 +76,8 @@ def dispatch(
         Gets every Outcome, in this process.
     retries : Retries, optional
         What becomes of pieces that fail.
+    on_flight : callable, optional
+        Told what is in flight, whenever that changes.
 
     Raises
     ------
@@ -78,9 +88,9 @@ def dispatch(
     """
     queue = Queue(numbers, retries or Retries())
     if client is None:
-        _run_here(task, queue, receive)
+        _run_here(task, queue, receive, on_flight)
     else:
-        _run_on_cluster(task, queue, client, receive)
+        _run_on_cluster(task, queue, client, receive, on_flight)
     error = queue.error()
     if error is not None:
         raise error
@@ -118,9 +128,11 @@ def _this_worker() -> str:
         return ""
 
 
-def _run_here(task: Task, queue: Queue, receive: Receive) -> None:
+def _run_here(task: Task, queue: Queue, receive: Receive, on_flight: OnFlight | None) -> None:
     size = 1
     while batch := queue.take(size):
+        if on_flight is not None:
+            on_flight(in_flight=len(batch.numbers), workers=1, threads=1)
         outcome = run_batch(task, batch.numbers)
         receive(_settled(queue, outcome))
         size = _batch_size(outcome, size)
@@ -132,30 +144,39 @@ def _settled(queue: Queue, outcome: Outcome) -> Outcome:
     return Outcome(outcome.numbers, outcome.seconds, outcome.checks, aside)
 
 
-def _run_on_cluster(task: Task, queue: Queue, client: Any, receive: Receive) -> None:
+def _run_on_cluster(
+    task: Task, queue: Queue, client: Any, receive: Receive, on_flight: OnFlight | None
+) -> None:
     from distributed import as_completed
 
-    client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+    roster = Roster(client, needs_gpu(task))
+    roster.wait()
     flying = as_completed(with_results=False)
     batches: dict[str, Batch] = {}
     size = 1
 
     def submit() -> None:
-        threads = client.nthreads()
+        threads = roster.threads()
         while len(batches) < _TASKS_PER_SLOT * max(1, sum(threads.values())):
             batch = queue.take(size)
             if batch is None:
-                return
+                break
             others = sorted(set(threads) - batch.avoid) if batch.avoid else []
             place = {"workers": others, "allow_other_workers": True} if others else {}
-            future = client.submit(run_batch, task, batch.numbers, pure=False, **place)
+            future = client.submit(
+                run_batch, task, batch.numbers, pure=False, **place, **roster.resources
+            )
             batches[future.key] = batch
             flying.add(future)
+        if on_flight is not None:
+            blocks = sum(len(batch.numbers) for batch in batches.values())
+            on_flight(in_flight=blocks, workers=len(threads), threads=sum(threads.values()))
 
     submit()
     # The loop ends when nothing is in flight; what fails last is submitted again within it.
     for future in flying:
         outcome = _received(future, batches.pop(future.key), queue)
+        roster.watch.check()
         future.release()
         receive(_settled(queue, outcome))
         size = _batch_size(outcome, size)

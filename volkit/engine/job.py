@@ -1,6 +1,5 @@
 """JobEngine: kernels from store to store, block by block, resumable at any moment."""
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress
 from volkit.engine.fingerprint import Facts, facts
 from volkit.engine.lazy import check_inside
 from volkit.engine.ledger import Ledger
-from volkit.engine.op import Op, Reduction, run_block
+from volkit.engine.map_task import MapTask
+from volkit.engine.op import Op, Reduction
 from volkit.engine.queue import Retries
-from volkit.engine.run import Run, load_shared
+from volkit.engine.run import Run
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
@@ -47,6 +48,9 @@ class JobEngine:
         Compute anew the stages that record another computation, instead of refusing.
     retries : Retries
         What becomes of blocks that fail.
+    attendance : Attendance, optional
+        The lock of the folder, from :func:`volkit.engine.attendance.attended`; without it, nobody
+        is kept from working there too.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class JobEngine:
     on_progress: OnProgress | None = None
     replace_stale: bool = False
     retries: Retries = field(default_factory=Retries)
+    attendance: Attendance | None = None
 
     def __post_init__(self) -> None:
         path = self.place.local
@@ -77,7 +82,14 @@ class JobEngine:
 
     @property
     def _run(self) -> Run:
-        return Run(self.place, self.client, self.on_progress, self.replace_stale, self.retries)
+        return Run(
+            self.place,
+            self.client,
+            self.on_progress,
+            self.replace_stale,
+            self.retries,
+            self.attendance,
+        )
 
     def map(
         self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
@@ -190,30 +202,6 @@ class JobEngine:
         )
         check_aligned(grid, volume)
         return volume
-
-
-@dataclass(frozen=True, slots=True)
-class MapTask:
-    """What a worker does for a block: read, apply, write."""
-
-    op: Op
-    grid: Grid
-    inputs: tuple[Volume, ...]
-    shared: tuple[Any, ...]
-    target: Volume
-
-    def __call__(self, number: int) -> int:
-        """Compute and write one block; its check sum."""
-        block = self.grid[number]
-        arrays = [volume.read(block.read) for volume in self.inputs]
-        result = run_block(self.op, block, arrays, load_shared(self.shared))
-        self.target.write(block.write, result)
-        return content_check(result)
-
-
-def content_check(values: NDArray[Any]) -> int:
-    """Compute the CRC-32 of voxels in C order, as a ledger keeps it; never 0."""
-    return zlib.crc32(np.ascontiguousarray(values).data) or 1
 
 
 def storage_shapes(grid: Grid) -> tuple[Coord, Coord | None]:

@@ -8,7 +8,7 @@ mark is computed again.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -100,7 +100,7 @@ class Ledger:
         self.clear_failures()
 
     def note_failures(self, failures: Sequence[dict[str, Any]]) -> None:
-        """Record blocks that were set aside: ``number``, ``error``, ``worker``, ``attempts``."""
+        """Record blocks that were set aside: ``number``, ``error``, ``worker`` and so on."""
         lines = [json.dumps({**failure, "time": int(time.time())}) for failure in failures]
         marks_in(self.root, "failed").append("".join(f"{line}\n" for line in lines).encode())
 
@@ -141,6 +141,18 @@ class Ledger:
         records["content"] = 0 if contents is None else contents
         records["check"] = _check(records)
         self._marks.append(records.tobytes())
+
+    def unmark(self, numbers: Iterable[int]) -> None:
+        """Forget that blocks are finished; nobody may be working on the run meanwhile.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            Of the blocks; every record of them goes, all others are kept.
+        """
+        records = self.records()
+        kept = records[~np.isin(records["number"], np.fromiter(numbers, np.uint64))]
+        self._marks.replace(kept.tobytes())
 
     def records(self) -> NDArray[np.void]:
         """Read the sound records, in the order in which blocks finished."""

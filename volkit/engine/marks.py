@@ -24,6 +24,9 @@ class Marks(Protocol):
     def tidy(self, sound: int) -> None:
         """Keep the first ``sound`` bytes only; nobody may be writing meanwhile."""
 
+    def replace(self, data: bytes) -> None:
+        """Hold these bytes only; nobody may be writing meanwhile."""
+
     def reset(self) -> None:
         """Forget all."""
 
@@ -65,6 +68,10 @@ class FileMarks:
         if self.path.exists() and self.path.stat().st_size != sound:
             os.truncate(self.path, sound)
 
+    def replace(self, data: bytes) -> None:
+        """Write a file beside and give it the name: all changes, or nothing."""
+        Place.at(self.path.parent).objects.put(self.path.name, data)
+
     def reset(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
@@ -101,11 +108,17 @@ class ObjectMarks:
         They are removed only when the one that holds them all is there: a kill in between leaves
         marks twice, which does no harm.
         """
+        keys = list(self.folder.objects.keys(f"{self.name}/"))
+        if len(keys) > _MANY:
+            self.replace(self.read()[:sound])
+
+    def replace(self, data: bytes) -> None:
+        """Put one object that holds it all, then remove the others.
+
+        A kill in between leaves some of what was there before.
+        """
         objects = self.folder.objects
         keys = list(objects.keys(f"{self.name}/"))
-        if len(keys) <= _MANY:
-            return
-        data = b"".join(objects.get(key) or b"" for key in keys)[:sound]
         objects.put(f"{self.name}/{0:020d}-{uuid.uuid4().hex[:12]}", data)
         for key in keys:
             objects.delete(key)

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress, Progress
 from volkit.engine.columns import StoredColumns, digest, write_columns
 from volkit.engine.dispatch import Outcome, Task, dispatch
@@ -12,6 +14,8 @@ from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
 from volkit.engine.queue import Failure, Retries
+from volkit.engine.roster import note_backlog
+from volkit.engine.stages import note_stage
 from volkit.io.place import Place
 
 
@@ -31,6 +35,8 @@ class Run:
         Begin stages anew that record another computation.
     retries : Retries
         What becomes of blocks that fail.
+    attendance : Attendance or None
+        The lock of the folder, and where is noted what is in flight.
     """
 
     root: Place
@@ -38,12 +44,16 @@ class Run:
     on_progress: OnProgress | None
     replace_stale: bool
     retries: Retries = field(default_factory=Retries)
+    attendance: Attendance | None = None
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
-        return Ledger.open(
+        self._check()
+        ledger = Ledger.open(
             self.root.inside(f"{name}.ledger"), what, total, replace=self.replace_stale
         )
+        note_stage(self.root, name)
+        return ledger
 
     def stored(self, value: Any) -> Any:
         """Put Columns into the folder and give back their handle; leave all else as it is."""
@@ -89,24 +99,42 @@ class Run:
                 self.on_progress(state)
 
         def receive(outcome: Outcome) -> None:
+            self._check()
             if outcome.numbers:
                 ledger.mark(outcome.numbers, outcome.seconds, outcome.checks)
                 tell(len(outcome.numbers))
+                each = sum(outcome.seconds) / len(outcome.seconds)
+                note_backlog(self.client, task, ledger.total - state.done, each)
             if outcome.failures:
                 ledger.note_failures([as_note(failure) for failure in outcome.failures])
 
         tell(0)
         ledger.clear_failures()
-        dispatch(task, iter(missing), client=self.client, receive=receive, retries=self.retries)
+        note_backlog(self.client, task, ledger.total - resumed)
+        dispatch(
+            task,
+            iter(missing),
+            client=self.client,
+            receive=receive,
+            retries=self.retries,
+            on_flight=None if self.attendance is None else partial(self.attendance.note, stage),
+        )
+
+    def _check(self) -> None:
+        """Write nothing into the folder of another client."""
+        if self.attendance is not None:
+            self.attendance.check()
 
 
 def as_note(failure: Failure) -> dict[str, Any]:
     """Write a failure as JSON, for the ledger."""
-    notes = [n for n in getattr(failure.error, "__notes__", ()) if n.startswith("volkit: ")]
+    notes = getattr(failure.error, "__notes__", ())
+    where = [note for note in notes if note.startswith("volkit: ")]
     kind = type(failure.error).__name__
     return {
         "number": failure.number,
-        "error": "\n".join([f"{kind}: {failure.error}", *notes]),
+        "error": "\n".join([f"{kind}: {failure.error}", *where]),
+        "traceback": "".join(note for note in notes if note not in where),
         "worker": failure.worker,
         "attempts": failure.attempts,
     }

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from volkit.engine.columns import read_columns, write_columns
+from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
 from volkit.engine.run import Run, load_shared
@@ -185,7 +185,8 @@ def part_key(number: int) -> str:
 
 def _store(place: Place, columns: Columns, what: Facts) -> None:
     write_columns(place, columns)
-    about = json.dumps({"fingerprint": fingerprint(what), "facts": what}, indent=1)
+    said = {"fingerprint": fingerprint(what), "sha256": digest(columns), "facts": what}
+    about = json.dumps(said, indent=1)
     place.above.objects.put(_about(place), about.encode())
 
 

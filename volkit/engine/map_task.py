@@ -1,0 +1,42 @@
+"""The task of a map: what a worker does for a block, and the check sum that it gives back."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.op import Op, run_block
+from volkit.engine.run import load_shared
+from volkit.geometry import Grid
+from volkit.io.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class MapTask:
+    """What a worker does for a block: read, apply, write."""
+
+    op: Op
+    grid: Grid
+    inputs: tuple[Volume, ...]
+    shared: tuple[Any, ...]
+    target: Volume
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether it is for GPU workers."""
+        return self.op.needs_gpu
+
+    def __call__(self, number: int) -> int:
+        """Compute and write one block; its check sum."""
+        block = self.grid[number]
+        arrays = [volume.read(block.read) for volume in self.inputs]
+        result = run_block(self.op, block, arrays, load_shared(self.shared))
+        self.target.write(block.write, result)
+        return content_check(result)
+
+
+def content_check(values: NDArray[Any]) -> int:
+    """Compute the CRC-32 of voxels in C order, as a ledger keeps it; never 0."""
+    return zlib.crc32(np.ascontiguousarray(values).data) or 1
