@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from volkit.geometry import Box, Coord, Grid
 from volkit.io import Volume, open_volume
-from volkit.io.lattice import Lattice
+from volkit.io.cache.lattice import Lattice
 from volkit.ops.mirror_plan import MirrorPlan, chosen_block, plan_mirror
 from volkit.testing.strategies import boxes, shapes
 

@@ -451,7 +451,7 @@ def test_in_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
             np.testing.assert_array_equal(made.at_level(level).read(), expected)
         keys = {r.path.partition("?")[0] for r in server.requests if r.method == "PUT"}
         assert any("/em.zarr.pyramid/level_1.ledger/" in key for key in keys)
-        from volkit.io.objects import open_objects
+        from volkit.io.objects.protocol import open_objects
 
         left = open_objects(uri.replace("/em.zarr", ""), OpenOptions()).keys()
         assert {key.split("/")[0] for key in left} == {"em.zarr"}

@@ -18,8 +18,8 @@ from volkit.bench.harness import Case, told
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord, Grid, Windows
 from volkit.geometry.scale import Vector
-from volkit.io.cache import CachedSource
-from volkit.io.chunk_memory import forget_chunks
+from volkit.io.cache.memory import forget_chunks
+from volkit.io.cache.source import CachedSource
 from volkit.io.sources import CacheOptions, Source
 from volkit.ops.inference import window_halo
 

@@ -38,7 +38,7 @@ def coord(values: Sequence[int] | int, *, name: str = "coordinate") -> Coord:
     ((64, 64, 64), (1, 2, 3))
     """
     try:
-        if isinstance(values, Sequence):
+        if type(values) is tuple or isinstance(values, Sequence):
             z, y, x = (index(v) for v in values)
             return z, y, x
         return (index(values),) * 3

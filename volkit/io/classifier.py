@@ -195,9 +195,9 @@ _BY_TEXT = (
         ),
         Fault.TRANSIENT,
     ),
-    (re.compile(r"^(DATA_LOSS|FAILED_PRECONDITION)\b"), Fault.CORRUPT),
+    (re.compile(r"^(DATA_LOSS|FAILED_PRECONDITION|OUT_OF_RANGE)\b"), Fault.CORRUPT),
     (
-        re.compile(r"^(INVALID_ARGUMENT|OUT_OF_RANGE|UNIMPLEMENTED|ALREADY_EXISTS)\b"),
+        re.compile(r"^(INVALID_ARGUMENT|UNIMPLEMENTED|ALREADY_EXISTS)\b"),
         Fault.PERMANENT,
     ),
     (

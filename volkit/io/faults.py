@@ -80,7 +80,7 @@ class Patience:
 
 
 _AGAIN = (Fault.TRANSIENT, Fault.CORRUPT, Fault.ABSENT)
-_SURE = 3  # times that an absent or corrupt object is asked for
+SURE = 3  # times that an absent or corrupt object is asked for
 
 
 def patiently(call: Callable[[float], T], *, patience: Patience, what: str) -> T:
@@ -184,7 +184,7 @@ class Attempts:
         """
         self._made += 1
         fault = classify(error)
-        sure = fault is not Fault.TRANSIENT and self._made >= _SURE
+        sure = fault is not Fault.TRANSIENT and self._made >= SURE
         if fault not in _AGAIN or sure:
             raise error
         wait = next(self._waits, None)

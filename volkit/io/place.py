@@ -9,7 +9,7 @@ from volkit.io.sources import OpenOptions
 from volkit.io.uris import join_query, local_path, split_query
 
 if TYPE_CHECKING:
-    from volkit.io.objects import Objects
+    from volkit.io.objects.protocol import Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Place:
         SourceError
             If there can be no such folder.
         """
-        from volkit.io.objects import open_objects
+        from volkit.io.objects.protocol import open_objects
 
         return open_objects(self.uri, self.options)
 

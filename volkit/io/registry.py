@@ -78,7 +78,7 @@ def opened(uri: str, level: int, options: OpenOptions) -> Source:
 
 def forget_opened() -> None:
     """Open everything anew from here on; chunks that were kept are fetched again, too."""
-    from volkit.io.chunk_memory import forget_chunks
+    from volkit.io.cache.memory import forget_chunks
 
     _opened.cache_clear()
     forget_chunks()
@@ -242,7 +242,7 @@ def _opened(uri: str, level: int, options: OpenOptions, stamp: tuple[int, ...]) 
     source = find_opener(uri)(uri, level, options)
     if options.cache is None:
         return source
-    from volkit.io.cache import CachedSource
+    from volkit.io.cache.source import CachedSource
 
     told = f"{level}|{options.axes}|{options.missing}"  # decides voxels, as the identity does
     return CachedSource.around(source, options.cache, variant=told)

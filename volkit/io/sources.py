@@ -128,7 +128,8 @@ class OpenOptions:
     axes : str or None
         Order of the stored axes, such as ``"xyz"``, for a source that says nothing about it.
     voxel_size_nm : tuple of float or None
-        Extent of a voxel, (z, y, x), nanometres, instead of what the source says.
+        Extent of a voxel of level 0, (z, y, x), nanometres, instead of what the source says; other
+        levels and the origin follow it.
     missing : {"error", "zero"}
         Whether a chunk that is not stored is an error, or holds the fill value (zero mostly).
     credentials : str, Secret or None

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from volkit.errors import ContractError, SourceError
-from volkit.io.objects import open_objects, split_object
+from volkit.io.objects.protocol import open_objects, split_object
 from volkit.io.seals import BLANK, SEAL, digest, is_sealed, is_whole, seal
 from volkit.io.sources import OpenOptions
 from volkit.version import __version__

@@ -84,16 +84,34 @@ class Volume:
     @property
     def voxel_size_nm(self) -> Vector:
         """Extent of a voxel, (z, y, x), nanometres."""
-        return self.options.voxel_size_nm or self._source.voxel_size_nm
+        z, y, x = (
+            round(s * f, 9)
+            for s, f in zip(self._source.voxel_size_nm, self._correction, strict=True)
+        )
+        return z, y, x
+
+    @property
+    def _correction(self) -> Vector:
+        """By what the stored lengths are multiplied, since the caller knows level 0 better."""
+        stated = self.options.voxel_size_nm
+        if stated is None:
+            return 1.0, 1.0, 1.0
+        finest = self._source if self.level == 0 else replace(self, level=0, region=None)._source
+        z, y, x = (a / b for a, b in zip(stated, finest.voxel_size_nm, strict=True))
+        return z, y, x
 
     @property
     def origin_nm(self) -> Vector:
         """Centre of voxel (0, 0, 0) of the volume coordinates, (z, y, x), nanometres."""
         source = self._source
         z, y, x = (
-            round(t - o * s, 6)
-            for t, o, s in zip(
-                source.origin_nm, source.voxel_offset, self.voxel_size_nm, strict=True
+            round((t - o * s) * f, 6)
+            for t, o, s, f in zip(
+                source.origin_nm,
+                source.voxel_offset,
+                source.voxel_size_nm,
+                self._correction,
+                strict=True,
             )
         )
         return z, y, x

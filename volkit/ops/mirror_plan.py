@@ -6,7 +6,7 @@ from math import prod
 from typing import cast
 
 from volkit.geometry import Box, Coord, Grid, coord
-from volkit.io.lattice import Lattice, volume_lattices
+from volkit.io.cache.lattice import Lattice, volume_lattices
 from volkit.io.uris import split_scheme
 from volkit.io.volume import Volume
 

@@ -10,9 +10,9 @@ from volkit.engine.base import OnProgress
 from volkit.errors import ConfigError, StaleLedgerError
 from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
+from volkit.io.cache.lattice import MOST_REQUEST_BYTES
 from volkit.io.faults import Patience
 from volkit.io.fetching import REQUESTS_AT_ONCE
-from volkit.io.lattice import MOST_REQUEST_BYTES
 from volkit.io.open import open_volume
 from volkit.io.sources import CacheOptions, OpenOptions
 from volkit.io.volume import Volume

@@ -19,7 +19,7 @@ from volkit.geometry import Box, Grid
 from volkit.io import OpenOptions, Volume, create_volume, open_volume
 from volkit.io.axes import Array
 from volkit.io.faults import Patience
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
 from volkit.io.registry import forget_opened
 from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.io.zarr.remote import RemoteStore

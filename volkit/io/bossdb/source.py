@@ -223,7 +223,7 @@ def open_bossdb(uri: str, level: int, options: OpenOptions) -> Source:
     )
     if options.cache is not None:
         return source  # the registry does it
-    from volkit.io.cache import CachedSource
+    from volkit.io.cache.source import CachedSource
 
     return CachedSource.around(source, CacheOptions())
 

@@ -21,7 +21,7 @@ from volkit.errors import MissingExtraError, missing_extra
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
 from volkit.io.faults import CorruptPayloadError, brief, patiently
-from volkit.io.objects import Objects, open_objects
+from volkit.io.objects.protocol import Objects, open_objects
 from volkit.io.precomputed.codec import channel_axis, decode_chunks, known_here
 from volkit.io.precomputed.failures import missing_chunk
 from volkit.io.precomputed.info import Info, Scale

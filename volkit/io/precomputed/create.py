@@ -10,7 +10,7 @@ import numpy as np
 
 from volkit.errors import ConfigError, SourceError
 from volkit.io.layout import Layout
-from volkit.io.objects import Objects, open_objects
+from volkit.io.objects.protocol import Objects, open_objects
 from volkit.io.precomputed.info import Info, parse_info
 from volkit.io.precomputed.kvstore import key_values
 from volkit.io.precomputed.layer import layer_place, read_info

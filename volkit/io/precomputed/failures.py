@@ -34,18 +34,11 @@ def missing_chunk(uri: str, where: str) -> MissingChunkError:
     )
 
 
-def fault_of(error: BaseException) -> Fault:
-    """Tell what a failure to read means: an object that is cut is damaged."""
-    if isinstance(error, ValueError) and str(error).startswith("OUT_OF_RANGE"):
-        return Fault.CORRUPT
-    return classify(error)
-
-
 def explained(uri: str, where: str, error: Exception) -> SourceError:
     """Say what the failure of a chunk or a layer means to the caller."""
     if isinstance(error, SourceError):
         return error
-    said, fault = _SPEC.sub("", brief(error)), fault_of(error)
+    said, fault = _SPEC.sub("", brief(error)), classify(error)
     if fault is Fault.CORRUPT:
         return CorruptPayloadError(
             f"{uri}: {where}, is damaged: {said}; restore it from a copy, or write it again"

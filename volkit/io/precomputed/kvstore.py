@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from volkit.errors import ConfigError, SourceError
-from volkit.io.cloud_keys import S3Keys, s3_keys
 from volkit.io.credentials import secret_text
 from volkit.io.faults import Patience
+from volkit.io.objects.cloud_keys import S3Keys, s3_keys
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import check_query, local_path, split_query, split_scheme
 

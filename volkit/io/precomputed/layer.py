@@ -2,7 +2,7 @@
 
 from volkit.errors import SourceError
 from volkit.io.faults import CorruptPayloadError, patiently
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
 from volkit.io.precomputed.info import Info, parse_info
 from volkit.io.precomputed.packing import is_gzip, unpack
 from volkit.io.sources import OpenOptions

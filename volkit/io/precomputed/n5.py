@@ -14,7 +14,7 @@ from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.io.array_source import check_level, stated_axes, voxel_dtype
 from volkit.io.axes import Array, AxisOrder
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
 from volkit.io.precomputed.kvstore import key_values
 from volkit.io.precomputed.n5_levels import N5Level, find_levels
 from volkit.io.precomputed.tensorstore_array import StoredArray

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from volkit.errors import SourceError
 from volkit.geometry.scale import Vector
-from volkit.io.objects import Objects
+from volkit.io.objects.protocol import Objects
 from volkit.io.units import nanometres
 
 Json = Mapping[str, Any]

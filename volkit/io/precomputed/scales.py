@@ -6,7 +6,7 @@ from typing import cast
 from volkit.errors import ConfigError, SourceError
 from volkit.geometry import Coord, coord
 from volkit.geometry.scale import Vector
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
 from volkit.io.precomputed.info import Info, parse_info
 from volkit.io.precomputed.layer import layer_place, read_info
 from volkit.io.precomputed.new_scale import NewScale

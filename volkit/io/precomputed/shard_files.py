@@ -13,7 +13,7 @@ import tensorstore as ts
 
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
-from volkit.io.objects import Objects, open_objects
+from volkit.io.objects.protocol import Objects, open_objects
 from volkit.io.precomputed.codec import decode_chunks, encode_chunks
 from volkit.io.precomputed.failures import FAILURES
 from volkit.io.precomputed.info import Info, Scale

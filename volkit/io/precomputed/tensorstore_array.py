@@ -13,16 +13,13 @@ import tensorstore as ts
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
-from volkit.io.faults import Fault, Patience, brief, patiently
+from volkit.io.faults import SURE, Fault, Patience, brief, classify, patiently
 from volkit.io.precomputed.failures import (
     FAILURES,
     clean_errors,
     explained,
-    fault_of,
     missing_chunk,
 )
-
-_SURE = 3  # times that an absent or damaged chunk is asked for, as ``patiently`` has it
 
 
 class _UnsureError(ConnectionError):
@@ -128,7 +125,7 @@ class StoredArray:
         try:
             patiently(store, patience=self.patience, what=what)
         except FAILURES as error:
-            if isinstance(error, SourceError) or fault_of(error) is Fault.DENIED:
+            if isinstance(error, SourceError) or classify(error) is Fault.DENIED:
                 raise explained(self.uri, "writing failed", error) from error
             raise SourceError(
                 f"{what} failed: {brief(error)}; what was written before is kept: make room or "
@@ -248,13 +245,13 @@ class _Pieces:
 
     def _judge(self, piece: Box, error: Exception) -> Exception | None:
         """Say what a failure of one piece means: zeros, an error, or another try."""
-        array, fault = self.array, fault_of(error)
+        array, fault = self.array, classify(error)
         if fault is Fault.TRANSIENT:
             return ConnectionError(brief(error))
         if fault not in (Fault.ABSENT, Fault.CORRUPT):
             raise explained(array.uri, self._where(piece), error) from error
         self.failures[piece] += 1
-        if self.failures[piece] < min(_SURE, array.patience.attempts):
+        if self.failures[piece] < min(SURE, array.patience.attempts):
             return _UnsureError(brief(error))
         if fault is Fault.CORRUPT:
             raise explained(array.uri, self._where(piece), error) from error

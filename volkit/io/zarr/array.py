@@ -19,7 +19,7 @@ from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.io.axes import Array, AxisOrder
 from volkit.io.faults import CorruptPayloadError, patiently
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path
 from volkit.io.zarr.damage import DAMAGE, find_missing, read_by_chunks

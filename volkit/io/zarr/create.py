@@ -123,6 +123,7 @@ def _own_attributes(layout: Layout, attributes: Mapping[str, Any]) -> dict[str, 
     return {
         "version": __version__,
         "voxel_offset": list(layout.start),
+        **({} if layout.kind is None else {"kind": layout.kind}),
         **attributes,
     }
 

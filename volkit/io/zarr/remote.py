@@ -16,12 +16,12 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from volkit.errors import VolkitError
-from volkit.io.absence import make_sure_async, writing
 from volkit.io.faults import CorruptPayloadError, Fault, classify, patiently_async
-from volkit.io.object_store import ONE_PIECE, refused
-from volkit.io.objects import verdict
+from volkit.io.objects.absence import make_sure_async, writing
+from volkit.io.objects.protocol import verdict
+from volkit.io.objects.roots import open_root
+from volkit.io.objects.store import ONE_PIECE, refused
 from volkit.io.sources import OpenOptions
-from volkit.io.stores import open_root
 
 T = TypeVar("T")
 

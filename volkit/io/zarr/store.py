@@ -13,9 +13,9 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from volkit.errors import SourceError
-from volkit.io.objects import open_objects
+from volkit.io.objects.protocol import open_objects
+from volkit.io.objects.roots import SCHEMES
 from volkit.io.sources import OpenOptions
-from volkit.io.stores import SCHEMES
 from volkit.io.uris import local_path, split_scheme
 from volkit.io.zarr.remote import RemoteStore
 

@@ -14,9 +14,9 @@ import pytest
 
 from volkit.errors import ConfigError
 from volkit.geometry import Box
-from volkit.io.cache import CachedSource
-from volkit.io.chunk_memory import forget_chunks
-from volkit.io.disk_tier import DiskTier
+from volkit.io.cache.disk import DiskTier
+from volkit.io.cache.memory import forget_chunks
+from volkit.io.cache.source import CachedSource
 from volkit.io.sources import CacheOptions
 from volkit.testing.chunked_source import ChunkedSource
 
@@ -191,7 +191,7 @@ def test_threads_write_and_read_at_once(tmp_path: Path) -> None:
 FULL = """
 import resource, sys, numpy as np
 from volkit.geometry import Box
-from volkit.io.cache import CachedSource
+from volkit.io.cache.source import CachedSource
 from volkit.io.sources import CacheOptions
 from volkit.testing.chunked_source import ChunkedSource
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))  # writes fail, as on a full disk
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_made_is_no_error(
 
 KILLED = """
 import sys, numpy as np
-from volkit.io.disk_tier import DiskTier
+from volkit.io.cache.disk import DiskTier
 tier = DiskTier.at(sys.argv[1], 2**24)
 print("begun", flush=True)
 for i in range(100000):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from volkit.errors import SourceError, VolkitError
 from volkit.io.faults import Patience, patiently
-from volkit.io.objects import check_key
+from volkit.io.objects.protocol import check_key
 
 T = TypeVar("T")
 

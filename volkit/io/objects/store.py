@@ -8,10 +8,10 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from volkit.errors import SourceError, VolkitError
-from volkit.io.absence import make_sure, writing
 from volkit.io.faults import CorruptPayloadError, Fault, Patience, brief, classify, patiently
-from volkit.io.objects import check_key, verdict
-from volkit.io.stores import StoreRoot, denied
+from volkit.io.objects.absence import make_sure, writing
+from volkit.io.objects.protocol import check_key, verdict
+from volkit.io.objects.roots import StoreRoot, denied
 
 T = TypeVar("T")
 

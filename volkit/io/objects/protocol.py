@@ -123,16 +123,16 @@ def open_objects(uri: str | Path, options: OpenOptions | None = None) -> Objects
     how = OpenOptions() if options is None else options
     path = local_path(uri)
     if path is not None:
-        from volkit.io.object_folder import FolderObjects
+        from volkit.io.objects.folder import FolderObjects
 
         return FolderObjects(uri, path, how.patience)
-    from volkit.io.stores import SCHEMES, open_root
+    from volkit.io.objects.roots import SCHEMES, open_root
 
     if split_scheme(uri)[0] in SCHEMES:
-        from volkit.io.object_store import StoreObjects
+        from volkit.io.objects.store import StoreObjects
 
         return StoreObjects(open_root(uri, how), how.patience)
-    from volkit.io.object_fsspec import FsspecObjects
+    from volkit.io.objects.fsspec_folder import FsspecObjects
 
     return FsspecObjects(uri, how.patience)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volkit.geometry import Box, Coord
-from volkit.io.lattice import chunk_lattice, merged, request_lattice
+from volkit.io.cache.lattice import chunk_lattice, merged, request_lattice
 from volkit.testing.chunked_source import ChunkedSource
 
 INDICES = st.sets(st.tuples(*[st.integers(0, 5)] * 3), max_size=40)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Coord
-from volkit.io.disk_tier import DiskTier
+from volkit.io.cache.disk import DiskTier
 from volkit.io.sources import CacheOptions
 
 Array = NDArray[Any]

@@ -8,7 +8,7 @@ import fsspec
 
 from volkit.errors import SourceError, VolkitError
 from volkit.io.faults import Patience, brief, patiently
-from volkit.io.objects import check_key
+from volkit.io.objects.protocol import check_key
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Box, Coord, Grid
 from volkit.io import Volume, create_volume, open_volume
-from volkit.io.cache import CachedSource
+from volkit.io.cache.source import CachedSource
 from volkit.io.sources import CacheOptions, Source
 from volkit.testing.chunked_source import ChunkedSource
 from volkit.testing.source_contract import SourceTests
@@ -328,7 +328,7 @@ FORK = """
 import multiprocessing as mp, numpy as np
 from volkit.geometry import Box
 from volkit.io.sources import CacheOptions
-from volkit.io.cache import CachedSource
+from volkit.io.cache.source import CachedSource
 from volkit.testing.chunked_source import ChunkedSource
 values = np.arange(32 * 64).reshape(32, 8, 8)
 source = CachedSource.around(

@@ -16,8 +16,8 @@ import pytest
 from volkit.errors import ConfigError, SourceError
 from volkit.io.credentials import Secret
 from volkit.io.faults import Patience
-from volkit.io.object_folder import FolderObjects
-from volkit.io.objects import Objects, open_objects, split_object
+from volkit.io.objects.folder import FolderObjects
+from volkit.io.objects.protocol import Objects, open_objects, split_object
 from volkit.io.sources import OpenOptions
 from volkit.testing.servers.faults import FaultProxy
 from volkit.testing.servers.files import FileServer
@@ -137,7 +137,7 @@ def test_a_writer_that_is_killed_leaves_the_old(tmp_path: Path) -> None:
     objects.put("a", b"old")
     code = (
         "import os, pathlib\n"
-        "from volkit.io.objects import open_objects\n"
+        "from volkit.io.objects.protocol import open_objects\n"
         "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         f"open_objects({str(tmp_path)!r}).put('a', b'new')\n"
     )

@@ -16,11 +16,11 @@ import numpy as np
 from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.io.axes import Array
-from volkit.io.cache_statistics import CacheStatistics, Counters
-from volkit.io.chunk_memory import ChunkMemory, shared_memory
+from volkit.io.cache.lattice import Lattice, chunk_lattice, merged, request_lattice
+from volkit.io.cache.memory import ChunkMemory, shared_memory
+from volkit.io.cache.statistics import CacheStatistics, Counters
 from volkit.io.faults import Fault, classify
 from volkit.io.fetching import fetch_at_once
-from volkit.io.lattice import Lattice, chunk_lattice, merged, request_lattice
 from volkit.io.sources import CacheOptions, Source, chunk_start
 
 Futures = dict[Coord, "Future[Array]"]

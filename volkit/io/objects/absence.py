@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from volkit.io.faults import Fault, brief, classify
-from volkit.io.stores import StoreRoot
+from volkit.io.objects.roots import StoreRoot
 
 
 def make_sure(root: StoreRoot, path: str, error: FileNotFoundError) -> None:

@@ -12,9 +12,9 @@ import obstore
 import obstore.store
 
 from volkit.errors import SourceError
-from volkit.io.cloud_keys import S3Keys, s3_keys
 from volkit.io.credentials import secret_text
 from volkit.io.faults import Patience
+from volkit.io.objects.cloud_keys import S3Keys, s3_keys
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import check_query, split_query, split_scheme
 
