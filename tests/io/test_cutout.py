@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box
-from volkit.io import Volume, open_volume
+from volkit.io import Volume, create_volume, open_volume
+from volkit.ops.multiscale import pyramid
 from volkit.testing.strategies import boxes
 
 FACTORS = [(1, 2, 2), (1, 3, 2), (2, 2, 2)]  # from each level to the next
@@ -302,3 +303,15 @@ def test_parts_of_other_levels_that_cannot_be(tmp_path: Path) -> None:
         volume.cutout(corner).cutout(level_0=Box((0, 0, 0), (1, 1, 2)))
     with pytest.raises(GeometryError, match="is outside the cutout of"):
         volume.cutout(corner).read(domain)
+
+
+def test_a_voxel_size_that_the_caller_states_is_that_of_level_0(tmp_path: Path) -> None:
+    volume = create_volume(tmp_path / "em.zarr", shape=(8, 32, 32), dtype="uint8")
+    volume.write(volume.domain, np.zeros((8, 32, 32), np.uint8))
+    pyramid(volume, factors=[(1, 2, 2)], method="mean", levels=2)
+    for level, size, origin in ((0, (40.0, 4.0, 4.0), 0.0), (1, (40.0, 8.0, 8.0), 2.0)):
+        found = open_volume(volume.uri, level=level, voxel_size_nm=(40, 4, 4))
+        assert found.voxel_size_nm == size
+        assert found.origin_nm == (0.0, origin, origin)
+        part = found.cutout(start_nm=(0, 0, 0), stop_nm=(40, 64, 64))
+        assert part.shape == (1, int(64 / size[1]), int(64 / size[1]))

@@ -13,6 +13,7 @@ from volkit.io.axes import Array
 from volkit.io.memory import open_array
 from volkit.io.registry import opened
 from volkit.io.sources import OpenOptions, Source
+from volkit.io.stated_scale import stated_scale
 from volkit.io.writes import check_write
 
 if TYPE_CHECKING:
@@ -84,42 +85,20 @@ class Volume:
     @property
     def voxel_size_nm(self) -> Vector:
         """Extent of a voxel, (z, y, x), nanometres."""
-        z, y, x = (
-            round(s * f, 9)
-            for s, f in zip(self._source.voxel_size_nm, self._correction, strict=True)
-        )
-        return z, y, x
-
-    @property
-    def _correction(self) -> Vector:
-        """By what the stored lengths are multiplied, since the caller knows level 0 better."""
-        stated = self.options.voxel_size_nm
-        if stated is None:
-            return 1.0, 1.0, 1.0
-        finest = self._source if self.level == 0 else replace(self, level=0, region=None)._source
-        z, y, x = (a / b for a, b in zip(stated, finest.voxel_size_nm, strict=True))
-        return z, y, x
+        return self.scale.voxel_size_nm
 
     @property
     def origin_nm(self) -> Vector:
         """Centre of voxel (0, 0, 0) of the volume coordinates, (z, y, x), nanometres."""
-        source = self._source
-        z, y, x = (
-            round((t - o * s) * f, 6)
-            for t, o, s, f in zip(
-                source.origin_nm,
-                source.voxel_offset,
-                source.voxel_size_nm,
-                self._correction,
-                strict=True,
-            )
-        )
-        return z, y, x
+        return self.scale.origin_nm
 
     @property
     def scale(self) -> VoxelScale:
         """Where its voxels lie in physical space."""
-        return VoxelScale(self.voxel_size_nm, self.origin_nm)
+        source, stated = self._source, self.options.voxel_size_nm
+        known = stated is None or self.level == 0
+        finest = source if known else replace(self, level=0, region=None)._source
+        return stated_scale(source, finest, stated)
 
     @property
     def levels(self) -> int:
