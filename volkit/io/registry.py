@@ -146,6 +146,8 @@ def _path_target(uri: str, path: Path) -> str:
                 return target
         if suffix in (".zarr", ".n5"):
             return _SUFFIXES[suffix]
+        if any(parent.suffix == ".n5" for parent in path.parents):
+            return _N5
         return _DICOM if _holds_dicom(path) else _STACK
     if path.suffix.lower() in _PACKED and suffix in _SUFFIXES and suffix not in _READ_PACKED:
         raise SourceError(
