@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from volkit.engine.op import Reduction as Reduction
     from volkit.geometry import Box as Box
     from volkit.geometry import Grid as Grid
+    from volkit.io.credentials import Secret as Secret
+    from volkit.io.faults import Patience as Patience
     from volkit.io.open import create_volume as create_volume
     from volkit.io.open import open_volume as open_volume
+    from volkit.io.sources import CacheOptions as CacheOptions
     from volkit.io.volume import Volume as Volume
     from volkit.models.checkpoint import read_checkpoint as read_checkpoint
     from volkit.ops.components import connected_components as connected_components
@@ -27,24 +30,31 @@ if TYPE_CHECKING:
     from volkit.ops.metrics import rand as rand
     from volkit.ops.metrics import segmentation_scores as segmentation_scores
     from volkit.ops.metrics import voi as voi
+    from volkit.ops.mirror import mirror as mirror
+    from volkit.ops.multiscale import pyramid as pyramid
     from volkit.ops.segmentation import SegmentationOptions as SegmentationOptions
     from volkit.ops.segmentation import segment as segment
 
 _HOMES = {
     "Box": "volkit.geometry",
+    "CacheOptions": "volkit.io.sources",
     "FragmentOptions": "volkit.ops.fragments",
     "Grid": "volkit.geometry",
     "InferenceOptions": "volkit.ops.inference",
     "JobEngine": "volkit.engine.job",
     "LazyEngine": "volkit.engine.lazy",
     "Op": "volkit.engine.op",
+    "Patience": "volkit.io.faults",
     "Reduction": "volkit.engine.op",
+    "Secret": "volkit.io.credentials",
     "SegmentationOptions": "volkit.ops.segmentation",
     "Volume": "volkit.io.volume",
     "connected_components": "volkit.ops.components",
     "create_volume": "volkit.io.open",
     "infer": "volkit.ops.inference",
+    "mirror": "volkit.ops.mirror",
     "open_volume": "volkit.io.open",
+    "pyramid": "volkit.ops.multiscale",
     "rand": "volkit.ops.metrics",
     "read_checkpoint": "volkit.models.checkpoint",
     "segment": "volkit.ops.segmentation",
