@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress, Progress
@@ -13,10 +13,14 @@ from volkit.engine.dispatch import Outcome, Task, dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
+from volkit.engine.origin import OriginNote
 from volkit.engine.queue import Failure, Retries
 from volkit.engine.roster import note_backlog
 from volkit.engine.stages import note_stage
 from volkit.io.place import Place
+
+if TYPE_CHECKING:
+    from volkit.engine.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Run:
         What becomes of blocks that fail.
     attendance : Attendance or None
         The lock of the folder, and where is noted what is in flight.
+    bases : tuple of Place
+        Folders of earlier versions; the blocks of the first one are those that are copied.
+    selection : Selection or None
+        What is to be computed anew where an op differs; None is everything.
     """
 
     root: Place
@@ -45,6 +53,8 @@ class Run:
     replace_stale: bool
     retries: Retries = field(default_factory=Retries)
     attendance: Attendance | None = None
+    bases: tuple[Place, ...] = ()
+    selection: "Selection | None" = None
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
@@ -61,6 +71,9 @@ class Run:
             return value
         sha256 = digest(value)
         folder, name = self.root.inside("shared"), f"{sha256[:24]}.npz"
+        for base in self.bases:
+            if base.inside("shared").objects.modified(name) is not None:
+                return StoredColumns(base.inside(f"shared/{name}"), sha256)
         if folder.objects.modified(name) is None:
             write_columns(folder.inside(name), value)
         return StoredColumns(folder.inside(name), sha256)
@@ -101,6 +114,7 @@ class Run:
         def receive(outcome: Outcome) -> None:
             self._check()
             if outcome.numbers:
+                origin.finished(len(outcome.numbers))
                 ledger.mark(outcome.numbers, outcome.seconds, outcome.checks)
                 tell(len(outcome.numbers))
                 each = sum(outcome.seconds) / len(outcome.seconds)
@@ -111,14 +125,16 @@ class Run:
         tell(0)
         ledger.clear_failures()
         note_backlog(self.client, task, ledger.total - resumed)
-        dispatch(
-            task,
-            iter(missing),
-            client=self.client,
-            receive=receive,
-            retries=self.retries,
-            on_flight=None if self.attendance is None else partial(self.attendance.note, stage),
-        )
+        flight = None if self.attendance is None else partial(self.attendance.note, stage)
+        with OriginNote.of(ledger, task, self.client) as origin:
+            dispatch(
+                task,
+                iter(missing),
+                client=self.client,
+                receive=receive,
+                retries=self.retries,
+                on_flight=flight,
+            )
 
     def _check(self) -> None:
         """Write nothing into the folder of another client."""

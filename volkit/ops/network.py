@@ -86,6 +86,14 @@ class Network:
             return {"function": hashlib.sha256(cloudpickle.dumps(self.model)).hexdigest(), **seen}
         return {"weights": self.model.sha256, "card": self.model.identity, **seen}
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where it lies, which its facts must not say."""
+        if not isinstance(self.model, Checkpoint):
+            name = getattr(self.model, "__qualname__", type(self.model).__name__)
+            return {"function": f"{self.model.__module__}.{name}", "device": self.device}
+        return {"uri": self.model.uri, "sha256": self.model.sha256, "device": self.device}
+
     def predictor(self) -> Predictor:
         """Load or wrap the model, once per process."""
         if isinstance(self.model, Checkpoint):
