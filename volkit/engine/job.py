@@ -16,7 +16,9 @@ from volkit.engine.ledger import Ledger
 from volkit.engine.map_task import MapTask
 from volkit.engine.op import Op, Reduction
 from volkit.engine.queue import Retries
+from volkit.engine.reuse import keep, shared_volume
 from volkit.engine.run import Run
+from volkit.engine.selection import Selection
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
@@ -51,6 +53,10 @@ class JobEngine:
     attendance : Attendance, optional
         The lock of the folder, from :func:`volkit.engine.attendance.attended`; without it, nobody
         is kept from working there too.
+    bases : tuple of Place
+        Folders of earlier versions, whose finished stages are used where they are the same.
+    selection : Selection, optional
+        Compute only this anew where an op differs, and copy the rest from the first base.
 
     Raises
     ------
@@ -64,6 +70,8 @@ class JobEngine:
     replace_stale: bool = False
     retries: Retries = field(default_factory=Retries)
     attendance: Attendance | None = None
+    bases: tuple[Place, ...] = ()
+    selection: Selection | None = None
 
     def __post_init__(self) -> None:
         path = self.place.local
@@ -89,6 +97,8 @@ class JobEngine:
             self.replace_stale,
             self.retries,
             self.attendance,
+            self.bases,
+            self.selection,
         )
 
     def map(
@@ -123,8 +133,12 @@ class JobEngine:
         shared = tuple(run.stored(x) for x in shared)
         volumes = _volumes(inputs, grid)
         what = facts(op, volumes, grid, shared)
-        ledger = run.ledger(name, what, len(grid))
-        target = self._target(op, volumes, grid, name, what, ledger)
+        kept = keep(run, name, what, volumes, grid)
+        if (found := shared_volume(run, name, kept.facts, len(grid))) is not None:
+            return found
+        ledger = run.ledger(name, kept.facts, len(grid))
+        target = self._target(op, volumes, grid, name, kept.facts, ledger)
+        kept.copy(run, name, ledger, target, grid)
         task = MapTask(op, grid, volumes, shared, target)
         missing = _missing(grid, ledger.done())
         run.work(task, missing, ledger=ledger, stage=name, voxels=grid.domain.size)

@@ -15,7 +15,8 @@ from volkit.engine.stages import Stage, find_stages
 from volkit.engine.verify import volume_of
 from volkit.engine.verify_tables import SHARED, shared_key
 from volkit.errors import SourceError
-from volkit.geometry import Box, Grid
+from volkit.geometry import Grid
+from volkit.geometry.touching import touching
 from volkit.io.place import Place
 
 
@@ -75,42 +76,6 @@ def repair(root: Place, found: Sequence[Verified]) -> list[Repaired]:
         repaired.append(Repaired(stage.name, int(bad.sum()), int((touched & ~bad).sum()), advice))
     repaired.append(_repair_shared(root, said.get(SHARED)))
     return [each for each in repaired if each.bad or each.doubtful or each.advice]
-
-
-def touching(grid: Grid, box: Box) -> NDArray[np.intp]:
-    """List the blocks whose read box touches a box, by arithmetic.
-
-    Parameters
-    ----------
-    grid : Grid
-        The blocks, with their halo.
-    box : Box
-        What may be wrong.
-
-    Returns
-    -------
-    ndarray of int
-        Numbers of blocks.
-
-    Examples
-    --------
-    >>> grid = Grid(Box.from_shape((1, 1, 40)), (1, 1, 10), halo=(0, 0, 2))
-    >>> touching(grid, Box((0, 0, 20), (1, 1, 30))).tolist()
-    [1, 2, 3]
-    >>> touching(grid, Box((0, 0, 22), (1, 1, 28))).tolist()
-    [2]
-    """
-    ranges = []
-    axes = zip(
-        box.start, box.stop, grid.domain.start, grid.block_shape, grid.halo, grid.shape, strict=True
-    )
-    for start, stop, origin, block, halo, count in axes:
-        first = max(0, (start - halo - origin) // block)
-        last = min(count, -(-(stop + halo - origin) // block))
-        ranges.append(np.arange(first, max(first, last)))
-    _, ny, nx = grid.shape
-    z, y, x = np.ix_(*ranges)
-    return ((z * ny + y) * nx + x).ravel()
 
 
 def _identity(root: Place, stage: Stage) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
+from volkit.engine.reuse import shared_table
 from volkit.engine.run import Run, load_shared
 from volkit.errors import SourceError, StaleLedgerError
 from volkit.geometry import Box, Coord, Grid
@@ -94,7 +95,9 @@ def reduce_tree(
     """
     what = facts(reduction, inputs, grid, shared)
     path = run.root.inside(f"{name}.npz")
-    combined = _stored(path, what, replace=run.replace_stale)
+    combined = shared_table(run, name, what)
+    if combined is None:
+        combined = _stored(path, what, replace=run.replace_stale)
     if combined is None:
         combined = _levels(run, reduction, inputs, what, grid=grid, name=name, shared=shared)
         _store(path, combined, what)
@@ -164,7 +167,7 @@ def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, n
         return combined
     what = {**what, "finalize": kernel_identity(reduction.finalize)}
     path = run.root.inside(f"{name}.final.npz")
-    found = _stored(path, what, replace=True)
+    found = shared_table(run, f"{name}.final", what) or _stored(path, what, replace=True)
     if found is not None:
         return found
     value = reduction.finalize(combined)
