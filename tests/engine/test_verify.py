@@ -9,11 +9,12 @@ import pytest
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op
-from volkit.engine.repair import repair, touching
+from volkit.engine.repair import repair
 from volkit.engine.stages import find_stages
 from volkit.engine.verify import verify
 from volkit.errors import SourceError
 from volkit.geometry import Box, Grid
+from volkit.geometry.touching import touching
 from volkit.io.open import create_volume
 from volkit.io.place import Place
 from volkit.io.volume import Volume
@@ -73,7 +74,7 @@ def test_a_sound_run_is_counted(job: Callable[[], list[int]], tmp_path: Path) ->
         ("counts", 27, 27, 27, 0),
     ]
     assert not any(v.findings for v in found)
-    assert told[-1] == ("second", 27, 27)
+    assert told[-1] == ("second", 27, 27, 12**3)
 
 
 def test_torn_missing_and_unreadable_blocks_are_named_with_their_voxels(

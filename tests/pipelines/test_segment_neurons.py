@@ -24,11 +24,12 @@ from volkit.pipelines.status import read_status
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Every byte of a run but the ledgers, which hold times."""
+    """Every byte of a run but the ledgers and the lock, which hold times."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.endswith(".ledger") for part in path.parts)
+        if path.is_file()
+        and not any(part.endswith(".ledger") or part == "lock" for part in path.parts)
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import data, tables
+from volkit.cli import data, runs, tables
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     "Add --debug to any command to see the traceback of an error.",
 )
 app.add_typer(data.app)
+app.add_typer(runs.app)
 
 WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
 Settings = Annotated[
@@ -115,19 +116,6 @@ def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
         typer.echo(f"{found.pipeline.name} has no blocks to plan")
         return
     check_plan(found, show=True)
-
-
-@app.command()
-def status(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
-) -> None:
-    """Say how far a run is, from its ledgers."""
-    from volkit.pipelines.status import read_status
-
-    found = read_status(folder)
-    terminal().print(tables.status_table(found.stages))
-    if found.failure:
-        typer.echo(f"the last attempt ended with: {found.failure}")
 
 
 @app.command()

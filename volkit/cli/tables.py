@@ -11,7 +11,6 @@ from volkit.cli.progress import clock, size, worth_showing
 if TYPE_CHECKING:
     from volkit.pipelines.outcome import StageTime
     from volkit.pipelines.plan import Plan, StagePlan
-    from volkit.pipelines.status import StageStatus
 
 
 def plan_table(plan: "Plan") -> Table:
@@ -72,21 +71,6 @@ def time_table(times: Sequence["StageTime"]) -> Table:
             str(item.resumed),
             clock(item.seconds),
             f"{rate:.2f} Mvoxel/s" if rate else "",
-        )
-    return table
-
-
-def status_table(stages: Sequence["StageStatus"]) -> Table:
-    """Lay out how far the stages of a run are."""
-    table = _table("stage", "done", "total", "failed", "")
-    for item in stages:
-        share = 100 * item.done / max(1, item.total)
-        table.add_row(
-            item.stage,
-            f"{item.done:,}",
-            f"{item.total:,}",
-            str(item.failed),
-            "finished" if item.done == item.total else f"{share:.1f} %",
         )
     return table
 

@@ -23,7 +23,7 @@ from volkit.io.faults import CorruptPayloadError
 from volkit.io.place import Place
 from volkit.io.volume import Volume
 
-OnVerified = Callable[[str, int, int], None]
+OnVerified = Callable[[str, int, int, int], None]
 
 _MISSING, _UNREADABLE = -1, -2  # no check sums, which are above 0
 _MOST_EXPLAINED = 20  # findings of a stage whose reason is looked up
@@ -41,7 +41,7 @@ def verify(
     client : distributed.Client, optional
         Where blocks are read; None reads them in this process.
     on_verified : callable, optional
-        Told stage, blocks read and blocks to read, after every batch.
+        Told stage, blocks read, blocks to read and voxels read, after every batch.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def _verify_stage(
             if problem is not None:
                 findings.append(_finding(stage, volume, grid, number, problem, len(findings)))
         if on_verified is not None:
-            on_verified(stage.name, seen, done)
+            on_verified(stage.name, seen, done, grid.domain.size * seen // total)
 
     numbers = (number for number in grid.morton() if checks[number] >= 0)
     dispatch(ReadTask(volume, grid), numbers, client=client, receive=receive)

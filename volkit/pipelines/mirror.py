@@ -20,10 +20,10 @@ from volkit.ops.mirror import STAGE, Verify, mirror, mirror_facts
 from volkit.ops.mirror_plan import MirrorPlan, plan_mirror
 from volkit.ops.mirror_target import check_stale, described, target_place
 from volkit.pipelines.cluster import ClusterOptions, workers
+from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
-from volkit.pipelines.status import recorded
 from volkit.version import __version__
 
 _PROCESS_BYTES = 250 * 2**20  # a worker with the clients of the stores loaded

@@ -6,10 +6,12 @@
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
 
+from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine, check_aligned
 from volkit.errors import GeometryError
@@ -19,6 +21,7 @@ from volkit.ops.inference import lattice
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
 from volkit.pipelines.cluster import workers
+from volkit.pipelines.failure import recorded
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan, network_passes
@@ -27,7 +30,6 @@ from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report
 from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
 from volkit.pipelines.segment_config import SegmentNeurons
-from volkit.pipelines.status import recorded
 
 # Measured on one block of 256^3 voxels (peak of the process, less its inputs and twice its result),
 # rounded up: what kernels need beside these, bytes for every voxel that they read.
@@ -48,6 +50,7 @@ def run(
     config: SegmentNeurons,
     engine: JobEngine | None = None,
     on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
 ) -> Outcome:
     """Segment, score and report; taken up where it was when it is run again.
 
@@ -59,6 +62,8 @@ def run(
         Folder and workers; None works in this process, into ``config.output``.
     on_progress : callable, optional
         Told after every batch of blocks.
+    on_message : callable, optional
+        Told what a person may want to know.
 
     Returns
     -------
@@ -67,14 +72,17 @@ def run(
     Raises
     ------
     VolkitError
-        What :func:`open_inputs` raises, and StaleLedgerError where the folder holds another
-        computation.
+        What :func:`open_inputs` raises, StaleLedgerError where the folder holds another
+        computation, and RunLockedError where another client works there.
     """
     inputs = open_inputs(config)
     watch = Stopwatch(on_progress)
     engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
     folder = engine.place.local or Path(config.output)
-    with recorded(folder, watch.stage):
+    with (
+        _attended(engine, on_message) as engine,
+        recorded(engine.place, watch.stage),
+    ):
         found = compute(inputs, config, engine)
         files = write_report(folder / "report", _report(inputs, found, config))
     return Outcome(
@@ -83,6 +91,16 @@ def run(
         scores=() if found.scores is None else tuple(found.scores.as_table()),
         times=watch.times(),
     )
+
+
+@contextmanager
+def _attended(engine: JobEngine, on_message: OnMessage | None) -> Iterator[JobEngine]:
+    """Give an engine that holds the lock of its folder."""
+    if engine.attendance is not None:
+        yield engine
+        return
+    with attended(engine.place, on_message=on_message) as attendance:
+        yield replace(engine, attendance=attendance)
 
 
 def plan(config: SegmentNeurons) -> Plan:
@@ -190,11 +208,12 @@ def carry_out(
     Outcome
     """
     config: SegmentNeurons = workflow.config
-    with workers(config.cluster) as client:
+    engine = JobEngine(Path(config.output), replace_stale=replace_stale)
+    # Whoever is refused shall not have started workers for it.
+    with _attended(engine, on_message) as engine, workers(config.cluster) as client:
         if client is not None:
             on_message(f"dashboard: {client.dashboard_link}")
-        engine = JobEngine(Path(config.output), client, replace_stale=replace_stale)
-        return run(config, engine, on_progress)
+        return run(config, replace(engine, client=client), on_progress)
 
 
 PIPELINE = Pipeline(

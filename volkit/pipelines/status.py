@@ -1,36 +1,53 @@
 """Status: how far a run is, from what lies in its folder and nothing else."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from volkit.engine.ledger import Ledger, read_header
+from volkit.engine.attendance import State, read_state
+from volkit.engine.lock_record import Held, read_lock
+from volkit.engine.owner import Owner
+from volkit.engine.stages import find_stages
 from volkit.errors import SourceError
 from volkit.io.place import Place
+from volkit.pipelines.failure import read_failure
+from volkit.pipelines.stage_status import StageStatus, stage_status
 
-_FAILURE = "failure.json"
+FORMAT = 1  # of the JSON
 
 
 @dataclass(frozen=True, slots=True)
-class StageStatus:
-    """How far one stage is.
+class ClientStatus:
+    """Who works on a run, or did last.
 
     Parameters
     ----------
+    host, user : str
+        Where and who.
+    pid : int
+        Of the process.
+    since, beat : float
+        Unix times by its clock: of its beginning, and of its last sign of life.
+    running : bool or None
+        None where that cannot be told from here: see whether ``beat`` changes.
     stage : str
-        Its name.
-    done, total : int
-        Blocks.
-    failed : int
-        1 where the last attempt ended in this stage, else 0.
+        What it works on.
+    in_flight : int
+        Blocks that were handed out and have not come back.
+    workers, threads : int
+        Processes, and blocks at the same time.
     """
 
-    stage: str
-    done: int
-    total: int
-    failed: int
+    host: str
+    user: str
+    pid: int
+    since: float
+    beat: float
+    running: bool | None
+    stage: str = ""
+    in_flight: int = 0
+    workers: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +56,41 @@ class RunStatus:
 
     Parameters
     ----------
+    run : str
+        Its folder.
     stages : tuple of StageStatus
         Those that were begun, in their order.
+    client : ClientStatus or None
+        None where nobody locked the run.
     failure : str
         What ended the last attempt; empty where nothing did, or it is still going on.
+    failed_stage : str
+        In which stage.
     """
 
+    run: str
     stages: tuple[StageStatus, ...]
+    client: ClientStatus | None
     failure: str
+    failed_stage: str
+
+    @property
+    def worker_hours(self) -> float:
+        """What it cost so far: the time that workers spent in finished blocks."""
+        return sum(stage.worker_seconds for stage in self.stages) / 3600
+
+    def as_json(self) -> dict[str, Any]:
+        """Give everything as plain values; see docs/how-to/read-status.md."""
+        return {"format": FORMAT, **asdict(self), "worker_hours": self.worker_hours}
 
 
-def read_status(folder: Path) -> RunStatus:
+def read_status(run: Place | Path | str) -> RunStatus:
     """Read how far a run is.
 
     Parameters
     ----------
-    folder : Path
-        Of the run.
+    run : Place, Path or str
+        Its folder, local or in an object store.
 
     Returns
     -------
@@ -66,65 +101,37 @@ def read_status(folder: Path) -> RunStatus:
     SourceError
         If there is no run in the folder.
     """
-    # Two depths, never a search of all of it: the volumes beside hold millions of files.
-    headers = [*folder.glob("*.ledger/header.json"), *folder.glob("*.parts/*.ledger/header.json")]
-    headers.sort(key=lambda path: path.stat().st_mtime)
-    if not headers:
+    place = Place.at(run)
+    held, failure = read_lock(place), read_failure(place)
+    since = 0.0 if held is None else held.since
+    stages = tuple(stage_status(stage, since=since) for stage in find_stages(place))
+    if not stages:
         raise SourceError(
-            f"there is no run in {folder} (no ledger); give the output folder of a workflow"
+            f"there is no run in {place} (no ledger); give the output folder of a workflow"
         )
-    failure = _read_failure(folder)
-    stages = []
-    for header in headers:
-        root = header.parent
-        found = read_header(Place.at(root))
-        if found is None:  # taken away meanwhile
-            continue
-        done = Ledger(Place.at(root), int(found["total"]), str(found["fingerprint"])).count()
-        name = str(root.relative_to(folder)).removesuffix(".ledger")
-        failed = int(failure.get("stage") == name)
-        stages.append(StageStatus(name, done, int(found["total"]), failed))
-    return RunStatus(tuple(stages), failure.get("message", ""))
+    client = None if held is None else _client(held, read_state(place))
+    return RunStatus(
+        run=str(place),
+        stages=stages,
+        client=client,
+        failure=failure.get("message", ""),
+        failed_stage=failure.get("stage", ""),
+    )
 
 
-@contextmanager
-def recorded(folder: Path, stage: Callable[[], str]) -> Iterator[None]:
-    """Leave a note in the folder of a run when it fails, and take away the one before.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the run.
-    stage : callable
-        Names the stage that is going on.
-    """
-    path = folder / _FAILURE
-    path.unlink(missing_ok=True)
-    try:
-        yield
-    except Exception as error:
-        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("volkit: ")]
-        message = "\n".join([str(error) or type(error).__name__, *notes])
-        _write_failure(path, {"stage": stage(), "message": message}, error)
-        raise
-
-
-def _write_failure(path: Path, failure: dict[str, str], error: BaseException) -> None:
-    try:
-        path.write_text(json.dumps(failure, indent=1) + "\n", encoding="utf-8")
-    except OSError as full:
-        path.unlink(missing_ok=True)  # half a note would only confuse
-        # Of two errors the first one matters; a full disk explains both.
-        error.add_note(f"volkit: could not note this in {path} ({full})")
-
-
-def _read_failure(folder: Path) -> dict[str, str]:
-    try:
-        found: dict[str, str] = json.loads((folder / _FAILURE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise SourceError(
-            f"{folder / _FAILURE} cannot be understood ({error}); delete it"
-        ) from error
-    return found
+def _client(held: Held, state: State | None) -> ClientStatus:
+    owner = held.owner
+    running = False if held.released else owner.alive(Owner.here())
+    found = ClientStatus(owner.host, owner.user, owner.pid, held.since, held.beat, running)
+    if state is None or state.id != held.id or running is False:
+        return found
+    return ClientStatus(
+        **{
+            **asdict(found),
+            "stage": state.stage,
+            "in_flight": state.in_flight,
+            "workers": state.workers,
+            "threads": state.threads,
+            "beat": max(held.beat, state.time),
+        }
+    )
