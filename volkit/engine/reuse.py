@@ -158,11 +158,11 @@ def keep(run: Run, name: str, what: Facts, inputs: Sequence[Volume], grid: Grid)
         return Kept(what)
     if same_op:
         return Kept(what, base, changed)
-    layout = [{key: facts.get(key) for key in _LAYOUT} for facts in (old, what)]
-    if layout[0] != layout[1] or run.selection is None:
+    before, now = ({key: facts.get(key) for key in _LAYOUT} for facts in (old, what))
+    if before != now or run.selection is None:
         raise GeometryError(
             f"stage {name} cannot be limited to a part, since it is cut otherwise than before: "
-            f"{'; '.join(changes(*layout))}. Keep that, or compute everything"
+            f"{'; '.join(changes(before, now))}. Keep that, or compute everything"
         )
     about = {
         "base": base.fingerprint,
