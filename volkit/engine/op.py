@@ -35,6 +35,8 @@ class Op:
         Its options; JSON, since they are the provenance.
     version : int
         To be raised when the kernel's results change.
+    needs_gpu : bool
+        Run on GPU workers where a cluster has some; results do not depend on it.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Op:
     channels: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    needs_gpu: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))

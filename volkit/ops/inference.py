@@ -130,6 +130,7 @@ def infer(
             "padding": options.padding,
             "batch": options.batch,
         },
+        needs_gpu=options.device != "cpu",
     )
     return call.wrap(
         call.engine.map(predict, *call.inputs, grid=call.grid, name="prob", shared=shared)

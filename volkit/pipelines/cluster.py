@@ -1,76 +1,29 @@
 """Cluster: where a pipeline's blocks run, as its workflow says."""
 
-import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from volkit.engine.cluster import connected_client, local_client
-from volkit.errors import ConfigError
-from volkit.pipelines.plan import GIB
+from volkit.engine.cluster import ClusterOptions, connected_client, local_client
+from volkit.engine.cluster.options import processors
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterOptions:
-    """Where blocks run.
-
-    Parameters
-    ----------
-    scheduler : str, optional
-        Address of a dask scheduler that is running; None starts workers on this machine.
-    workers : int, optional
-        Processes to start, one thread each; None is one for every processor; 0 works in this
-        process alone.
-    memory_gib : float, optional
-        What each may use; None is an equal share of this machine's memory.
-    """
-
-    scheduler: str | None = None
-    workers: int | None = None
-    memory_gib: float | None = None
-
-    def __post_init__(self) -> None:
-        if (self.workers or 0) < 0 or (self.memory_gib is not None and self.memory_gib <= 0):
-            raise ConfigError(
-                f"workers {self.workers} and memory_gib {self.memory_gib}: expected 0 or more "
-                "workers, and memory above 0"
-            )
-
-    @property
-    def processes(self) -> int:
-        """Processes to start on this machine; 0 where none are."""
-        if self.scheduler is not None:
-            return 0
-        return processors() if self.workers is None else self.workers
-
-    @property
-    def memory_bytes(self) -> int | None:
-        """What each worker may use; None where another machine decides."""
-        if self.memory_gib is not None:
-            return int(self.memory_gib * GIB)
-        if self.scheduler is not None:
-            return None
-        from distributed.system import MEMORY_LIMIT  # of the container, where there is one
-
-        return int(MEMORY_LIMIT) // max(1, self.processes)
-
-
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["ClusterOptions", "processors", "workers"]
 
 
 @contextmanager
-def workers(options: ClusterOptions) -> Iterator[Any]:
+def workers(
+    options: ClusterOptions, on_message: Callable[[str], None] | None = None
+) -> Iterator[Any]:
     """Connect to, or start, what the options ask for.
 
     Parameters
     ----------
     options : ClusterOptions
         Where blocks run.
+    on_message : callable, optional
+        Told what a person may want to know, such as why jobs wait.
 
     Yields
     ------
@@ -81,18 +34,37 @@ def workers(options: ClusterOptions) -> Iterator[Any]:
     ------
     SourceError
         If no scheduler answers at the address.
+    ConfigError
+        If the system has not what is asked for.
     """
-    if options.scheduler is not None:
-        with connected_client(options.scheduler) as client:
-            yield client
-    elif options.processes:
-        local = local_client(options.processes, memory_limit=options.memory_bytes or "auto")
+    if options.place == "here":
+        yield None
+    elif options.place == "local":
         with ExitStack() as stack:
             with _interrupts_ignored():
-                client = stack.enter_context(local)
+                client = stack.enter_context(_started_here(options))
+            yield client
+    elif options.scheduler is not None:
+        with connected_client(options.scheduler, tls=options.tls) as client:
             yield client
     else:
-        yield None
+        from volkit.engine.cluster.jobs import job_client
+
+        with job_client(options, on_message=on_message) as client:
+            yield client
+
+
+def _started_here(options: ClusterOptions) -> Any:
+    from volkit.engine.cluster.local import machine_gpus
+
+    gpus = len(machine_gpus()) if options.gpus is None else options.gpus
+    return local_client(
+        options.processes,
+        memory_limit=options.memory_bytes or "auto",
+        gpus=gpus,
+        gpu_memory_limit=options.gpu_memory_bytes or "auto",
+        scratch=options.scratch,
+    )
 
 
 @contextmanager

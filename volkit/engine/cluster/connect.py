@@ -1,0 +1,66 @@
+"""Connect to a scheduler that somebody started: here, on Kubernetes, in a cloud."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.cluster.credentials import Credentials
+from volkit.errors import ConfigError, SourceError
+
+
+@contextmanager
+def connected_client(
+    address: str, *, timeout: float = 20, tls: Path | str | None = None
+) -> Iterator[Any]:
+    """Connect to a scheduler that is already running.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tls://10.0.0.1:8786``.
+    timeout : float
+        Seconds to wait for it.
+    tls : Path or str, optional
+        Folder of its credentials; None takes what dask's own configuration names.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    SourceError
+        If nothing answers there, or not to these credentials.
+    ConfigError
+        If the credentials cannot be read, or a worker has other versions than this process.
+    """
+    from distributed import Client
+
+    from volkit.engine.cluster.gate import admit
+    from volkit.engine.cluster.watch import Watch, watched
+
+    security = None if tls is None else Credentials.read(Path(tls).expanduser()).security()
+    try:
+        client = Client(address, timeout=timeout, security=security, set_as_default=True)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise ConfigError(_no_way_in(address, tls, error)) from error
+    except (OSError, TimeoutError) as error:
+        raise SourceError(
+            f"no dask scheduler answers at {address} ({error}); start one with `dask scheduler`, "
+            "or leave the address out to work on this machine"
+            + ("" if tls is None else "; or the credentials are those of another cluster")
+        ) from error
+    watch = Watch()
+    with client, watched(client, watch):
+        admit(client, watch, close_refused=False)
+        yield client
+
+
+def _no_way_in(address: str, tls: Path | str | None, error: Exception) -> str:
+    if address.startswith("tls://") and tls is None:
+        return (
+            f"{address} asks for credentials; name the folder of that cluster's ca.pem, "
+            "certificate.pem and key.pem as cluster.tls"
+        )
+    return f"scheduler {address}: {error}; write it as tls://HOST:PORT or tcp://HOST:PORT"

@@ -1,0 +1,99 @@
+"""Watch: what is known of a cluster in the process that uses it.
+
+Engines say how much work of which kind is left; whoever keeps the cluster reads that, and says what
+went wrong with it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from volkit.errors import ConfigError
+
+CPU, GPU = "CPU", "GPU"
+
+
+@dataclass(slots=True)
+class Backlog:
+    """The work that is left in the stage that goes on.
+
+    Parameters
+    ----------
+    kind : str
+        Of workers that it needs.
+    blocks : int
+        Left.
+    seconds_each : float or None
+        What a block takes; None before the first is done.
+    """
+
+    kind: str
+    blocks: int
+    seconds_each: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """What is known of a cluster.
+
+    Parameters
+    ----------
+    kinds : frozenset of str
+        Kinds of workers that it has or will have; empty where only the workers themselves tell.
+    say : callable
+        Told what a person may want to know, such as why jobs wait.
+    problem : str
+        Why it cannot be used any more; empty while it can.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    say: Callable[[str], None] = field(default=lambda text: None)
+    problem: str = ""
+    backlog: Backlog | None = None
+    _said: str = ""
+
+    def tell(self, text: str) -> None:
+        """Say something, once."""
+        if text != self._said:
+            self._said = text
+            self.say(text)
+
+    def check(self) -> None:
+        """Raise what is wrong with the cluster.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be used any more.
+        """
+        if self.problem:
+            raise ConfigError(self.problem)
+
+    def fail(self, client: Any, problem: str) -> None:
+        """Give the cluster up: whoever waits for work on it stops waiting."""
+        from distributed import Future
+
+        if not self.problem:
+            self.problem = problem
+            flying: list[Any] = [Future(key, client) for key in list(client.futures)]
+            client.loop.add_callback(client.cancel, flying, asynchronous=True, force=True)
+
+
+_WATCHES: WeakKeyDictionary[Any, Watch] = WeakKeyDictionary()
+
+
+@contextmanager
+def watched(client: Any, watch: Watch) -> Iterator[Watch]:
+    """Let a Watch be found by its client."""
+    _WATCHES[client] = watch
+    try:
+        yield watch
+    finally:
+        _WATCHES.pop(client, None)
+
+
+def watch_of(client: Any) -> Watch:
+    """Find the Watch of a client; an empty one where nobody keeps it."""
+    return _WATCHES.get(client) or Watch()

@@ -1,0 +1,103 @@
+"""Roster: which workers of a cluster a stage runs on, and how many there are."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from volkit.engine.cluster.watch import CPU, GPU, Backlog, Watch, watch_of
+from volkit.errors import SourceError
+
+_FRESH_SECONDS = 1.0  # asking a scheduler of thousands of workers takes a while
+_MANY = 10**9
+_WAIT_SECONDS = 120  # for a first worker of a cluster that nobody keeps
+
+
+@dataclass(slots=True)
+class Roster:
+    """The workers that a stage runs on.
+
+    Where a cluster has GPU workers, stages that need one run there and nowhere else, and all other
+    stages on the CPU workers, if there are any.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of the cluster.
+    needs_gpu : bool
+        Whether the stage runs a network.
+    """
+
+    client: Any
+    needs_gpu: bool = False
+    watch: Watch = field(init=False)
+    _threads: dict[str, int] = field(default_factory=dict)
+    _kind: str = ""
+    _asked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.watch = watch_of(self.client)
+        kind, backlog = GPU if self.needs_gpu else CPU, self.watch.backlog
+        if backlog is None or backlog.kind != kind or not backlog.blocks:
+            self.watch.backlog = Backlog(kind, _MANY)  # nobody has counted
+
+    def wait(self) -> None:
+        """Wait for the first worker.
+
+        Raises
+        ------
+        ConfigError
+            If the cluster cannot be used any more.
+        SourceError
+            If none comes to a cluster that nobody keeps.
+        """
+        begun = time.monotonic()
+        while not self.threads(fresh=True):
+            if not self.watch.kinds and time.monotonic() - begun > _WAIT_SECONDS:
+                raise SourceError(
+                    f"no worker came to the scheduler {self.client.scheduler.address} within "
+                    f"{_WAIT_SECONDS} s; start some there, and run again"
+                )
+            time.sleep(0.05)
+
+    def threads(self, *, fresh: bool = False) -> dict[str, int]:
+        """Count the threads of each worker that this stage may use, by address.
+
+        Raises
+        ------
+        ConfigError
+            If the cluster cannot be used any more.
+        """
+        self.watch.check()
+        now = time.monotonic()
+        if fresh or now - self._asked > _FRESH_SECONDS:
+            found = self.client.scheduler_info(n_workers=-1)["workers"]
+            self._kind = self._choose(found)
+            self._threads = {
+                address: worker["nthreads"]
+                for address, worker in found.items()
+                if not self._kind or self._kind in worker["resources"]
+            }
+            self._asked = now
+        return self._threads
+
+    @property
+    def resources(self) -> dict[str, dict[str, int]]:
+        """Arguments of ``client.submit`` that choose the kind of worker."""
+        return {"resources": {self._kind: 1}} if self._kind else {}
+
+    def _choose(self, workers: dict[str, Any]) -> str:
+        kinds = self.watch.kinds or {kind for w in workers.values() for kind in w["resources"]}
+        wanted = GPU if self.needs_gpu else CPU
+        return wanted if wanted in kinds else ""
+
+
+def needs_gpu(task: object) -> bool:
+    """Tell whether a task is for GPU workers, where the cluster has some."""
+    return bool(getattr(task, "needs_gpu", False))
+
+
+def note_backlog(client: Any, task: object, left: int, seconds_each: float | None = None) -> None:
+    """Say how much of a stage is left, for whoever keeps the cluster."""
+    if client is not None:
+        kind = GPU if needs_gpu(task) else CPU
+        watch_of(client).backlog = Backlog(kind, left, seconds_each)
