@@ -13,7 +13,7 @@ from volkit.engine.dispatch import Outcome, Task, dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
-from volkit.engine.origin import OriginNote
+from volkit.engine.origin_note import OriginNote
 from volkit.engine.queue import Failure, Retries
 from volkit.engine.roster import note_backlog
 from volkit.engine.stages import note_stage

@@ -3,7 +3,8 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 HIDDEN = "***"
 
@@ -55,6 +56,36 @@ def without_secrets(text: str) -> str:
     text = _SHAPES.sub(HIDDEN, text)
     text = _NAMED.sub(rf"\1{HIDDEN}", text)
     return _CREDENTIALS.sub(rf"\1{HIDDEN}", text)
+
+
+def redacted(tree: Any) -> Any:
+    """Hide secrets in JSON: in its text, and behind keys that are named like one.
+
+    Parameters
+    ----------
+    tree : object
+        Mappings, sequences and scalars.
+
+    Returns
+    -------
+    object
+        The same, as dicts and lists.
+
+    Examples
+    --------
+    >>> redacted({"boss": {"token": "abc", "host": "api"}, "key": 3})
+    {'boss': {'token': '***', 'host': 'api'}, 'key': 3}
+    """
+    if isinstance(tree, Mapping):
+        return {
+            key: HIDDEN
+            if isinstance(value, str) and _VARIABLE.search(str(key))
+            else redacted(value)
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [redacted(value) for value in tree]
+    return without_secrets(tree) if isinstance(tree, str) else tree
 
 
 def command_line(arguments: Sequence[str]) -> str:
