@@ -149,9 +149,10 @@ def test_a_killed_version_goes_on(run, tmp_path) -> None:
 def test_a_limited_result_is_not_taken_for_a_whole_one(run) -> None:
     selection = Selection(boxes=(CORNER,))
     run("v2", first=7, bases=["v1"], selection=selection)
-    assert run("v3", first=7, bases=["v2", "v1"])["one"] == 27
+    assert run("v3", first=7, bases=["v1", "v2"])["one"] == 27
     assert run("v4", first=7, bases=["v1", "v2"], selection=selection) == {}
-    # On top of a limited one: another part, and what was new before stays.
+    # On top of a limited one what does not change stays, also where another part is made anew.
+    assert run("v6", first=7, last=5, bases=["v2", "v1"]) == {"last": 27}
     assert (
         run("v5", first=7, bases=["v2", "v1"], selection=Selection((GRID[26].write,)))["one"] == 1
     )

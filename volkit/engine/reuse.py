@@ -150,6 +150,8 @@ def keep(run: Run, name: str, what: Facts, inputs: Sequence[Volume], grid: Grid)
     if base is None or base.fingerprint == fingerprint(what):
         return Kept(what)
     old = {key: value for key, value in base.facts.items() if key != LIMITED}
+    if old == what and run.selection is None:
+        return Kept(base.facts)  # what does not change stays limited as it was
     if _tables(old) != _tables(what):
         return Kept(what)
     changed = _changed_inputs(old, what, inputs)
