@@ -3,14 +3,17 @@
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from volkit.engine.origin import Session, utc_now, write_origin
 from volkit.geometry import Box
+from volkit.io.place import Place
+from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, write_table
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint
@@ -45,6 +48,10 @@ class Report:
         By their role.
     checkpoint : Checkpoint
         The network.
+    results : mapping of str to Volume
+        What the scores are of, by name.
+    stages : tuple of str
+        Whose tables the scores follow from.
     """
 
     heading: str
@@ -55,6 +62,8 @@ class Report:
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Volume]
     checkpoint: Checkpoint
+    results: Mapping[str, Volume] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
 
 
 def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
@@ -75,6 +84,7 @@ def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
         The report's folder, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    session = Session.here()
     provenance = _provenance(report)
     _write_json(folder / "run.json", provenance)
     if report.scores is not None:
@@ -94,6 +104,9 @@ def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
         heading=report.heading,
         footing=report.footing,
     )
+    # Beside the folder, where nobody looks for equal bytes.
+    ledger = Place.at(folder).beside(".ledger")
+    write_origin(ledger, None, replace(session, hosts=(session.host,), until=utc_now()))
     return (("report", folder),)
 
 
@@ -101,9 +114,11 @@ def _provenance(report: Report) -> dict[str, Any]:
     card = report.checkpoint
     return {
         "versions": dict(_versions()),
-        "parameters": report.parameters,
+        "parameters": redacted(report.parameters),
         "domain": str(report.domain),
         "inputs": {name: _described(volume) for name, volume in report.inputs.items()},
+        "results": {name: _described(volume) for name, volume in report.results.items()},
+        "stages": list(report.stages),
         "checkpoint": {
             "uri": card.uri,
             "sha256": card.sha256,

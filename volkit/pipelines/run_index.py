@@ -1,0 +1,137 @@
+"""Index of a run: which of its volumes and tables has which identity."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from volkit.engine.fingerprint import Facts
+from volkit.engine.reuse_record import read_reuse
+from volkit.engine.stages import Stage, find_stages
+from volkit.engine.verify import volume_of
+from volkit.errors import SourceError
+from volkit.io.place import Place
+from volkit.io.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a reduction.
+
+    Parameters
+    ----------
+    stage : str
+        Of the reduction.
+    place : Place
+        The ``.npz``.
+    sha256 : str
+        Digest of its columns.
+    fingerprint : str
+        Of the computation.
+    facts : dict
+        The same, to be read.
+    """
+
+    stage: str
+    place: Place
+    sha256: str
+    fingerprint: str
+    facts: Facts
+
+
+@dataclass(slots=True)
+class RunIndex:
+    """What lies in the folder of a run; looked up when it is asked for, and once.
+
+    Parameters
+    ----------
+    root : Place
+        The folder.
+    """
+
+    root: Place
+    _stages: list[Stage] | None = field(default=None, repr=False)
+    _volumes: dict[str, Volume] | None = field(default=None, repr=False)
+    _tables: tuple[Table, ...] | None = field(default=None, repr=False)
+
+    @property
+    def volumes(self) -> dict[str, Volume]:
+        """The volumes of its stages, by identity."""
+        if self._volumes is None:
+            self._volumes = dict(self._find_volumes())
+        return self._volumes
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of its reductions, in the order of the stages."""
+        if self._tables is None:
+            self._tables = tuple(self._find_tables())
+        return self._tables
+
+    def table(self, sha256: str, reader: str) -> Table | None:
+        """Find the table that a stage read.
+
+        Parameters
+        ----------
+        sha256 : str
+            Its digest, which several may share: two that are empty do.
+        reader : str
+            The stage; of several tables it read the last one that was begun before it.
+        """
+        order = [stage.name for stage in self.stages]
+        until = order.index(reader) if reader in order else len(order)
+        found = [table for table in self.tables if table.sha256 == sha256]
+        before = [t for t in found if t.stage in order[:until] or t.stage not in order]
+        return (before or [None])[-1]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Its stages, in the order in which they were begun."""
+        if self._stages is None:
+            try:
+                self._stages = find_stages(self.root)
+            except SourceError:
+                self._stages = []  # a ledger that cannot be read: the chain goes on elsewhere
+        return self._stages
+
+    def _find_volumes(self) -> Iterator[tuple[str, Volume]]:
+        for stage in self.stages:
+            volume = volume_of(self.root, stage)
+            if volume is None:
+                continue
+            try:
+                yield volume.identity, volume
+            except SourceError:
+                continue  # not created yet, or taken away
+
+    def _find_tables(self) -> Iterator[Table]:
+        reductions = [s.name for s in self.stages if "combine" in s.facts]
+        # What another version of the run has computed has no ledger here.
+        for stage in dict.fromkeys((*reductions, *read_reuse(self.root))):
+            for name in (stage, f"{stage}.final"):
+                table = read_about(self.root.inside(f"{name}.npz"))
+                if table is not None:
+                    yield table
+
+
+def read_about(place: Place) -> Table | None:
+    """Read what lies beside the table of a reduction.
+
+    Parameters
+    ----------
+    place : Place
+        The ``.npz``.
+
+    Returns
+    -------
+    Table or None
+        None where nothing is said of it.
+    """
+    name = place.name.removesuffix(".npz")
+    data = place.above.objects.get(f"{name}.json")
+    try:
+        about: dict[str, Any] = json.loads(data or b"null")
+        found = about["sha256"], about["fingerprint"], about["facts"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return Table(name.removesuffix(".final"), place, *found)
