@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import data, runs, tables
+from volkit.cli import data, provenance, runs, tables, versions
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
 
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(data.app)
 app.add_typer(runs.app)
+app.add_typer(provenance.app)
+app.add_typer(versions.app)
 
 WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
 Settings = Annotated[

@@ -15,6 +15,7 @@ from volkit.pipelines.plan import Plan
 OnMessage = Callable[[str], None]
 ENTRY_POINTS = "volkit.pipelines"
 _BUILTIN = {
+    "diff": "volkit.pipelines.diff:PIPELINE",
     "mirror": "volkit.pipelines.mirror:PIPELINE",
     "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
@@ -37,6 +38,9 @@ class Pipeline:
         ``plan(config)`` gives a Plan; None where there is nothing to plan.
     paths : frozenset of str
         Keys whose values are paths or URIs.
+    reprocess : callable or None
+        ``run`` with ``bases`` and ``selection``, as a JobEngine takes them; None where runs have
+        no versions.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Pipeline:
     run: Callable[..., Outcome]
     plan: Callable[[Any], Plan] | None
     paths: frozenset[str]
+    reprocess: Callable[..., Outcome] | None = None
 
 
 @dataclass(frozen=True, slots=True)

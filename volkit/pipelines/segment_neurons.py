@@ -14,9 +14,11 @@ from pathlib import Path
 from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine, check_aligned
+from volkit.engine.selection import Selection
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
+from volkit.io.place import Place
 from volkit.ops.inference import lattice
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
@@ -30,6 +32,7 @@ from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report
 from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
 from volkit.pipelines.segment_config import SegmentNeurons
+from volkit.pipelines.version_stages import refuse_replacing
 
 # Measured on one block of 256^3 voxels (peak of the process, less its inputs and twice its result),
 # rounded up: what kernels need beside these, bytes for every voxel that they read.
@@ -171,6 +174,8 @@ def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:
         parameters={"pipeline": "segment_neurons", **asdict(config)},
         inputs={name: volume for name, volume in volumes.items() if volume is not None},
         checkpoint=inputs.checkpoint,
+        results={"labels": found.labels},
+        stages=() if scores is None else ("contingency",),
     )
 
 
@@ -189,6 +194,8 @@ def carry_out(
     on_progress: OnProgress | None,
     on_message: OnMessage,
     replace_stale: bool,
+    bases: tuple[Place, ...] = (),
+    selection: Selection | None = None,
 ) -> Outcome:
     """Carry out a workflow file on the cluster that it names.
 
@@ -202,13 +209,26 @@ def carry_out(
         Told what a person may want to know.
     replace_stale : bool
         Compute anew what another computation left in the folder.
+    bases : tuple of Place
+        Folders of earlier versions of the run.
+    selection : Selection, optional
+        What of it is to be computed anew.
 
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    SourceError
+        If something is to be replaced that other versions share.
     """
     config: SegmentNeurons = workflow.config
-    engine = JobEngine(Path(config.output), replace_stale=replace_stale)
+    if replace_stale:
+        refuse_replacing(Path(config.output))
+    engine = JobEngine(
+        Path(config.output), replace_stale=replace_stale, bases=bases, selection=selection
+    )
     # Whoever is refused shall not have started workers for it.
     with _attended(engine, on_message) as engine, workers(config.cluster) as client:
         if client is not None:
@@ -222,4 +242,5 @@ PIPELINE = Pipeline(
     run=carry_out,
     plan=plan,
     paths=frozenset({"image", "truth", "checkpoint", "output"}),
+    reprocess=carry_out,
 )

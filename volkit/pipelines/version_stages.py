@@ -11,7 +11,7 @@ from volkit.engine.stages import find_stages
 from volkit.errors import ConfigError, SourceError
 from volkit.io.place import Place
 from volkit.io.volume import Volume
-from volkit.pipelines.versions import read_versions, version_folder
+from volkit.pipelines.versions import FIRST, read_versions, version_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,28 @@ def stage_volume(run: Path, number: int, name: str) -> Volume:
     if lies_in is None:
         raise gone(run, number, [name])
     return Volume(str(version_folder(run, lies_in) / f"{name}.zarr"))
+
+
+def refuse_replacing(run: Path) -> None:
+    """Refuse to compute anew in the folder of a run whose stages other versions share.
+
+    Raises
+    ------
+    SourceError
+        If one does.
+    """
+    if not (run / "versions").is_dir():
+        return
+    for version in read_versions(run):
+        shares = version.number != FIRST and any(
+            stage.lies_in == FIRST for stage in version_stages(run, version.number)
+        )
+        if shares or version.state == "begun":
+            raise SourceError(
+                f"v{version.number} of {run} shares stages with v{FIRST}, which --replace would "
+                "compute anew; use volkit reprocess, which keeps both, or remove the others first: "
+                "volkit gc --keep v1"
+            )
 
 
 def gone(run: Path, number: int, names: Iterable[str]) -> SourceError:
