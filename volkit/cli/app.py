@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import data, provenance, runs, tables, versions
+from volkit.cli import compare, data, provenance, runs, tables, versions
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     "Add --debug to any command to see the traceback of an error.",
 )
 app.add_typer(data.app)
+app.add_typer(compare.app)
 app.add_typer(runs.app)
 app.add_typer(provenance.app)
 app.add_typer(versions.app)

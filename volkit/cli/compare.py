@@ -1,0 +1,101 @@
+"""The command diff: two volumes, tables or runs compared."""
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from volkit.cli import tables
+from volkit.cli.boxes import parse_box
+from volkit.cli.progress import shown
+from volkit.cli.work import interruptible, terminal
+
+if TYPE_CHECKING:
+    from volkit.pipelines.diff import Compared
+
+app = typer.Typer()
+DIFFERENT = 3
+_COLOURS = {"identical": "green", "equal": "green", "small": "yellow"}
+_SIDE = "A volume, a table, the folder of a run, or RUN@v2."
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help=_SIDE, show_default=False)],
+    new: Annotated[str, typer.Argument(help=_SIDE, show_default=False)],
+    output: Annotated[
+        str | None, typer.Option(help="Folder of the comparison.", show_default="diff-OLD-NEW-…")
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(help="z0:z1,y0:y1,x0:x1, voxels; all if not given.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes to start; 0 is this one.")] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Do anew what another comparison left there.")
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"End with {DIFFERENT} where something changed.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="key=value of a diff workflow, such as kind=labels, only=[labels], key=[id], "
+            "threshold=0.1, small=0.001; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Compare two volumes, tables, runs or versions of a run; resumable."""
+    from volkit.pipelines.config import override, validate
+    from volkit.pipelines.diff import carried_out
+    from volkit.pipelines.diff_config import Diff
+
+    tree: dict[str, Any] = {"old": old, "new": new, "cluster": {"workers": workers}}
+    if box is not None:
+        tree["box"] = parse_box(box)
+    tree = override(tree, settings or [])
+    tree["output"] = output or tree.get("output") or _folder(tree)
+    config = validate(tree, Diff, where="volkit diff")
+    console = terminal()
+    with interruptible(), shown(console) as on_progress:
+        found = carried_out(
+            config,
+            on_progress=on_progress,
+            on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
+            replace_stale=replace,
+        )
+    _show(console, found)
+    if exit_code and not all(item.same for item in found.verdicts):
+        raise typer.Exit(DIFFERENT)
+
+
+def _show(console: Console, found: "Compared") -> None:
+    console.print()
+    console.print(_verdicts(found))
+    console.print(f"\nverdict: {found.verdict}", highlight=False)
+    for name, place in found.outcome.files:
+        console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
+
+
+def _folder(tree: dict[str, Any]) -> str:
+    """Name a folder that another comparison does not take."""
+    sides = [tree["old"], tree["new"]]
+    names = [re.sub(r"[^\w@-]+", "-", side.rstrip("/").rpartition("/")[2]) for side in sides]
+    whole = [side if "://" in side else os.path.abspath(side) for side in sides]  # noqa: PTH100
+    rest = {name: tree[name] for name in sorted(tree) if name not in ("old", "new", "cluster")}
+    said = repr((whole, rest))
+    return "-".join(["diff", *names, hashlib.sha256(said.encode()).hexdigest()[:6]])
+
+
+def _verdicts(found: "Compared") -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("compared", "verdict", "share", "numbers"):
+        table.add_column(name, justify="right" if name == "share" else "left")
+    for item in found.verdicts:
+        colour = _COLOURS.get(item.verdict.split()[0], "red")
+        table.add_row(item.name, f"[{colour}]{item.verdict}[/]", f"{item.share:.3%}", item.says)
+    return table
