@@ -185,7 +185,7 @@ class ClusterOptions:
         if self.walltime is None:
             return None
         whole = walltime_seconds(self.walltime)
-        return max(whole - 60 * self.drain_minutes, whole / 4)
+        return max(whole - 60 * self.drain_minutes, whole / 8)
 
 
 def walltime_seconds(text: str) -> float:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from volkit.engine.cluster.options import ClusterOptions
+from volkit.engine.cluster.options import ClusterOptions, walltime_seconds
 from volkit.engine.cluster.systems import SYSTEMS, System
 from volkit.errors import ConfigError
 
@@ -39,8 +39,11 @@ def check_system(options: ClusterOptions) -> None:
             raise ConfigError(
                 f"{key} {name}: {system.title} has the queues {', '.join(known)}; {hint}"
             )
-    if options.place == "slurm" and options.gpus:
-        _check_gpus(options.gpus, asked["gpu_queue"])
+    if options.place == "slurm":
+        for name in asked.values():
+            _check_walltime(options.walltime, name)
+        if options.gpus:
+            _check_gpus(options.gpus, asked["gpu_queue"])
 
 
 def check_script(options: ClusterOptions, kind: str, script: Path) -> None:
@@ -110,6 +113,33 @@ def _check_gpus(count: int, queue: str | None) -> None:
             f"gpus {count}: the partition {queue or '(default)'} has {found} on {len(nodes)} "
             "nodes; ask for no more, or name another gpu_queue"
         )
+
+
+def _check_walltime(walltime: str | None, queue: str | None) -> None:
+    """Compare with the partition's limit: SLURM would let the job wait for ever."""
+    code, said = _run(["sinfo", "-h", "-o", "%l", *([] if queue is None else ["-p", queue])])
+    limits = [limit for limit in said.split() if code == 0]
+    if walltime is None or not limits or "infinite" in limits:
+        return
+    if walltime_seconds(walltime) > max(map(limit_seconds, limits)):
+        raise ConfigError(
+            f"walltime {walltime}: the partition {queue or '(default)'} allows {', '.join(limits)}"
+            "; ask for no more (workers that reach it are replaced), or choose another"
+        )
+
+
+def limit_seconds(text: str) -> float:
+    """Read a time as SLURM writes it: without hours it is minutes and seconds.
+
+    Examples
+    --------
+    >>> limit_seconds("30:00"), limit_seconds("1:00:00"), limit_seconds("2-00:00:00")
+    (1800.0, 3600.0, 172800.0)
+    """
+    days, _, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":") if part.isdigit()]
+    seconds = sum(part * 60**n for n, part in enumerate(reversed(parts)))
+    return float(int(days or 0) * 86400 + seconds)
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
