@@ -153,9 +153,10 @@ def _run_on_cluster(
     roster.wait()
     flying = as_completed(with_results=False)
     batches: dict[str, Batch] = {}
-    size = 1
+    size, in_flight = 1, 0
 
     def submit() -> None:
+        nonlocal in_flight
         threads = roster.threads()
         while len(batches) < _TASKS_PER_SLOT * max(1, sum(threads.values())):
             batch = queue.take(size)
@@ -167,15 +168,18 @@ def _run_on_cluster(
                 run_batch, task, batch.numbers, pure=False, **place, **roster.resources
             )
             batches[future.key] = batch
+            in_flight += len(batch.numbers)
             flying.add(future)
         if on_flight is not None:
-            blocks = sum(len(batch.numbers) for batch in batches.values())
-            on_flight(in_flight=blocks, workers=len(threads), threads=sum(threads.values()))
+            workers, slots = len(threads), sum(threads.values())
+            on_flight(in_flight=in_flight, workers=workers, threads=slots)
 
     submit()
     # The loop ends when nothing is in flight; what fails last is submitted again within it.
     for future in flying:
-        outcome = _received(future, batches.pop(future.key), queue)
+        batch = batches.pop(future.key)
+        in_flight -= len(batch.numbers)
+        outcome = _received(future, batch, queue)
         roster.watch.check()
         future.release()
         receive(_settled(queue, outcome))

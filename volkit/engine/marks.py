@@ -3,12 +3,14 @@
 import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from volkit.io.place import Place
 
+_AT_ONCE = 16  # requests: each waits for the store more than it works
 _MANY = 64  # objects that are read one by one; beyond them they are put together
 
 
@@ -97,10 +99,11 @@ class ObjectMarks:
         self.folder.objects.put(f"{self.name}/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", data)
 
     def read(self) -> bytes:
-        """Read all objects."""
+        """Read all objects, several at a time."""
         objects = self.folder.objects
-        parts = (objects.get(key) for key in objects.keys(f"{self.name}/"))
-        return b"".join(part for part in parts if part is not None)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            parts = pool.map(objects.get, objects.keys(f"{self.name}/"))
+            return b"".join(part for part in parts if part is not None)
 
     def tidy(self, sound: int) -> None:
         """Put many small objects together.
