@@ -93,6 +93,12 @@ def run(
     replace: Annotated[
         bool, typer.Option("--replace", help="Compute anew what an earlier workflow left there.")
     ] = False,
+    check_reproducible: Annotated[
+        int | None,
+        typer.Option(
+            help="Then compute N blocks of each stage again, and compare.", metavar="[N]", min=1
+        ),
+    ] = None,
 ) -> None:
     """Carry out a workflow; taken up where it was when it is run again."""
     chosen = _cluster_settings(scheduler, 0 if local else workers)

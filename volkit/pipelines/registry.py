@@ -41,6 +41,9 @@ class Pipeline:
     reprocess : callable or None
         ``run`` with ``bases`` and ``selection``, as a JobEngine takes them; None where runs have
         no versions.
+    compose : callable or None
+        ``compose(config, engine)`` hands the chain of stages to any engine; None where there is
+        none to hand over.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Pipeline:
     plan: Callable[[Any], Plan] | None
     paths: frozenset[str]
     reprocess: Callable[..., Outcome] | None = None
+    compose: Callable[[Any, Any], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

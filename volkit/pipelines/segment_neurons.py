@@ -243,4 +243,5 @@ PIPELINE = Pipeline(
     plan=plan,
     paths=frozenset({"image", "truth", "checkpoint", "output"}),
     reprocess=carry_out,
+    compose=lambda config, engine: compute(open_inputs(config), config, engine),
 )
