@@ -11,6 +11,7 @@ import typer
 
 import volkit
 from volkit.cli import compare, data, provenance, runs, tables, versions
+from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         Instead of those of the process.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = with_blocks(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     # What tifffile finds wrong, volkit says itself, in one message.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL)
@@ -102,7 +103,10 @@ def run(
 ) -> None:
     """Carry out a workflow; taken up where it was when it is run again."""
     chosen = _cluster_settings(scheduler, 0 if local else workers)
-    carry_out(_read(workflow, [*(settings or []), *chosen]), replace=replace)
+    found = _read(workflow, [*(settings or []), *chosen])
+    carry_out(found, replace=replace)
+    if check_reproducible is not None:
+        show_reproducible(found, blocks=check_reproducible)
 
 
 @app.command()

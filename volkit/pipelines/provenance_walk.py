@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from volkit.engine.ledger import read_header
 from volkit.engine.origin import Origin, public_uri, read_origin
 from volkit.engine.reuse_record import read_blocks
+from volkit.engine.table_about import Table, read_about
 from volkit.errors import VolkitError
 from volkit.io.faults import Patience
 from volkit.io.open import open_volume
@@ -20,7 +21,7 @@ from volkit.io.volume import Volume
 from volkit.models.checkpoint import read_checkpoint
 from volkit.pipelines.provenance import Link, Node
 from volkit.pipelines.provenance_tables import references, said_of
-from volkit.pipelines.run_index import RunIndex, Table, read_about
+from volkit.pipelines.run_index import RunIndex
 
 # A chain may lead to stores that are slow or gone: whoever asks shall not wait for long.
 _BRIEFLY = Patience(attempts=2, connect_seconds=5.0, silence_seconds=15.0, deadline_seconds=20.0)

@@ -34,6 +34,7 @@ _CRATE = "https://w3id.org/ro/crate/1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _HOME = "https://pypi.org/project/volkit/"
 _NOT_STATED = "#licence-not-stated"
+_OWN = ("kernel", "combine", "finalize", "version", "block_shape", "domain", "halo")
 Entity = dict[str, Any]
 
 
@@ -225,9 +226,7 @@ def _actions(chain: Chain, node: Node, crate: _Crate) -> Iterator[Entity]:
 
 def _parameters(node: Node) -> Iterator[Entity]:
     told: dict[str, Any] = dict(node.facts.get("params", {}))
-    told |= {
-        k: node.facts[k] for k in ("kernel", "block_shape", "domain", "halo") if k in node.facts
-    }
+    told |= {k: node.facts[k] for k in _OWN if k in node.facts}
     for name, value in told.items():
         yield {
             "@id": f"#{node.name}-{node.id[-12:].replace('|', '-')}-{quote(name)}",

@@ -8,35 +8,11 @@ from typing import Any
 from volkit.engine.fingerprint import Facts
 from volkit.engine.reuse_record import read_reuse
 from volkit.engine.stages import Stage, find_stages
+from volkit.engine.table_about import Table, read_about
 from volkit.engine.verify import volume_of
 from volkit.errors import SourceError
 from volkit.io.place import Place
 from volkit.io.volume import Volume
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of a reduction.
-
-    Parameters
-    ----------
-    stage : str
-        Of the reduction.
-    place : Place
-        The ``.npz``.
-    sha256 : str
-        Digest of its columns.
-    fingerprint : str
-        Of the computation.
-    facts : dict
-        The same, to be read.
-    """
-
-    stage: str
-    place: Place
-    sha256: str
-    fingerprint: str
-    facts: Facts
 
 
 @dataclass(slots=True)
@@ -112,26 +88,3 @@ class RunIndex:
                 table = read_about(self.root.inside(f"{name}.npz"))
                 if table is not None:
                     yield table
-
-
-def read_about(place: Place) -> Table | None:
-    """Read what lies beside the table of a reduction.
-
-    Parameters
-    ----------
-    place : Place
-        The ``.npz``.
-
-    Returns
-    -------
-    Table or None
-        None where nothing is said of it.
-    """
-    name = place.name.removesuffix(".npz")
-    data = place.above.objects.get(f"{name}.json")
-    try:
-        about: dict[str, Any] = json.loads(data or b"null")
-        found = about["sha256"], about["fingerprint"], about["facts"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return Table(name.removesuffix(".final"), place, *found)
