@@ -1,6 +1,5 @@
 """Commands: what volkit can be asked to do."""
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import typer
 
 import volkit
 from volkit.cli import compare, data, provenance, runs, tables, versions
+from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
 from volkit.errors import ConfigError, VolkitError
@@ -100,10 +100,11 @@ def run(
             help="Then compute N blocks of each stage again, and compare.", metavar="[N]", min=1
         ),
     ] = None,
+    cluster: ClusterFile = None,
 ) -> None:
     """Carry out a workflow; taken up where it was when it is run again."""
-    chosen = _cluster_settings(scheduler, 0 if local else workers)
-    found = _read(workflow, [*(settings or []), *chosen])
+    before, after = cluster_settings(cluster, scheduler=scheduler, workers=workers, local=local)
+    found = _read(workflow, [*before, *(settings or []), *after])
     carry_out(found, replace=replace)
     if check_reproducible is not None:
         show_reproducible(found, blocks=check_reproducible)
@@ -122,9 +123,10 @@ def train(workflow: WorkflowFile, settings: Settings = None) -> None:
 
 
 @app.command()
-def plan(workflow: WorkflowFile, settings: Settings = None) -> None:
+def plan(workflow: WorkflowFile, settings: Settings = None, cluster: ClusterFile = None) -> None:
     """Say what a workflow will read, compute, write and need, without beginning it."""
-    found = _read(workflow, settings or [])
+    before, _ = cluster_settings(cluster)
+    found = _read(workflow, [*before, *(settings or [])])
     if found.pipeline.plan is None:
         typer.echo(f"{found.pipeline.name} has no blocks to plan")
         return
@@ -154,8 +156,3 @@ def _read(path: Path, settings: Sequence[str], default: str | None = None) -> "W
     from volkit.pipelines.registry import read_workflow
 
     return read_workflow(path, settings, default=default)
-
-
-def _cluster_settings(scheduler: str | None, workers: int | None) -> list[str]:
-    chosen = {"scheduler": scheduler, "workers": workers}
-    return [f"cluster.{k}={json.dumps(v)}" for k, v in chosen.items() if v is not None]

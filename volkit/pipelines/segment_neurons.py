@@ -230,7 +230,7 @@ def carry_out(
         Path(config.output), replace_stale=replace_stale, bases=bases, selection=selection
     )
     # Whoever is refused shall not have started workers for it.
-    with _attended(engine, on_message) as engine, workers(config.cluster) as client:
+    with _attended(engine, on_message) as engine, workers(config.cluster, on_message) as client:
         if client is not None:
             on_message(f"dashboard: {client.dashboard_link}")
         return run(config, replace(engine, client=client), on_progress)
