@@ -216,8 +216,10 @@ def sample_blocks(grid: Grid, count: int, allowed: NDArray[np.bool_], *, seed: i
     left[chosen] = False
     others = np.flatnonzero(left)
     more = min(count - len(chosen), len(others))
-    random = np.random.default_rng(seed).choice(others, more, replace=False) if more else []
-    return sorted([*chosen, *(int(number) for number in random)])
+    if more > 0:
+        random = np.random.default_rng(seed).choice(others, more, replace=False)
+        chosen += [int(number) for number in random]
+    return sorted(chosen)
 
 
 def last_checks(ledger: Ledger) -> NDArray[np.uint32]:

@@ -1,11 +1,8 @@
 """Index of a run: which of its volumes and tables has which identity."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from volkit.engine.fingerprint import Facts
 from volkit.engine.reuse_record import read_reuse
 from volkit.engine.stages import Stage, find_stages
 from volkit.engine.table_about import Table, read_about
@@ -58,7 +55,7 @@ class RunIndex:
         until = order.index(reader) if reader in order else len(order)
         found = [table for table in self.tables if table.sha256 == sha256]
         before = [t for t in found if t.stage in order[:until] or t.stage not in order]
-        return (before or [None])[-1]
+        return before[-1] if before else None
 
     @property
     def stages(self) -> list[Stage]:
