@@ -20,6 +20,7 @@ from volkit.pipelines.diff import carried_out, compare
 from volkit.pipelines.diff_config import Diff
 from volkit.pipelines.diff_figure import projections
 from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.reprocess import Changes, prepare
 
 SHAPE = (6, 20, 24)
 
@@ -169,6 +170,21 @@ def test_runs_are_compared_stage_by_stage(finished, tmp_path) -> None:
     assert changed["labels"].verdict == "large change"
     with pytest.raises(ConfigError, match="only nothing: neither run has it; they have prob"):
         compare(replace(sides, only=("nothing",)))
+
+
+def test_versions_of_a_run_are_compared_where_they_differ(finished, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    found = prepare(run, Changes(settings=("segment.threshold=0.95",))).workflow
+    found.pipeline.run(found, on_progress=None, on_message=str, replace_stale=False)
+    sides = options(f"{run}@v1", f"{run}@v2", tmp_path)
+    changed = {item.name: item for item in compare(sides).verdicts}
+    assert changed["prob"].says == changed["fragments"].says == "the same computation, not read"
+    assert changed["labels"].numbers["voxels_changed"] > 0
+    current = replace(sides, old=str(run))  # v1, since nothing was promoted
+    assert {item.name: item for item in compare(current).verdicts} == changed
+    with pytest.raises(ConfigError, match="there is no v3 in .*; there are v1, v2"):
+        compare(replace(sides, new=f"{run}@v3"))
 
 
 def test_an_interrupted_comparison_goes_on(cells, tmp_path) -> None:

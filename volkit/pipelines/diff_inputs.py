@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from volkit.engine.reuse_record import read_reuse
@@ -14,13 +15,19 @@ from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.io.volume import Volume
 from volkit.ops.level_plan import holds_labels
+from volkit.pipelines.versions import (
+    current_version,
+    parse_version,
+    read_version,
+    read_versions,
+    version_folder,
+)
 
 Kind = Literal["labels", "values", "table"]
 Holding = Volume | Place
 
 _TABLES = (".csv", ".parquet")
 _VERSION = re.compile(r"(.+)@(v\d+)")
-_VERSIONS = "versions"
 _LISTED = r"(s3|gs|az|memory)://"  # stores that can say what a folder holds
 _MARKERS = ("zarr.json", ".zarray", ".zgroup", "info")  # of volumes, which may hold many files
 
@@ -155,7 +162,7 @@ def common_box(old: Volume, new: Volume, box: Box | None) -> Box:
 def _side(uri: str) -> Literal["run", "table", "volume"]:
     if uri.lower().endswith(_TABLES):
         return "table"
-    place = _version_folder(uri) or Place.at(uri)
+    place = _folders(uri)[0]
     folder = place.local
     if folder is None and not re.match(_LISTED, place.uri):
         return "volume"
@@ -163,40 +170,35 @@ def _side(uri: str) -> Literal["run", "table", "volume"]:
         not folder.is_dir() or any((folder / name).exists() for name in _MARKERS)
     ):
         return "volume"
-    return "run" if _is_run(place) or _has_versions(place) else "volume"
+    return "run" if _is_run(place) else "volume"
 
 
 def _is_run(place: Place) -> bool:
     return bool(find_stages(place) or read_reuse(place))
 
 
-def _has_versions(place: Place) -> bool:
-    return place.inside(_VERSIONS).exists()
+def _folders(uri: str) -> list[Place]:
+    """Find the folder of a run or of a version of one, and those that it may share stages of.
 
+    A run without a version stands for the one that is current.
 
-def _version_folder(uri: str) -> Place | None:
-    """Find the folder of ``RUN@v2``; None where no version is named."""
+    Raises
+    ------
+    ConfigError
+        If there is no such version.
+    SourceError
+        If it was removed.
+    """
     found = _VERSION.fullmatch(uri)
-    if not found:
-        return None
-    folder = Place.at(found[1]).inside(_VERSIONS).inside(found[2])
-    if not folder.exists():
-        there = ", ".join(f"@{name}" for name in _version_names(Place.at(found[1])))
-        raise SourceError(
-            f"{uri}: there is no version {found[2]} of {found[1]}; it has {there or 'none'}"
-        )
-    return folder
-
-
-def _version_names(run: Place) -> list[str]:
-    """List the versions of a run, the newest first."""
-    place = run.inside(_VERSIONS)
-    if place.local is not None:
-        names = {path.name for path in place.local.glob("v*") if path.is_dir()}
-    else:
-        names = {key.partition("/")[0] for key in place.objects.keys()}  # noqa: SIM118
-    known = [name for name in names if re.fullmatch(r"v\d+", name)]
-    return sorted(known, key=lambda name: -int(name[1:]))
+    run = Path(found[1]) if found else Place.at(uri).local
+    if run is None or not run.is_dir() or not (found or (run / "versions").is_dir()):
+        return [Place.at(uri)]
+    number = parse_version(found[2]) if found else current_version(run)
+    if read_version(run, number).state == "removed":
+        raise SourceError(f"v{number} of {run} was removed by volkit gc; choose another version")
+    others = (version.number for version in reversed(read_versions(run)))
+    numbers = [number, *(n for n in others if n != number)]
+    return [Place.at(version_folder(run, n)) for n in numbers]
 
 
 def _of_runs(
@@ -230,15 +232,8 @@ def _of_runs(
 
 def _holdings(uri: str) -> dict[str, Holding]:
     """Find the finished volumes and the tables of a run, or of a version of one."""
-    place = _version_folder(uri) or Place.at(uri)
-    if not _is_run(place):
-        there = ", ".join(f"{uri}@{name}" for name in _version_names(place))
-        raise ConfigError(f"{uri} is a run with versions; name one of them: {there}")
-    bases = [place]
-    if place.above.name == _VERSIONS:
-        run = place.above.above
-        others = (place.above.inside(name) for name in _version_names(run))
-        bases += [other for other in (*others, run) if other != place]
+    bases = _folders(uri)
+    place = bases[0]
     found: dict[str, Holding] = {}
     for name in dict.fromkeys([*(stage.name for stage in find_stages(place)), *read_reuse(place)]):
         stage = base_stage(bases, name) if "/" not in name else None
