@@ -138,12 +138,11 @@ def test_jobs_that_end_at_once_are_given_up_with_the_end_of_their_log(
     options: ClusterOptions, raw: Volume, tmp_path: Path
 ) -> None:
     broken = replace(options, workers=1, prologue=("echo module cuda is unknown >&2; exit 3",))
-    with (
-        pytest.raises(ConfigError, match="ended before it became a worker .*cuda is unknown"),
-        job_client(broken) as client,
-    ):
+    grid = Grid(raw.domain, (8, 8, 8))
+    with job_client(broken) as client:
         engine = JobEngine(tmp_path / "run", client)
-        engine.map(NEIGHBOUR_SUM, raw, grid=Grid(raw.domain, (8, 8, 8)), name="sum")
+        with pytest.raises(ConfigError, match="ended before it became a worker .*cuda is unknown"):
+            engine.map(NEIGHBOUR_SUM, raw, grid=grid, name="sum")
 
 
 def test_why_jobs_wait_is_said(options: ClusterOptions) -> None:

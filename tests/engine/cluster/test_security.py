@@ -33,11 +33,16 @@ for security in (None, Credentials.fresh().security()):
         except Exception as error:
             print("refused", type(error).__name__)
 for method, page in (
-    ("GET", "status"), ("GET", "info/main/workers.html"), ("GET", "metrics"), ("GET", "json/counts.json"),
+    ("GET", "status"),
+    ("GET", "info/main/workers.html"),
+    ("GET", "metrics"),
+    ("GET", "json/counts.json"),
     ("POST", "api/v1/retire_workers"),
 ):
     try:
-        request = urllib.request.Request(f"http://{dashboard}/{page}", method=method, data=b"{}" if method == "POST" else None)
+        data = b"{}" if method == "POST" else None
+        place = f"http://{dashboard}/{page}"
+        request = urllib.request.Request(place, method=method, data=data)
         print("READ", urllib.request.urlopen(request, timeout=5).status)
     except urllib.error.HTTPError as error:
         print("refused", error.code)
@@ -162,7 +167,9 @@ def test_a_second_client_gets_in_with_the_credentials_alone(tmp_path: Path) -> N
         ):
             pass
         with (
-            pytest.raises(ConfigError, match=r"asks for credentials; name the folder .*cluster\.tls"),
+            pytest.raises(
+                ConfigError, match=r"asks for credentials; name the folder .*cluster\.tls"
+            ),
             connected_client(address, timeout=1),
         ):
             pass
