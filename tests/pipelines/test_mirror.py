@@ -156,7 +156,7 @@ def test_a_failure_is_noted(em: Path, tmp_path: Path) -> None:
         carry_out(workflow(tmp_path))
     found = read_status(tmp_path / "out" / "copy.zarr.mirror")
     assert "em.zarr" in found.failure
-    assert found.stages[0].failed == 1
+    assert found.stages[0].set_aside == 1
 
 
 def test_bad_keys(em: Path, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def run_lock(
     True
     """
     place, options = Place.at(place), options or LockOptions()
-    lock = RunLock(place, options, _acquire(place, options, on_message or _logger.info))
+    lock = RunLock(place, options, _acquire(place, options, on_message or _logger.warning))
     try:
         yield lock
     finally:

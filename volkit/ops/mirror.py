@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress, Progress
 from volkit.engine.fingerprint import Facts
 from volkit.engine.run import Run
@@ -76,6 +77,8 @@ def mirror(
     ------
     StaleLedgerError
         If something else lies at the target.
+    RunLockedError
+        If another client copies to it.
     SourceError
         If the source cannot be read, the target not written, or the copy is not the same.
     """
@@ -87,21 +90,28 @@ def mirror(
         if on_progress is not None:
             on_progress(replace(state, voxel_bytes=plan.voxel_bytes))
 
-    run = Run(target_place(target, options).beside(".mirror"), client, listen, replace_stale)
-    ledger = run.ledger(STAGE, what, len(plan.grid))
-    copy = prepare_target(
-        Volume(target, 0, options), source, plan, ledger=ledger, what=what, replace=replace_stale
-    )
-    if client is not None:
-        client.run(forget_opened)  # workers may know what lay there before
-    done = ledger.done()
-    run.work(
-        MirrorTask(source, copy, plan, verify),
-        (number for number in plan.grid.morton() if not done[number]),
-        ledger=ledger,
-        stage=STAGE,
-        voxels=plan.grid.domain.size,
-    )
+    place = target_place(target, options).beside(".mirror")
+    with attended(place) as attendance:
+        run = Run(place, client, listen, replace_stale, attendance=attendance)
+        ledger = run.ledger(STAGE, what, len(plan.grid))
+        copy = prepare_target(
+            Volume(target, 0, options),
+            source,
+            plan,
+            ledger=ledger,
+            what=what,
+            replace=replace_stale,
+        )
+        if client is not None:
+            client.run(forget_opened)  # workers may know what lay there before
+        done = ledger.done()
+        run.work(
+            MirrorTask(source, copy, plan, verify),
+            (number for number in plan.grid.morton() if not done[number]),
+            ledger=ledger,
+            stage=STAGE,
+            voxels=plan.grid.domain.size,
+        )
     return copy
 
 

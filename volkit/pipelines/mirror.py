@@ -1,7 +1,6 @@
 """Mirror: a part of a stored volume, wherever it lies, copied to a place of one's own."""
 
 import json
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -212,8 +211,7 @@ def carry_out(
     source = config.input.volume()
     place = target_place(config.output, config.output_options).beside(".mirror")
     watch = Stopwatch(on_progress)
-    notes = nullcontext() if place.local is None else recorded(place.local, watch.stage)
-    with workers(config.cluster) as client, notes:
+    with workers(config.cluster) as client, recorded(place, watch.stage):
         if client is not None:
             on_message(f"dashboard: {client.dashboard_link}")
         copy = mirror(
