@@ -298,8 +298,8 @@ def _first(run: Path) -> Version:
     except FileNotFoundError:
         begun = find_stages(Place.at(run)) if run.is_dir() else []
         raise SourceError(
-            f"the run in {run} is not finished (no {_REPORT}); finish it first: volkit run with "
-            "its workflow"
+            f"the run in {run} is not finished, or its pipeline has no versions (no {_REPORT}); "
+            "give a run of segment_neurons, and finish it first: volkit run with its workflow"
             if begun
             else f"there is no run in {run}; give the output folder of a workflow"
         ) from None

@@ -94,7 +94,7 @@ def voronoi_cells(shape: Coord, *, seed: int = 0) -> tuple[NDArray[np.uint64], N
     return truth, np.clip(1.2 * gaussian_filter(wall, 0.7), 0, 0.98).astype(np.float32)
 
 
-def identity_checkpoint(path: Path, *, window: Coord = (8, 16, 16)) -> None:
+def identity_checkpoint(path: Path, *, window: Coord = (8, 16, 16), gain: float = 1.0) -> None:
     """Write a network that answers what it sees, where that is not negative.
 
     Parameters
@@ -103,6 +103,8 @@ def identity_checkpoint(path: Path, *, window: Coord = (8, 16, 16)) -> None:
         The card.
     window : tuple of int
         What it sees at once, voxels.
+    gain : float
+        What its answer is multiplied by: another one is another network.
     """
     import torch
 
@@ -110,7 +112,7 @@ def identity_checkpoint(path: Path, *, window: Coord = (8, 16, 16)) -> None:
     network = build("residual_unet3d", **arguments)
     state = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     state["stem.conv.weight"][0, 0, 1, 1, 1] = 1
-    state["head.weight"][0, 0, 0, 0, 0] = 1
+    state["head.weight"][0, 0, 0, 0, 0] = gain
     save_checkpoint(
         state,
         path,
