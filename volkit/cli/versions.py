@@ -74,8 +74,9 @@ def reprocess(
 @app.command()
 def versions(run: Run) -> None:
     """List the versions of a run, what each one shares, and which is current."""
+    from volkit.pipelines.current_version import current_version
     from volkit.pipelines.version_stages import version_stages
-    from volkit.pipelines.versions import current_version, read_versions
+    from volkit.pipelines.versions import read_versions
 
     current = current_version(run)
     table = Table(box=None, pad_edge=False)
@@ -110,22 +111,23 @@ def versions(run: Run) -> None:
     terminal().print(table)
 
 
-@app.command()
-def promote(run: Run, version: Name) -> None:
+@app.command(name="promote")
+def promote_version(run: Run, version: Name) -> None:
     """Make a version of a run the current one."""
-    from volkit.pipelines import versions as records
+    from volkit.pipelines.current_version import promote
+    from volkit.pipelines.versions import parse_version, version_folder
 
-    number = records.parse_version(version)
-    records.promote(run, number)
-    typer.echo(f"v{number} is current in {run}: {records.version_folder(run, number)}")
+    number = parse_version(version)
+    promote(run, number)
+    typer.echo(f"v{number} is current in {run}: {version_folder(run, number)}")
 
 
-@app.command()
-def rollback(run: Run) -> None:
+@app.command(name="rollback")
+def roll_back(run: Run) -> None:
     """Make the version current that was before the last one was promoted."""
-    from volkit.pipelines import versions as records
+    from volkit.pipelines.current_version import rollback
 
-    typer.echo(f"v{records.rollback(run)} is current in {run}")
+    typer.echo(f"v{rollback(run)} is current in {run}")
 
 
 @app.command()

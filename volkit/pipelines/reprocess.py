@@ -11,15 +11,15 @@ from volkit.errors import ConfigError, SourceError
 from volkit.io.place import Place
 from volkit.models.checkpoint import read_checkpoint
 from volkit.pipelines.config import Tree, located, override, validate
+from volkit.pipelines.current_version import current_version
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import Pipeline, Workflow, find_pipeline
 from volkit.pipelines.version_selection import Limits
-from volkit.pipelines.version_stages import gone, version_stages
+from volkit.pipelines.version_stages import version_stages
 from volkit.pipelines.versions import (
     FIRST,
     Version,
     check_finished,
-    current_version,
     now,
     read_version,
     read_versions,
@@ -211,11 +211,7 @@ def _carry_out(
         on_message=on_message,
         replace_stale=False,
     )
-    stages = version_stages(run, version.number)
-    lost = [stage.name for stage in stages if stage.lies_in is None]
-    if lost:
-        raise gone(run, version.number, lost)
-    made = {stage.name: stage.as_record for stage in stages}
+    made = {stage.name: stage.as_record for stage in version_stages(run, version.number)}
     write_version(run, replace(version, state="finished", stages=made))
     return replace(outcome, following=("volkit promote", f"{run} v{version.number}"))
 

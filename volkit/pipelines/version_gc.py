@@ -8,10 +8,10 @@ from pathlib import Path
 
 from volkit.engine.lock import run_lock
 from volkit.errors import ConfigError
+from volkit.pipelines.current_version import current_version
 from volkit.pipelines.version_stages import holder, version_stages
 from volkit.pipelines.versions import (
     Version,
-    current_version,
     read_versions,
     version_folder,
     write_version,

@@ -11,7 +11,7 @@ from volkit.engine.stages import find_stages
 from volkit.errors import ConfigError, SourceError
 from volkit.io.place import Place
 from volkit.io.volume import Volume
-from volkit.pipelines.versions import FIRST, read_versions, version_folder
+from volkit.pipelines.versions import FIRST, check_finished, read_versions, version_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,20 @@ def refuse_replacing(run: Path) -> None:
                 "compute anew; use volkit reprocess, which keeps both, or remove the others first: "
                 "volkit gc --keep v1"
             )
+
+
+def check_whole(run: Path, number: int) -> None:
+    """Make sure that a version is finished, and that what it shares is still there.
+
+    Raises
+    ------
+    SourceError
+        If it is not so.
+    """
+    check_finished(run, number)
+    lost = [stage.name for stage in version_stages(run, number) if stage.lies_in is None]
+    if lost:
+        raise gone(run, number, lost)
 
 
 def gone(run: Path, number: int, names: Iterable[str]) -> SourceError:
