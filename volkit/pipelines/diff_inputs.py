@@ -15,8 +15,8 @@ from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.io.volume import Volume
 from volkit.ops.level_plan import holds_labels
+from volkit.pipelines.current_version import current_version
 from volkit.pipelines.versions import (
-    current_version,
     parse_version,
     read_version,
     read_versions,
