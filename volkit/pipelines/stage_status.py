@@ -87,17 +87,17 @@ def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
     StageStatus
     """
     ledger = stage.ledger
-    records = ledger.records()
-    records = records[records["number"] < ledger.total]
-    _, last = np.unique(records["number"][::-1], return_index=True)
-    records = np.sort(records[::-1][last], order="finished")
+    records = _last_records(ledger.records(), ledger.total)
     done, total = len(records), ledger.total
     grid = stage.grid
     voxels = 0 if grid is None else grid.domain.size
-    rate = _rate(records["finished"].astype(np.int64), since)
+    finished = np.sort(records["finished"]).astype(np.int64)
+    rate = _rate(finished, since)
     passes = _passes(stage.facts, grid)
     seconds = records["seconds"].astype(np.float64)
-    order = np.argsort(-seconds, kind="stable")[:_SLOWEST]
+    few = min(_SLOWEST, done)
+    slow: list[int] = np.argpartition(seconds, -few)[-few:].tolist() if few else []
+    slowest = sorted(((int(records["number"][i]), float(seconds[i])) for i in slow), key=_by_time)
     return StageStatus(
         stage=stage.name,
         done=done,
@@ -115,9 +115,21 @@ def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
         worker_seconds=float(seconds.sum()),
         median_seconds=float(np.median(seconds)) if done else 0.0,
         p99_seconds=float(np.percentile(seconds, 99)) if done else 0.0,
-        slowest=tuple((int(records["number"][i]), float(seconds[i])) for i in order),
-        last_finished=int(records["finished"][-1]) if done else 0,
+        slowest=tuple(slowest),
+        last_finished=int(finished[-1]) if done else 0,
     )
+
+
+def _last_records(records: NDArray[np.void], total: int) -> NDArray[np.void]:
+    """Keep the last record of each block."""
+    records = records[records["number"] < total]
+    last = np.full(total, -1, np.int64)
+    last[records["number"]] = np.arange(len(records))
+    return records[last[last >= 0]]
+
+
+def _by_time(block: tuple[int, float]) -> float:
+    return -block[1]
 
 
 def _rate(finished: NDArray[np.int64], since: float) -> float:
