@@ -4,12 +4,31 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from typing import Any
 
 from volkit.engine.cluster import ClusterOptions, connected_client, local_client
 from volkit.engine.cluster.options import processors
 
-__all__ = ["ClusterOptions", "processors", "workers"]
+__all__ = ["ClusterOptions", "LentCluster", "processors", "workers"]
+
+
+class LentCluster(ClusterOptions):
+    """The options of a cluster that somebody has started and lends.
+
+    They read like those that it was started with, in records, too; :func:`workers` gives its
+    client, and leaves it as it is.
+    """
+
+    __slots__ = ("client",)
+    client: Any
+
+    @classmethod
+    def of(cls, options: ClusterOptions, client: Any) -> "LentCluster":
+        """Lend a client, or None for this process."""
+        lent = cls(**{item.name: getattr(options, item.name) for item in fields(options)})
+        object.__setattr__(lent, "client", client)
+        return lent
 
 
 @contextmanager
@@ -37,7 +56,9 @@ def workers(
     ConfigError
         If the system has not what is asked for.
     """
-    if options.place == "here":
+    if isinstance(options, LentCluster):
+        yield options.client
+    elif options.place == "here":
         yield None
     elif options.place == "local":
         with ExitStack() as stack:
