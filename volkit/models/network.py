@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import platform
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -156,7 +157,8 @@ def _read(checkpoint: Checkpoint) -> nn.Module:
         data = location.read_bytes(source)
     except FileNotFoundError as error:
         raise ModelError(
-            f"the weights {source} are not there; put them beside the card {checkpoint.uri}"
+            f"the weights {source} are not there; put them beside the card {checkpoint.uri}, in a "
+            f"place that every worker sees ({platform.node()} does not see them)"
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != checkpoint.sha256:

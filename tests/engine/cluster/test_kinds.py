@@ -17,11 +17,15 @@ from volkit.engine.cluster.watch import Watch
 from volkit.engine.fingerprint import facts
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Op
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, ModelError
 from volkit.geometry import Grid
 from volkit.io.open import create_volume
+from volkit.ops.inference import infer
 from volkit.pipelines.cluster import workers
+from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.segment_chain import open_inputs
 from volkit.testing.blocks import traced_sum
+from volkit.testing.workflows import tiny_workflow
 
 
 @pytest.fixture
@@ -61,6 +65,16 @@ def test_what_a_stage_needs_does_not_change_what_it_is() -> None:
     raw = create_volume("memory://needs/raw.zarr", shape=(4, 4, 4), dtype=np.uint8)
     found = [facts(op, (raw,), Grid(raw.domain, (4, 4, 4))) for op in ops]
     assert found[0] == found[1]
+
+
+def test_a_checkpoint_that_workers_do_not_see_ends_in_one_message(tmp_path: Path) -> None:
+    workflow = tiny_workflow(tmp_path, shape=(12, 16, 20))
+    inputs = open_inputs(read_workflow(workflow).config)
+    Path(inputs.checkpoint.weights_uri).unlink()
+    with local_client(1, memory_limit="1GB") as client:
+        engine = JobEngine(tmp_path / "run", client)
+        with pytest.raises(ModelError, match="in a place that every worker sees"):
+            infer(inputs.image, inputs.checkpoint, grid=inputs.grid, engine=engine)
 
 
 def test_workers_of_other_versions_are_refused_with_both_named() -> None:
