@@ -52,6 +52,27 @@ class GuardedCluster(SpecCluster):
         return f"http://127.0.0.1:{port}/status?token={scheduler.token}"
 
 
+def guarded_scheduler(security: Any, **where: Any) -> dict[str, Any]:
+    """Describe a scheduler for :class:`GuardedCluster`.
+
+    Parameters
+    ----------
+    security : distributed.Security
+        Its credentials.
+    **where
+        ``host`` or ``interface`` that it listens on; its dashboard is on loopback always.
+    """
+    options = {
+        **where,
+        "protocol": "tls://",
+        "security": security,
+        "port": 0,
+        "dashboard": True,
+        "dashboard_address": "127.0.0.1:0",
+    }
+    return {"cls": GuardedScheduler, "options": options}
+
+
 class Door(HTTPServerConnectionDelegate):
     """Lets those in who have the token.
 

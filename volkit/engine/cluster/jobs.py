@@ -54,7 +54,7 @@ def job_client(
     from distributed import Client
 
     from volkit.engine.cluster.gate import admit
-    from volkit.engine.cluster.guard import GuardedCluster, GuardedScheduler
+    from volkit.engine.cluster.guard import GuardedCluster, guarded_scheduler
 
     check_system(options)
     credentials = Credentials.fresh()
@@ -64,20 +64,12 @@ def job_client(
         pools = job_pools(options, folder)
         _check_scripts(options, pools)
         watch = Watch(kinds_of(pools), say=on_message or logging.getLogger(__name__).info)
-        scheduler = {
-            "cls": GuardedScheduler,
-            "options": {
-                "protocol": "tls://",
-                "security": security,
-                "interface": options.interface,
-                "port": 0,
-                "dashboard": True,
-                "dashboard_address": "127.0.0.1:0",
-            },
-        }
         with (
             GuardedCluster(
-                scheduler=scheduler, workers={}, security=security, silence_logs=logging.ERROR
+                scheduler=guarded_scheduler(security, interface=options.interface),
+                workers={},
+                security=security,
+                silence_logs=logging.ERROR,
             ) as cluster,
             Client(cluster, security=security) as client,
             watched(client, watch),

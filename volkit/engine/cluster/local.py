@@ -57,12 +57,11 @@ def local_client(
     """
     from distributed import Client
 
-    from volkit.engine.cluster.guard import GuardedCluster, GuardedScheduler
+    from volkit.engine.cluster.guard import GuardedCluster, guarded_scheduler
 
     devices = chosen_gpus(gpus)
     security = Credentials.fresh().security()
     net = {"host": _HOST, "protocol": "tls://", "security": security}
-    scheduler = {**net, "port": 0, "dashboard": True, "dashboard_address": f"{_HOST}:0"}
     with scheduler_settings(), _private_scratch(scratch) as folder:
         pools = _pools(
             workers, devices, net, folder=folder, memory=(memory_limit, gpu_memory_limit)
@@ -74,7 +73,7 @@ def local_client(
         }
         with (
             GuardedCluster(
-                scheduler={"cls": GuardedScheduler, "options": scheduler},
+                scheduler=guarded_scheduler(security, host=_HOST),
                 workers=specs,
                 security=security,
                 silence_logs=logging.ERROR,  # at its end it warns of workers still stopping
