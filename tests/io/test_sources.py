@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from volkit.errors import ConfigError, MissingExtraError, SourceError
-from volkit.io import OpenOptions, open_volume, registry
+from volkit.io import OpenOptions, create_volume, open_volume, registry
 from volkit.io.memory import open_array
 
 
@@ -43,11 +43,28 @@ def test_third_parties(tmp_path: Path) -> None:
         ("http://127.0.0.1:9/em.h5", r"\.h5 is read from local paths only"),
         ("array://123", "open the array itself"),
         ("memory://nothing-here.zarr", "holds no zarr array or group"),
+        ("", "'' names no file or folder; give a path"),
+        ("http://127.0.0.1:9/em.zarr?level=0&x=1", "x behind .* not known; nothing can stand"),
     ],
 )
 def test_uris_that_name_nothing(uri: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         open_volume(uri)
+
+
+@pytest.mark.parametrize("name", ["em.tif", "em.h5", "em.nii.gz", "em.n5"])
+def test_formats_that_are_read_only_are_not_created(tmp_path: Path, name: str) -> None:
+    suffix = "nii" if "nii" in name else name[3:]
+    with pytest.raises(SourceError, match=rf"\.{suffix} is read only; .*name it \.zarr"):
+        create_volume(tmp_path / name, shape=(1, 2, 3), dtype="uint8")
+    assert not any(tmp_path.iterdir())
+
+
+def test_options_of_another_kind() -> None:
+    with pytest.raises(ConfigError, match=r"cache=4; give CacheOptions"):
+        open_volume("em.zarr", cache=4)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"patience=3; give Patience"):
+        open_volume("em.zarr", patience=3)  # type: ignore[arg-type]
 
 
 def test_suffix_that_is_not_known(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command pyramid: the coarser levels of a stored volume."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -81,7 +82,7 @@ def pyramid(
     console.print(levels_table(made))
     if made.levels == before and not replace:
         console.print(f"nothing to build: {_why(made, levels)}", highlight=False, soft_wrap=True)
-    console.print(f"next: volkit info {tables.brief(uri)}", highlight=False, soft_wrap=True)
+    console.print(f"next: volkit info {quote(tables.brief(uri))}", highlight=False, soft_wrap=True)
 
 
 def _why(volume: "Volume", levels: int | None) -> str:

@@ -37,7 +37,8 @@ class Patience:
     Parameters
     ----------
     attempts : int
-        How often a request is made at most; an absent or corrupt object is asked for three times.
+        How often a request is made at most; an absent or corrupt object is asked for three times,
+        but a chunk that must be there to the end.
     first_wait_seconds, most_wait_seconds : float
         Wait before the second attempt, doubled before each further one up to the most; a random
         part of it is waited, so that many workers do not come back at once.
@@ -117,7 +118,12 @@ def patiently(call: Callable[[float], T], *, patience: Patience, what: str) -> T
 
 
 async def patiently_async(
-    call: Callable[[], Awaitable[T]], *, patience: Patience, what: str, begun: float | None = None
+    call: Callable[[], Awaitable[T]],
+    *,
+    patience: Patience,
+    what: str,
+    begun: float | None = None,
+    sure_absent: int = 0,
 ) -> T:
     """Await until it succeeds, asking again cannot help, or patience ends.
 
@@ -129,6 +135,8 @@ async def patiently_async(
         As of ``patiently``.
     begun : float or None
         When the work began that this is a part of, ``time.monotonic()``; None is now.
+    sure_absent : int
+        As of ``Attempts``.
 
     Raises
     ------
@@ -137,7 +145,7 @@ async def patiently_async(
     Exception
         What ``call`` raised, where asking again cannot help.
     """
-    attempts = Attempts(patience, what, begun)
+    attempts = Attempts(patience, what, begun, sure_absent)
     while True:
         try:
             return await asyncio.wait_for(call(), attempts.left())
@@ -157,11 +165,16 @@ class Attempts:
         What is asked for, for messages.
     begun : float or None
         When the work began that the deadline is for, ``time.monotonic()``; None is now.
+    sure_absent : int
+        Times that an absent object is asked for, if more than three.
     """
 
-    __slots__ = ("_begun", "_made", "_patience", "_waits", "_what")
+    __slots__ = ("_begun", "_made", "_patience", "_sure_absent", "_waits", "_what")
 
-    def __init__(self, patience: Patience, what: str, begun: float | None = None) -> None:
+    def __init__(
+        self, patience: Patience, what: str, begun: float | None = None, sure_absent: int = 0
+    ) -> None:
+        self._sure_absent = max(sure_absent, SURE)
         self._patience = patience
         self._what = what
         self._begun = time.monotonic() if begun is None else begun
@@ -184,7 +197,8 @@ class Attempts:
         """
         self._made += 1
         fault = classify(error)
-        sure = fault is not Fault.TRANSIENT and self._made >= SURE
+        often = self._sure_absent if fault is Fault.ABSENT else SURE
+        sure = fault is not Fault.TRANSIENT and self._made >= often
         if fault not in _AGAIN or sure:
             raise error
         wait = next(self._waits, None)

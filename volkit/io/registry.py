@@ -38,6 +38,7 @@ _SUFFIXES = {
     ".mrc": "volkit.io.files.mrc:open_mrc",
     ".map": "volkit.io.files.mrc:open_mrc",
     ".rec": "volkit.io.files.mrc:open_mrc",
+    ".ccp4": "volkit.io.files.mrc:open_mrc",
     ".nii": "volkit.io.files.nifti:open_nifti",
     ".hdr": "volkit.io.files.nifti:open_nifti",
     ".img": "volkit.io.files.nifti:open_nifti",
@@ -50,7 +51,7 @@ _SUFFIXES = {
 }
 _REMOTE = (_ZARR, _N5)  # formats that are many objects; files are read from local paths
 _PACKED = (".gz", ".bz2")  # behind the suffix that counts, as in em.nii.gz
-_READ_PACKED = (".mrc", ".map", ".rec", ".nii", ".hdr", ".img")
+_READ_PACKED = (".mrc", ".map", ".rec", ".ccp4", ".nii", ".hdr", ".img")
 _MARKERS = (  # what lies in a folder of each kind
     ("zarr.json", _ZARR),
     (".zgroup", _ZARR),
@@ -110,11 +111,14 @@ def find_opener(uri: str) -> Opener:
     scheme, place = split_scheme(uri)
     if scheme not in ("", "file"):
         return _scheme_opener(uri, scheme)
+    if not place.partition("::")[0]:
+        raise SourceError(f"{uri!r} names no file or folder; give a path, or . for this folder")
     path = Path(place.partition("::")[0])
     if "*" not in path.name and not path.exists():
         parents = [p for p in path.parents if p.suffix in (".zarr", ".n5") and p.exists()]
         inside = f", but {parents[-1]} does: is the name inside it right?" if parents else ""
-        raise SourceError(f"{uri}: {path} does not exist{inside or '; check the path'}")
+        what = uri if uri == str(path) else f"{uri}: {path}"
+        raise SourceError(f"{what} does not exist{inside or '; check the path'}")
     return _plugin(_suffix(path)) or _load(_path_target(uri, path))
 
 
@@ -125,7 +129,18 @@ def find_creator(uri: str) -> Creator:
     -------
     callable
         ``(uri, layout, options, *, overwrite, attributes)``.
+
+    Raises
+    ------
+    SourceError
+        If the suffix names a format of files, which are read only.
     """
+    suffix = _suffix(Path(split_query(uri)[0].rstrip("/")))
+    if split_scheme(uri)[0] not in _CREATORS and suffix in _SUFFIXES and suffix != ".zarr":
+        raise SourceError(
+            f"{uri}: {suffix} is read only; volumes are created as zarr, or as precomputed://…: "
+            "name it .zarr"
+        )
     target = _CREATORS.get(split_scheme(uri)[0], "volkit.io.zarr.create:create_zarr")
     module, _, name = target.partition(":")
     creator: Creator = getattr(importlib.import_module(module), name)

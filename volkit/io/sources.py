@@ -143,7 +143,8 @@ class OpenOptions:
     Raises
     ------
     ConfigError
-        If ``missing`` is another word, or credentials are a bare token.
+        If ``missing`` is another word, ``patience`` or ``cache`` another thing, or credentials
+        are a bare token.
     """
 
     axes: str | None = None
@@ -156,6 +157,10 @@ class OpenOptions:
     def __post_init__(self) -> None:
         if self.missing not in ("error", "zero"):
             raise ConfigError(f"missing={self.missing!r}; choose 'error' or 'zero'")
+        if not isinstance(self.patience, Patience):
+            raise ConfigError(f"patience={self.patience!r}; give Patience(…)")
+        if not isinstance(self.cache, CacheOptions | None):
+            raise ConfigError(f"cache={self.cache!r}; give CacheOptions(memory_bytes=…), or None")
         check_credentials(self.credentials)
 
 

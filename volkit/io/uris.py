@@ -73,8 +73,8 @@ def check_query(uri: str, query: Mapping[str, str], known: tuple[str, ...]) -> N
     unknown = sorted(set(query) - set(known))
     if unknown:
         raise SourceError(
-            f"{uri}: {', '.join(unknown)} behind the question mark is not known; known are "
-            f"{', '.join(known)}"
+            f"{uri}: {', '.join(unknown)} behind the question mark is not known; "
+            + (f"known are {', '.join(known)}" if known else "nothing can stand there")
         )
 
 

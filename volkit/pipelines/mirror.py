@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from volkit.engine.base import OnProgress
@@ -227,8 +228,9 @@ def carry_out(
     record = {"volkit": __version__, "parameters": asdict(config), "source": described(source)}
     place.objects.put("run.json", (json.dumps(record, indent=1, default=str) + "\n").encode())
     shown = Path(copy.uri) if "://" not in copy.uri else copy.uri
+    asked = shown if isinstance(shown, Path) else quote(shown)  # & and ? mean much to a shell
     return Outcome(
-        files=(("volume", shown),), following=("volkit info", shown), times=watch.times()
+        files=(("volume", shown),), following=("volkit info", asked), times=watch.times()
     )
 
 

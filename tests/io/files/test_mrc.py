@@ -56,8 +56,8 @@ class TestMrcGz(TestMrc):
     dtype = "int16"
 
     def store(self, folder: Path, values: np.ndarray) -> Volume:
-        plain = write(folder / "em.rec", values)
-        packed = folder / "em.rec.gz"
+        plain = write(folder / "em.ccp4", values)
+        packed = folder / "em.ccp4.gz"
         packed.write_bytes(gzip.compress(plain.read_bytes()))
         return open_volume(packed)
 

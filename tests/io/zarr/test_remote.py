@@ -177,6 +177,16 @@ def test_not_found_is_not_zero(proxy: FaultProxy, values: Array) -> None:
         open_volume(volume.uri, missing="zero", patience=FAST).read()
 
 
+def test_a_store_that_lists_nothing_denies_one_in_five(proxy: FaultProxy, values: Array) -> None:
+    """A chunk that must be there is asked for to the end: three answers of 404 are likely."""
+    volume = created(f"s3://open/denies.zarr?endpoint={proxy.url}")
+    volume.write(volume.domain, values)
+    found = open_volume(f"{proxy.url}/open/denies.zarr", patience=FAST)
+    proxy.inject("absent", match="/c/0/0/1", times=5)
+    np.testing.assert_array_equal(found.read(), values)
+    assert proxy.counts["absent"] == 5
+
+
 def test_what_is_not_there_is_missing(server: S3Server, values: Array) -> None:
     volume = created(f"s3://vol/missing.zarr?endpoint={server.endpoint}")
     volume.write(volume.domain, values)

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -250,10 +250,9 @@ def _reachable(channel: Channel, cutouts: Cutouts, place: Level) -> Box:
             f"service refuses, since its level 0 begins at {first}; read a finer level"
         )
     reached = Box(cast("Coord", start), domain.stop)
-    logger.warning(
-        "%s: level %d covers %s, of which the service gives out %s only, since its level 0 begins "
-        "at %s; read a finer level for the rest",
-        *(channel.address.uri, cutouts.level, domain, reached, first),
+    _warn_once(
+        f"{channel.address.uri}: level {cutouts.level} covers {domain}, of which the service gives "
+        f"out {reached} only, since its level 0 begins at {first}; read a finer level for the rest"
     )
     return reached
 
@@ -261,11 +260,16 @@ def _reachable(channel: Channel, cutouts: Cutouts, place: Level) -> Box:
 def _warn_of_zeros(channel: Channel, level: int) -> None:
     status = str(channel.stated.get("downsample_status") or "").upper()
     if level > channel.first_level and status != "DOWNSAMPLED":
-        logger.warning(
-            "%s: level %d of a channel whose downsampling is %s; levels that were not computed "
-            "read as zeros",
-            *(channel.address.uri, level, status or "not known"),
+        _warn_once(
+            f"{channel.address.uri}: level {level} of a channel whose downsampling is "
+            f"{status or 'not known'}; levels that were not computed read as zeros"
         )
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Warn once in a process, however often a level is opened."""
+    logger.warning("%s", message)
 
 
 def _open_outside(

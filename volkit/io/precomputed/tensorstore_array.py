@@ -1,7 +1,6 @@
 """Arrays that tensorstore reads and writes: bounded in time, and never silently zero."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -13,17 +12,9 @@ import tensorstore as ts
 from volkit.errors import SourceError
 from volkit.geometry import Box, Coord
 from volkit.io.axes import Array
-from volkit.io.faults import SURE, Fault, Patience, brief, classify, patiently
-from volkit.io.precomputed.failures import (
-    FAILURES,
-    clean_errors,
-    explained,
-    missing_chunk,
-)
-
-
-class _UnsureError(ConnectionError):
-    """A chunk that is to be asked for again before its absence or damage is believed."""
+from volkit.io.faults import Fault, Patience, brief, classify, patiently
+from volkit.io.precomputed.failures import FAILURES, clean_errors, explained
+from volkit.io.precomputed.pieces import Pieces, index_of_box, is_blank, part_of
 
 
 class SingleChunks(Protocol):
@@ -34,9 +25,6 @@ class SingleChunks(Protocol):
 
     def decoded(self, box: Box, chunks: Mapping[Coord, bytes]) -> Array:
         """Decode chunks of a box; where none is given it is zero."""
-
-
-_SPARSE = 16  # of so many voxels on an axis, one is looked at first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +94,7 @@ class StoredArray:
                 return values
         lead = () if self.channels is None else (self.channels,)
         values = np.empty((*lead, *box.shape), self.dtype)
-        pieces = _Pieces(self, box, values)
+        pieces = Pieces(self, box, values)
         what = f"{self.uri}: reading voxels {box.shift(self.voxel_offset)}"
         patiently(pieces.fetch, patience=self.patience, what=what)
         return values
@@ -123,7 +111,7 @@ class StoredArray:
 
         def store(left: float) -> None:
             with clean_errors():
-                self.opened(left)[_index(box)].write(values).result(left)
+                self.opened(left)[index_of_box(box)].write(values).result(left)
 
         try:
             patiently(store, patience=self.patience, what=what)
@@ -140,9 +128,14 @@ class StoredArray:
         with self._lock:
             if not self._open:
                 context = ts.Context(dict(self.context))
-                with clean_errors():
-                    store = ts.open(dict(self.spec), context=context, open=True).result(left)
-                    self._open.append(self.view(store))
+                if self.remote:  # which brings a small file only
+                    left = min(left, self.patience.silence_seconds)
+                try:
+                    with clean_errors():
+                        store = ts.open(dict(self.spec), context=context, open=True).result(left)
+                except TimeoutError as error:
+                    raise TimeoutError(f"no answer for {left:.1f} s") from error
+                self._open.append(self.view(store))
             return self._open[0]
 
     def forget(self) -> None:
@@ -169,7 +162,7 @@ class StoredArray:
         """Read a box at once; None where the chunks must be looked at one by one."""
         limit = self.patience.deadline_seconds
         try:
-            values: Array = self.opened(limit)[_index(box)].read(order="C").result(limit)
+            values: Array = self.opened(limit)[index_of_box(box)].read(order="C").result(limit)
             if self.single is None or self.missing == "zero":
                 return values
             blank = [p for p in self.pieces(box) if is_blank(part_of(values, box, p))]
@@ -182,106 +175,3 @@ class StoredArray:
         except FAILURES:
             return None
         return values if all(isinstance(data, bytes) for data in found) else None
-
-
-class _Pieces:
-    """The parts of one box, and what has become of each."""
-
-    def __init__(self, array: StoredArray, box: Box, values: Array) -> None:
-        self.array, self.box, self.values = array, box, values
-        self.failures = dict.fromkeys(array.pieces(box), 0)  # of those still wanted
-
-    def fetch(self, left: float) -> None:
-        """Fetch what is still wanted, all at once; raise the failure that asks for another try."""
-        array, deadline = self.array, time.monotonic() + left
-        store = array.opened(left)
-        with ts.Batch() as batch:
-            futures = {p: store[_index(p)].read(order="C", batch=batch) for p in self.failures}
-        again: Exception | None = None
-        blank: list[Box] = []
-        for piece, future in futures.items():
-            try:
-                left = min(array.patience.silence_seconds, deadline - time.monotonic())
-                part = future.result(max(left, 0.001))
-            except FAILURES as error:
-                if isinstance(error, TimeoutError):
-                    for waiting in futures.values():
-                        waiting.cancel()
-                    array.forget()
-                    raise TimeoutError(f"no answer for {left:.1f} s") from error
-                again = self._judge(piece, error) or again
-                continue
-            if array.single is not None and is_blank(part):
-                blank.append(piece)
-                continue
-            self._keep(piece, part)
-        if blank:
-            again = self._look(blank, max(deadline - time.monotonic(), 0.001)) or again
-        if again is not None:
-            raise again
-
-    def _look(self, blank: list[Box], left: float) -> Exception | None:
-        """Fetch pieces that came as zeros once more, so that a missing chunk shows."""
-        array = self.array
-        if array.single is None:
-            return None
-        again: Exception | None = None
-        there: dict[Coord, bytes] = {}
-        indices = [array.index_of(p) for p in blank]
-        for piece, index, data in zip(
-            blank, indices, array.single.fetched(indices, left), strict=True
-        ):
-            if isinstance(data, bytes):
-                there[index] = data
-            else:
-                missing = data or FileNotFoundError("its shard does not hold it")
-                again = self._judge(piece, missing) or again
-        values = array.single.decoded(self.box, there)
-        for piece, index in zip(blank, indices, strict=True):
-            if index in there:
-                self._keep(piece, part_of(values, self.box, piece))
-        return again
-
-    def _keep(self, piece: Box, part: Any) -> None:
-        part_of(self.values, self.box, piece)[...] = part
-        del self.failures[piece]
-
-    def _judge(self, piece: Box, error: Exception) -> Exception | None:
-        """Say what a failure of one piece means: zeros, an error, or another try."""
-        array, fault = self.array, classify(error)
-        if fault is Fault.TRANSIENT:
-            return ConnectionError(brief(error))
-        if fault not in (Fault.ABSENT, Fault.CORRUPT):
-            raise explained(array.uri, self._where(piece), error) from error
-        self.failures[piece] += 1
-        if self.failures[piece] < min(SURE, array.patience.attempts):
-            return _UnsureError(brief(error))
-        if fault is Fault.CORRUPT:
-            raise explained(array.uri, self._where(piece), error) from error
-        if array.missing == "error":
-            raise missing_chunk(array.uri, self._where(piece))
-        self._keep(piece, 0)
-        return None
-
-    def _where(self, piece: Box) -> str:
-        array = self.array
-        index = array.index_of(piece)
-        corner = tuple(i * n for i, n in zip(index, array.chunk_shape, strict=True))
-        whole = Box.from_shape(array.chunk_shape, corner).intersect(Box.from_shape(array.shape))
-        return f"chunk {index} (z, y, x), voxels {whole.shift(array.voxel_offset)}"
-
-
-def _index(box: Box) -> tuple[Any, ...]:
-    return (..., *box.slices)
-
-
-def part_of(values: Array, box: Box, piece: Box) -> Array:
-    """Give the part of the values of a box that a smaller box covers."""
-    part: Array = values[(..., *piece.relative_to(box).slices)]
-    return part
-
-
-def is_blank(part: Array) -> bool:
-    """Tell whether all voxels are zero; a few of them mostly tell that they are not."""
-    few = part[..., ::_SPARSE, ::_SPARSE, ::_SPARSE]
-    return not few.any() and not part.any()

@@ -98,7 +98,9 @@ class RemoteStore(Store):
             except FileNotFoundError as error:
                 return await self._absent(key, byte_range, error)
 
-        found = await self._asked(fetch, f"reading {key}", absent=None)
+        # A chunk that must be there is asked for as long as there is patience.
+        often = 0 if metadata or self.options.missing == "zero" else self.options.patience.attempts
+        found = await self._asked(fetch, f"reading {key}", absent=None, sure_absent=often)
         return None if found is None else prototype.buffer.from_bytes(found)
 
     async def get_partial_values(
@@ -216,12 +218,23 @@ class RemoteStore(Store):
         found = await obstore.get_async(store, path, options={"range": how})
         return await found.bytes_async()
 
-    async def _asked(self, call: Callable[[], Awaitable[T]], what: str, *, absent: Any = ...) -> T:
+    async def _asked(
+        self,
+        call: Callable[[], Awaitable[T]],
+        what: str,
+        *,
+        absent: Any = ...,
+        sure_absent: int = 0,
+    ) -> T:
         """Ask patiently; ``absent`` is the answer where what is asked for is not there."""
         what = f"{what} of {self.uri}"
         try:
             return await patiently_async(
-                call, patience=self.options.patience, what=what, begun=box_begun.get()
+                call,
+                patience=self.options.patience,
+                what=what,
+                begun=box_begun.get(),
+                sure_absent=sure_absent,
             )
         except VolkitError:
             raise
