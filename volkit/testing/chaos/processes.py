@@ -69,13 +69,14 @@ class Processes:
             return []
 
     def kill(self, found: Iterable[psutil.Process | subprocess.Popen[bytes]]) -> int:
-        """Send SIGKILL to processes; how many there were."""
+        """Send SIGKILL to processes; how many of them still ran."""
         self.look()
         count = 0
         for process in found:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
+                ended = isinstance(process, subprocess.Popen) and process.poll() is not None
                 process.send_signal(signal.SIGKILL)
-                count += 1
+                count += not ended
         return count
 
     def end_all(self) -> None:
