@@ -30,7 +30,7 @@ def crate(finished) -> dict[str, Entity]:
     )
     found = json.loads(Path(file).read_text())
     Path(file).unlink()  # others compare the folder
-    assert found["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    assert found["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
     entities = {entity["@id"]: entity for entity in found["@graph"]}
     assert len(entities) == len(found["@graph"]), "an id stands twice"
     return entities
@@ -65,13 +65,14 @@ def test_the_descriptor_and_the_root_are_as_the_specification_asks(crate) -> Non
 
 
 def test_the_graph_is_flat_and_every_reference_leads_somewhere(crate) -> None:
-    outside = {"https://w3id.org/ro/crate/1.1", "http://schema.org/CompletedActionStatus"}
+    outside = {"https://w3id.org/ro/crate/1.1"}
     for entity in crate.values():
         assert entity["@type"]
         assert set(references(entity)) <= set(crate) | outside, entity["@id"]
         for key in entity:
             for value in values(entity, key):
                 assert not isinstance(value, dict) or value.keys() == {"@id"}, entity["@id"]
+            assert not isinstance(entity[key], list) or len(entity[key]) > 1, entity["@id"]
 
 
 def test_data_are_parts_and_are_there(crate, finished) -> None:
@@ -92,17 +93,13 @@ def test_data_are_parts_and_are_there(crate, finished) -> None:
 def test_every_stage_is_an_action_with_all_that_belongs_to_it(crate, finished) -> None:
     actions = of_type(crate, "CreateAction")
     assert {a["@id"] for a in actions} == {m["@id"] for m in crate["./"]["mentions"]}
-    made = {result["@id"] for action in actions for result in action["result"]}
+    made = {result["@id"] for action in actions for result in values(action, "result")}
     stages = ("prob", "seed_parts", "fragments", "labels")
     assert {f"./{name}.zarr/" for name in stages} | {"report/scores.csv"} <= made
     for action in actions:
         software, agent = crate[action["instrument"]["@id"]], crate[action["agent"]["@id"]]
         assert software["@type"] == "SoftwareApplication"
-        assert (software["name"], bool(software["version"]), bool(software["url"])) == (
-            "volkit",
-            True,
-            True,
-        )
+        assert (software["name"], bool(software["version"])) == ("volkit", True)
         assert (agent["@type"], bool(agent["name"])) == ("Person", True)
         assert datetime.fromisoformat(action["startTime"]) <= datetime.fromisoformat(
             action["endTime"]
@@ -110,7 +107,7 @@ def test_every_stage_is_an_action_with_all_that_belongs_to_it(crate, finished) -
         assert action["name"]
         assert action["description"]
         assert action["object"]
-    (prob,) = [a for a in actions if a["result"] == [{"@id": "./prob.zarr/"}]]
+    (prob,) = [a for a in actions if a["result"] == {"@id": "./prob.zarr/"}]
     objects = {o["@id"] for o in prob["object"]}
     config = finished.workflow.config
     assert Path(config.input.image).as_uri() + "/" in objects
