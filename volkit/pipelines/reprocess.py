@@ -166,7 +166,9 @@ def _differences(base: Version, tree: Tree, checkpoint: Mapping[str, str]) -> li
     )
     found = changes(old, new)
     if base.checkpoint["identity"] != checkpoint["identity"]:
-        was, is_now = (f"{c['uri']} ({c['sha256'][:8]})" for c in (base.checkpoint, checkpoint))
+        was, is_now = (
+            f"{Path(c['uri']).name} ({c['sha256'][:8]})" for c in (base.checkpoint, checkpoint)
+        )
         found.insert(0, f"checkpoint: {was} became {is_now}")
     return found
 
