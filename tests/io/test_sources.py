@@ -52,6 +52,21 @@ def test_uris_that_name_nothing(uri: str, message: str) -> None:
         open_volume(uri)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://NAME:hidden@lab/em.zarr",
+        "precomputed://https://name:hidden@host/layer",
+        "s3://lab/em.zarr?endpoint=http://name:hidden@127.0.0.1:9",
+    ],
+)
+def test_passwords_are_no_part_of_an_address(uri: str) -> None:
+    for call in (open_volume, lambda uri: create_volume(uri, shape=(1, 2, 3), dtype="uint8")):
+        with pytest.raises(SourceError, match="a password must not be part") as caught:
+            call(uri)
+        assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["em.tif", "em.h5", "em.nii.gz", "em.n5"])
 def test_formats_that_are_read_only_are_not_created(tmp_path: Path, name: str) -> None:
     suffix = "nii" if "nii" in name else name[3:]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from volkit.errors import SourceError
 
+_PASSWORD = re.compile(r"://[^/?#@\s]*:[^/?#@\s]*@")
 _SECRET = re.compile(r"(token|secret|password|key)$", re.IGNORECASE)
 
 
@@ -28,13 +29,19 @@ def split_query(uri: str) -> tuple[str, dict[str, str]]:
     Raises
     ------
     SourceError
-        If a key stands there twice, or a secret does: URIs are logged and kept as provenance.
+        If a key stands there twice, or a secret does, there or before the host: URIs are logged
+        and kept as provenance.
 
     Examples
     --------
     >>> split_query("s3://bucket/em.zarr?endpoint=http://127.0.0.1:9000")
     ('s3://bucket/em.zarr', {'endpoint': 'http://127.0.0.1:9000'})
     """
+    if _PASSWORD.search(uri) and split_scheme(uri)[0] != "github":  # whose name:repo@ref it is
+        raise SourceError(
+            f"{_PASSWORD.sub('://', uri)}: a password must not be part of an address, which is "
+            "logged and kept; pass credentials='env:NAME' or credentials='file:PATH'"
+        )
     place, mark, query = uri.partition("?")
     if not mark or split_scheme(uri)[0] in ("", "file"):
         return uri, {}
