@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from volkit.cli.boxes import parse_shape
+from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.progress import clock, shown
 from volkit.cli.work import FAILED, interruptible, terminal
 from volkit.errors import ConfigError
@@ -49,6 +50,7 @@ def _batch(
     ] = None,
     size: Annotated[str | None, typer.Option(help="Of a tile: z,y,x, voxels.")] = None,
     overlap: Annotated[str, typer.Option(help="Of neighbouring tiles: z,y,x, voxels.")] = "0,0,0",
+    cluster: ClusterFile = None,
 ) -> None:
     """Carry out a list of volumes and cutouts; what is finished is left as it is."""
     from volkit.pipelines.batch import batch_status, run_batch
@@ -59,7 +61,8 @@ def _batch(
         return
     if file is None:
         raise ConfigError("give a batch file, or --tile URI --size z,y,x to write one")
-    chosen = [*(settings or []), *([] if workers is None else [f"cluster.workers={workers}"])]
+    before, after = cluster_settings(cluster, workers=workers)
+    chosen = [*before, *(settings or []), *after]
     batch = read_batch(file, workflow=workflow, output=output, settings=chosen)
     console = terminal()
     if status:
