@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.fingerprint import Facts
+from volkit.engine.lock_record import FOLDER as LOCK
 from volkit.engine.run import Run
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, Grid
@@ -108,17 +110,18 @@ def pyramid(
     notes = store.place.beside(".pyramid")
     # A folder of its own, for it is deleted at the end.
     place = notes if root is None else Place.at(root).inside(notes.name)
-    if replace_levels:
-        _clear(store, place, plan)
-    kept = _kept(store, plan)
-    run = Run(place, client, on_progress, replace_levels)
-    source = replace(volume, options=replace(volume.options, cache=None, voxel_size_nm=None))
-    total: Coord = (1, 1, 1)
-    for level, made in enumerate(plan, 1):
-        total = _times(total, steps[level - 1])
-        if level > kept:
-            _build(run, store, source, total=total, made=made)
-        source = replace(source, level=level)
+    with attended(place) as attendance:
+        if replace_levels:
+            _clear(store, place, plan)
+        kept = _kept(store, plan)
+        run = Run(place, client, on_progress, replace_levels, attendance=attendance)
+        source = replace(volume, options=replace(volume.options, cache=None, voxel_size_nm=None))
+        total: Coord = (1, 1, 1)
+        for level, made in enumerate(plan, 1):
+            total = _times(total, steps[level - 1])
+            if level > kept:
+                _build(run, store, source, total=total, made=made)
+            source = replace(source, level=level)
     place.objects.delete_all()
     return volume
 
@@ -261,7 +264,9 @@ def _clear(store: LevelStore, place: Place, plan: Sequence[Made]) -> None:
     asked = json.dumps(plan).encode()
     if place.objects.get(_REPLACING) != asked:
         store.remove_all()
-        place.objects.delete_all()
+        for key in list(place.objects.keys()):
+            if not key.startswith(f"{LOCK}/"):
+                place.objects.delete(key)
         place.objects.put(_REPLACING, asked)
 
 
