@@ -197,3 +197,17 @@ def test_a_selection_that_cannot_be_is_refused(run, options, message) -> None:
 def test_a_selection_says_one_thing(arguments, message) -> None:
     with pytest.raises(GeometryError, match=message):
         Selection(**arguments)
+
+
+def test_versions_in_an_object_store() -> None:
+    root = Place("memory://reuse")
+    raw = open_volume(RAW.astype(np.int64))
+    for name, bases in (("v1", ()), ("v2", (root.inside("v1"),))):
+        computed.clear()
+        selection = Selection((CORNER,)) if bases else None
+        engine = JobEngine(root.inside(name), bases=bases, selection=selection)
+        one = engine.map(scaled("one", 2), raw, grid=GRID, name="one")
+        two = engine.map(scaled("two", 3 if bases else 1), one, grid=GRID, name="two")
+    assert computed == [("two", 0)]
+    assert one.uri == "memory://reuse/v1/one.zarr"
+    assert two.read(GRID[0].write).sum() == 3 * neighbour_sum(GRID[0], one.read())[:4, :4, :4].sum()

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from volkit.cli.boxes import parse_box
 from volkit.cli.progress import size
+from volkit.cli.tables import brief
 from volkit.cli.work import carry_out, interruptible, terminal
 from volkit.errors import ConfigError
 
@@ -115,11 +116,11 @@ def versions(run: Run) -> None:
 def promote_version(run: Run, version: Name) -> None:
     """Make a version of a run the current one."""
     from volkit.pipelines.current_version import promote
-    from volkit.pipelines.versions import parse_version, version_folder
+    from volkit.pipelines.versions import parse_version
 
     number = parse_version(version)
     promote(run, number)
-    typer.echo(f"v{number} is current in {run}: {version_folder(run, number)}")
+    _say_current(run, number)
 
 
 @app.command(name="rollback")
@@ -127,7 +128,7 @@ def roll_back(run: Run) -> None:
     """Make the version current that was before the last one was promoted."""
     from volkit.pipelines.current_version import rollback
 
-    typer.echo(f"v{rollback(run)} is current in {run}")
+    _say_current(run, rollback(run))
 
 
 @app.command()
@@ -150,6 +151,14 @@ def gc(
         typer.echo(f"v{each.version} {each.stage}: {size(each.bytes)}")
     word = "would be freed" if dry_run else "freed"
     typer.echo(f"{size(sum(each.bytes for each in freed))} {word}")
+
+
+def _say_current(run: Path, number: int) -> None:
+    """Say which version is current, and where its result lies: perhaps in another one."""
+    from volkit.pipelines.version_stages import stage_volume
+
+    typer.echo(f"v{number} is current in {run}")
+    typer.echo(f"labels: {brief(stage_volume(run, number, 'labels').uri)}")
 
 
 def _box(text: str) -> "Box":
