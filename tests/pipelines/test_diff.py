@@ -127,7 +127,7 @@ def test_volumes_of_other_domains_are_refused_or_compared_in_a_box(cells, tmp_pa
 def test_sides_that_do_not_fit_are_named(cells, tmp_path) -> None:
     old = stored(tmp_path / "a.zarr", cells)
     two = stored(tmp_path / "b.zarr", np.zeros((2, *SHAPE), np.float32))
-    with pytest.raises(ConfigError, match=r"a.zarr has no channels, .*b.zarr 2"):
+    with pytest.raises(ConfigError, match=r"a.zarr has no channels and .*b.zarr has 2"):
         compare(options(old, two, tmp_path))
     with pytest.raises(ConfigError, match=r"b.zarr holds float32 with 2 channels; labels"):
         compare(options(two, two, tmp_path, kind="labels"))

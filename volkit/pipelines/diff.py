@@ -123,7 +123,7 @@ def _box(pair: Pair, config: Diff) -> Box | None:
     if isinstance(pair.old, Volume) and isinstance(pair.new, Volume):
         if pair.old.channels != pair.new.channels:
             raise ConfigError(
-                f"{pair.old.uri} has {pair.old.channels or 'no'} channels, {pair.new.uri} "
+                f"{pair.old.uri} has {pair.old.channels or 'no'} channels and {pair.new.uri} has "
                 f"{pair.new.channels or 'none'}; compare volumes with the same channels"
             )
         return common_box(pair.old, pair.new, config.box)

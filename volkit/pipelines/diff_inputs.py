@@ -258,7 +258,7 @@ def _volumes(
         channels = "" if wrong.channels is None else f" with {wrong.channels} channels"
         raise ConfigError(
             f"{wrong.uri} holds {wrong.dtype}{channels}; labels are integers without channels: "
-            "compare values (--as values)"
+            "compare values (--set kind=values)"
         )
     return Pair(name, kind, old, new)
 
