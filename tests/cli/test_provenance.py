@@ -71,6 +71,21 @@ def test_a_run_is_reproduced(tiny: Path, says: Says) -> None:
     assert [line.split()[-2:] for line in said.splitlines()[-6:]] == [["same", "bytes"]] * 6
 
 
+def test_versions_lead_to_what_they_share_and_copy(tmp_path: Path, says: Says) -> None:
+    tiny = tiny_workflow(tmp_path, shape=(24, 16, 20))
+    run = tmp_path / "run"
+    says("run", tiny)
+    says("reprocess", run, "--set", "segment.threshold=0.3")
+    said = says("provenance", run / "versions" / "v2")
+    assert f"reads: prob (volume) {run / 'prob.zarr'}" in said
+    assert f"table: contingency (table) {run / 'contingency.npz'}" in said
+    says("reprocess", run, "--set", "infer.weights=constant", "--box", "0:12,0:16,0:20")
+    said = says("provenance", run / "versions" / "v3" / "labels.zarr")
+    assert "2 blocks of 12 x 16 x 20, 1 of them copied" in said
+    assert f"copied from: prob (volume) {run / 'prob.zarr'}" in said
+    assert "not to be found" not in said
+
+
 def test_a_difference_ends_with_1(tmp_path: Path, says: Says) -> None:
     tiny = tiny_workflow(tmp_path, shape=(12, 16, 20))
     says("run", tiny)

@@ -120,6 +120,7 @@ def trace(uri: str, *, credentials: Credentials | None = None) -> Chain:
     >>> [(node.kind, node.name, node.links) for node in chain.nodes.values()]
     [('volume', 'em.zarr', ())]
     """
+    from volkit.engine.reuse_record import read_reuse
     from volkit.engine.stages import find_stages
     from volkit.io.sources import OpenOptions
     from volkit.pipelines.provenance_walk import Walk
@@ -128,7 +129,7 @@ def trace(uri: str, *, credentials: Credentials | None = None) -> Chain:
     walk = Walk(place)
     if place.name.endswith((".npz", ".parquet", ".csv")):
         roots: tuple[str, ...] = (walk.table(place),)
-    elif "::" not in uri and _may_be_a_run(uri) and find_stages(place):
+    elif "::" not in uri and _may_be_a_run(uri) and (find_stages(place) or read_reuse(place)):
         roots = walk.run(place)
         if not roots:
             raise SourceError(f"the run {uri} has finished nothing yet; look at volkit status")

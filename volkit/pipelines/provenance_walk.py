@@ -130,7 +130,7 @@ class Walk:
         if same and header is not None:
             record = read_blocks(ledger, int(header["total"]))
             about |= {"blocks": int(header["total"])} | ({} if record is None else record.counts)
-            if record is not None:
+            if record is not None and record.counts["copied"]:
                 links.append(Link("copied from", self._input(record.base_volume, root, origin)))
         if origin.shared:
             about["shared"] = [dict(value) for value in origin.shared]
@@ -143,10 +143,13 @@ class Walk:
     def _links(self, node: Node, root: Place, origin: Origin) -> Iterator[Link]:
         facts = node.facts
         if "finalize" in facts:
-            sums = read_about(root.inside(f"{node.name.removesuffix('.final')}.npz"))
-            if sums is not None and {**sums.facts, "finalize": facts["finalize"]} == facts:
-                yield Link("table", self._add_table(sums))
-                return
+            for sums in self._index(root).tables:
+                if {
+                    **sums.facts,
+                    "finalize": facts["finalize"],
+                } == facts and sums.fingerprint != node.id:
+                    yield Link("table", self._add_table(sums))
+                    return
         for identity in facts.get("inputs", ()):
             yield Link("reads", self._input(str(identity), root, origin))
         for value in facts.get("shared", {}).values():

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from volkit.engine.reuse_record import read_reuse
+from volkit.engine.reuse_search import finished_volume, table_place
 from volkit.engine.stages import Stage, find_stages
 from volkit.engine.table_about import Table, read_about
 from volkit.engine.verify import volume_of
 from volkit.errors import SourceError
 from volkit.io.place import Place
 from volkit.io.volume import Volume
+
+VERSIONS = "versions"
 
 
 @dataclass(slots=True)
@@ -68,8 +71,9 @@ class RunIndex:
         return self._stages
 
     def _find_volumes(self) -> Iterator[tuple[str, Volume]]:
-        for stage in self.stages:
-            volume = volume_of(self.root, stage)
+        found = (volume_of(self.root, stage) for stage in self.stages)
+        shared = (finished_volume(self._bases, *noted) for noted in self._shared())
+        for volume in (*found, *shared):
             if volume is None:
                 continue
             try:
@@ -78,10 +82,29 @@ class RunIndex:
                 continue  # not created yet, or taken away
 
     def _find_tables(self) -> Iterator[Table]:
-        reductions = [s.name for s in self.stages if "combine" in s.facts]
-        # What another version of the run has computed has no ledger here.
-        for stage in dict.fromkeys((*reductions, *read_reuse(self.root))):
-            for name in (stage, f"{stage}.final"):
-                table = read_about(self.root.inside(f"{name}.npz"))
+        own = [stage.name for stage in self.stages if "combine" in stage.facts]
+        shared = dict(self._shared())
+        for stage in dict.fromkeys((*own, *shared)):
+            sums = self.root.inside(f"{stage}.npz")
+            if stage in shared:
+                sums = table_place(self._bases, stage, shared[stage]) or sums
+            finals = [place.inside(f"{stage}.final.npz") for place in (self.root, sums.above)]
+            for place in (sums, *finals):
+                table = read_about(place)
                 if table is not None:
                     yield table
+
+    def _shared(self) -> Iterator[tuple[str, str]]:
+        """Name the stages that another version of the run has computed, and the computations."""
+        for name, noted in read_reuse(self.root).items():
+            if noted.get("shared"):
+                yield name, str(noted["fingerprint"])
+
+    @property
+    def _bases(self) -> list[Place]:
+        """The other versions of the run, where this is one: it and they lie in one folder."""
+        path = self.root.local
+        if path is None or path.parent.name != VERSIONS:
+            return []
+        folders = [path.parent.parent, *sorted(path.parent.iterdir())]
+        return [Place.at(folder) for folder in folders if folder != path]
