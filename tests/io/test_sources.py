@@ -110,3 +110,14 @@ def test_scheme_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_options_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="missing='maybe'; choose 'error' or 'zero'"):
         open_volume(np.zeros((2, 2, 2)), missing="maybe")  # type: ignore[arg-type]
+
+
+def test_options_that_nothing_knows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="voxel_size is no option here; known are axes, cache"):
+        open_volume(np.zeros((2, 2, 2)), voxel_size=(1, 1, 1))  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="level='a'; give a whole number"):
+        open_volume("em.zarr", level="a")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="chunks is no option here; known are .*chunk_shape"):
+        create_volume(tmp_path / "em.zarr", shape=(2, 2, 2), dtype="uint8", chunks=1)  # type: ignore[call-arg]
+    with pytest.raises(SourceError, match="dtype foo cannot be stored"):
+        create_volume(tmp_path / "em.zarr", shape=(2, 2, 2), dtype="foo")

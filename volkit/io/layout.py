@@ -88,7 +88,7 @@ class Layout:
             raise GeometryError(f"shape {shape} has no voxels; give 1 or more on every axis")
         if self.channels is not None and self.channels < 1:
             raise GeometryError(f"channels={self.channels}; give 1 or more, or None for no axis")
-        if np.dtype(self.dtype).kind not in "buif":
+        if _kind(self.dtype) not in "buif":
             raise SourceError(f"dtype {self.dtype} cannot be stored; give bool, integer or float")
         if self.kind not in (None, "image", "labels"):
             raise ConfigError(f"kind={self.kind!r}; choose 'image' or 'labels', or leave it out")
@@ -129,6 +129,14 @@ class Layout:
             "voxel_size_nm": self.voxel_size_nm,
             "origin_nm": self.origin_nm,
         }
+
+
+def _kind(dtype: npt.DTypeLike) -> str:
+    """Give NumPy's letter for the kind of a type; O for what is none."""
+    try:
+        return np.dtype(dtype).kind
+    except TypeError:
+        return "O"
 
 
 def _default_shard(n: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from volkit.errors import SourceError
+from volkit.errors import ConfigError, SourceError
 from volkit.geometry import VoxelScale
 from volkit.io.array_source import check_level
 from volkit.io.axes import Array
@@ -55,6 +55,7 @@ def open_volume(
     if size is not None:
         checked = VoxelScale(vector_nm(size, "voxel_size_nm")).voxel_size_nm
         options = {**options, "voxel_size_nm": checked}
+    _check_names(options, OpenArguments)
     how = OpenOptions(**options)
     if isinstance(source, np.ndarray):
         check_level("an array", level or 0)
@@ -67,8 +68,20 @@ def open_volume(
     return volume
 
 
+def _check_names(given: Mapping[str, Any], known: type) -> None:
+    """Refuse options that nothing knows, such as misspelt ones."""
+    unknown = sorted(set(given) - set(known.__annotations__))
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(unknown)} is no option here; known are "
+            f"{', '.join(sorted(known.__annotations__))}"
+        )
+
+
 def _stated_level(uri: str, level: int | None) -> tuple[str, int]:
     """Take the level out of a URL, so that equal volumes have equal handles."""
+    if not isinstance(level, int | None):
+        raise ConfigError(f"level={level!r}; give a whole number, 0 is the finest")
     place, query = split_query(uri)
     stated = query.pop("level", None)
     behind = _LEVEL_BEHIND.fullmatch(place)
@@ -127,6 +140,7 @@ def create_volume(
     uri = os.fspath(uri)
     how = OpenOptions() if options is None else options
     create = find_creator(uri)
+    _check_names(layout, LayoutOptions)
     create(uri, Layout(**layout), how, overwrite=overwrite, attributes=attributes or {})
     if local_path(uri) is None:
         forget_opened()  # a remote store has no times by which to know an old handle

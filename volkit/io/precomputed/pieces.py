@@ -132,9 +132,11 @@ class Pieces:
         if fault not in (Fault.ABSENT, Fault.CORRUPT):
             raise explained(array.uri, self._where(piece), error) from error
         self.failures[piece] += 1
-        believed = fault is Fault.CORRUPT or array.missing == "zero"  # else asking ends in an error
         most = array.patience.attempts
-        if self.failures[piece] < (min(SURE, most) if believed else most):
+        # Damage ends in an error; absence may end in zeros, so it must be surer than that.
+        zeros = array.missing == "zero"
+        enough = {Fault.CORRUPT: SURE, Fault.ABSENT: 2 * SURE if zeros else most}[fault]
+        if self.failures[piece] < min(enough, most):
             return _UnsureError(brief(error))
         if fault is Fault.CORRUPT:
             raise explained(array.uri, self._where(piece), error) from error
