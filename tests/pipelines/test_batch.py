@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,9 @@ from volkit.engine.lock import run_lock
 from volkit.errors import ConfigError, RunLockedError
 from volkit.geometry import Box
 from volkit.io.open import open_volume
-from volkit.pipelines.batch import batch_status, run_batch
+from volkit.pipelines.batch import batch_status, run_batch, told
 from volkit.pipelines.batch_file import read_batch
-from volkit.pipelines.batch_record import read_record, record_place
+from volkit.pipelines.batch_record import Record, read_record, record_place, write_record
 from volkit.pipelines.batch_tiles import tile_count, tiles
 from volkit.testing.workflows import tiny_workflow
 
@@ -158,6 +160,18 @@ def test_two_clients_do_not_work_on_one_batch(folder) -> None:
     with run_lock(record_place(batch)), pytest.raises(RunLockedError, match="is being worked on"):
         run_batch(batch)
     assert read_record(batch, "one") is None
+
+
+def test_the_lock_of_a_killed_client_holds_nobody_up(folder) -> None:
+    batch = mirrors(folder, f"one,image.zarr,{LEFT}")
+    killed = (
+        "import os\nfrom volkit.engine.lock import run_lock\n"
+        f"with run_lock({record_place(batch).uri!r}): os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    write_record(batch, "one", Record("running", told(batch.items[0]), {}, "nowhere"))
+    assert states(batch_status(batch)) == {"one": "interrupted"}
+    assert states(run_batch(batch)) == {"one": "finished"}
 
 
 def test_yaml_says_the_same(folder) -> None:

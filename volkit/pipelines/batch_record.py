@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from volkit.engine.lock_record import read_lock
+from volkit.engine.owner import Owner
 from volkit.engine.stages import find_stages
 from volkit.errors import ConfigError, VolkitError
 from volkit.io.place import Place
@@ -141,7 +142,8 @@ def read_batch_status(batch: Batch, digests: dict[str, str]) -> tuple[ItemStatus
         In the order of the file.
     """
     lock = read_lock(record_place(batch))
-    held = lock is not None and not lock.released
+    # A client that was killed leaves its lock; where it cannot be asked, it counts as alive.
+    held = lock is not None and not lock.released and lock.owner.alive(Owner.here()) is not False
     return tuple(_status(batch, item, digests.get(item.name), held=held) for item in batch.items)
 
 
