@@ -188,6 +188,19 @@ def test_a_killed_reprocessing_goes_on(run, louder) -> None:
     assert prepare(run, Changes(**changes)).version.state == "finished"
 
 
+def test_a_version_that_was_repaired_goes_on(run) -> None:
+    changes = {"settings": ["segment.threshold=0.95"]}
+    reprocess(run, **changes)
+    for stage in find_stages(Place.at(version_folder(run, 2))):
+        if stage.name == "labels":
+            stage.ledger.unmark([3])
+    shutil.rmtree(run / "prob.zarr")
+    assert prepare(run, Changes(**changes)).version.state == "begun"
+    reprocess(run, **changes)
+    assert prepare(run, Changes(**changes)).version.state == "finished"
+    assert counts(run, 2)["prob"] == (BLOCKS, 0)  # what was lost is its own now
+
+
 def test_a_version_of_a_version(run, louder) -> None:
     reprocess(run, checkpoint=str(louder), limits=Limits(boxes=(FIRST_BLOCK,)))
     reprocess(run, settings=["segment.threshold=0.95"], base=2)

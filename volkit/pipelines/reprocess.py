@@ -15,7 +15,7 @@ from volkit.pipelines.current_version import current_version
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import Pipeline, Workflow, find_pipeline
 from volkit.pipelines.version_selection import Limits
-from volkit.pipelines.version_stages import version_stages
+from volkit.pipelines.version_stages import check_whole, version_stages
 from volkit.pipelines.versions import (
     FIRST,
     Version,
@@ -119,7 +119,7 @@ def prepare(run: Path, wanted: Changes) -> Prepared:
         raise ConfigError(
             f"nothing would change from v{number} of {run}; give another --checkpoint, or --set"
         )
-    version = _same(read_versions(run), version) or version
+    version = _same(run, version) or version
     output = str(version_folder(run, version.number))
     options = {k: v for k, v in {**tree, "output": output}.items() if k != "pipeline"}
     config: Any = validate(options, pipeline.config, where=f"v{number} of {run} with its changes")
@@ -173,9 +173,9 @@ def _differences(base: Version, tree: Tree, checkpoint: Mapping[str, str]) -> li
     return found
 
 
-def _same(versions: Sequence[Version], wanted: Version) -> Version | None:
+def _same(run: Path, wanted: Version) -> Version | None:
     """Find the version that was begun, or finished, with the same changes."""
-    for version in versions:
+    for version in read_versions(run):
         known = (version.base, version.selection, version.checkpoint["identity"])
         same = known == (wanted.base, wanted.selection, wanted.checkpoint["identity"])
         if (
@@ -183,8 +183,18 @@ def _same(versions: Sequence[Version], wanted: Version) -> Version | None:
             and version.state != "removed"
             and not _differences(version, wanted.parameters, wanted.checkpoint)
         ):
-            return replace(version, parameters=wanted.parameters)
+            found = replace(version, parameters=wanted.parameters)
+            return found if _is_whole(run, version.number) else replace(found, state="begun")
     return None
+
+
+def _is_whole(run: Path, number: int) -> bool:
+    """Tell whether nothing is left to do, as after a repair, or is lost."""
+    try:
+        check_whole(run, number)
+    except SourceError:
+        return False
+    return True
 
 
 def _carry_out(
