@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from volkit.engine.queue import Batch, Failure, Queue, Retries
@@ -16,6 +17,7 @@ Task = Callable[[int], int | None]
 _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
 _MOST_PER_TASK = 256  # blocks lost with a worker stay few
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
+_SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,33 +160,74 @@ def _run_on_cluster(
     def submit() -> None:
         nonlocal in_flight
         threads = roster.threads()
-        while len(batches) < _TASKS_PER_SLOT * max(1, sum(threads.values())):
-            batch = queue.take(size)
-            if batch is None:
-                break
-            others = sorted(set(threads) - batch.avoid) if batch.avoid else []
+        slots = sum(threads.values())
+        fresh = []
+        for batch in _taken(queue, size, _window(slots, size) - len(batches)):
+            in_flight += len(batch.numbers)
+            if not batch.avoid:
+                fresh.append(batch)
+                continue
+            others = sorted(set(threads) - batch.avoid)
             place = {"workers": others, "allow_other_workers": True} if others else {}
             future = client.submit(
                 run_batch, task, batch.numbers, pure=False, **place, **roster.resources
             )
             batches[future.key] = batch
-            in_flight += len(batch.numbers)
             flying.add(future)
+        # Together, since the scheduler takes one message for many as fast as for one.
+        numbers = [batch.numbers for batch in fresh]
+        futures = client.map(partial(run_batch, task), numbers, pure=False, **roster.resources)
+        batches.update(zip((future.key for future in futures), fresh, strict=True))
+        flying.update(futures)
         if on_flight is not None:
-            workers, slots = len(threads), sum(threads.values())
-            on_flight(in_flight=in_flight, workers=workers, threads=slots)
+            on_flight(in_flight=in_flight, workers=len(threads), threads=slots)
 
     submit()
     # The loop ends when nothing is in flight; what fails last is submitted again within it.
-    for future in flying:
-        batch = batches.pop(future.key)
-        in_flight -= len(batch.numbers)
-        outcome = _received(future, batch, queue)
+    for ready in flying.batches():
+        found = [batches.pop(future.key) for future in ready]
+        in_flight -= sum(len(batch.numbers) for batch in found)
+        outcome = _joined(_outcomes(client, ready, found, queue))
         roster.watch.check()
-        future.release()
+        for future in ready:
+            future.release()
         receive(_settled(queue, outcome))
         size = _batch_size(outcome, size)
         submit()
+
+
+def _taken(queue: Queue, size: int, most: int) -> Iterator[Batch]:
+    for _ in range(most):
+        batch = queue.take(size)
+        if batch is None:
+            return
+        yield batch
+
+
+def _window(slots: int, size: int) -> int:
+    """Say how many tasks may be in flight; short ones are many, or workers wait for the client."""
+    return max(_TASKS_PER_SLOT * max(1, slots), _SHORT_TASKS if size == _MOST_PER_TASK else 0)
+
+
+def _outcomes(client: Any, ready: list[Any], batches: list[Batch], queue: Queue) -> list[Outcome]:
+    """Take what finished tasks came to: all at once where none went wrong."""
+    try:
+        if len(ready) > 1 and all(future.status == "finished" for future in ready):
+            return list(client.gather(ready))
+    except (Exception, CancelledError):
+        pass  # one by one it is found out which
+    return [_received(future, batch, queue) for future, batch in zip(ready, batches, strict=True)]
+
+
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    """Put outcomes together, so that they are stored with one write."""
+    joined = Outcome()
+    for outcome in outcomes:
+        joined.numbers.extend(outcome.numbers)
+        joined.seconds.extend(outcome.seconds)
+        joined.checks.extend(outcome.checks)
+        joined.failures.extend(outcome.failures)
+    return joined
 
 
 def _received(future: Any, batch: Batch, queue: Queue) -> Outcome:
