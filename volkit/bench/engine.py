@@ -1,4 +1,4 @@
-"""What the engine adds to the work itself, and how it takes a million blocks."""
+"""What the engine adds to the work itself, how it takes many blocks, and what troubles cost."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.bench import engine_costs, many_blocks
 from volkit.bench.harness import Case, peak_megabytes, wall_seconds
-from volkit.engine.base import Progress
+from volkit.bench.many_blocks import Batched
 from volkit.engine.cluster import local_client
 from volkit.engine.dispatch import run_batch
 from volkit.engine.job import JobEngine
@@ -72,6 +73,8 @@ def cases(*, quick: bool) -> Iterator[Case]:
         target=1,
         better="lower",
     )
+    yield from many_blocks.cases(quick=quick)
+    yield from engine_costs.cases(quick=quick)
 
 
 def _copy(block: Block, values: NDArray[Any]) -> NDArray[Any]:
@@ -112,14 +115,10 @@ class Site:
 
     def run_job(self) -> Volume:
         """Copy as a job, and note how its blocks were batched."""
-        done = [0]
-
-        def note(progress: Progress) -> None:
-            done.append(progress.done)
-
-        engine = JobEngine(self.folder / f"job-{next(self.names)}", self.client, on_progress=note)
+        client = Batched(self.client)
+        engine = JobEngine(self.folder / f"job-{next(self.names)}", client)
         copied = engine.map(self.op, self.source, grid=self.grid, name="copy")
-        self.batches[:] = [int(n) for n in np.diff(done) if n]
+        self.batches[:] = client.sizes
         return copied
 
     def run_bare(self) -> Volume:
@@ -138,8 +137,8 @@ class Site:
         futures = self.client.map(partial(run_batch, task), parts, pure=False)
         outcomes = self.client.gather(futures)
         for outcome in outcomes:
-            if outcome.failure is not None:
-                raise outcome.failure
+            for failure in outcome.failures:
+                raise failure.error
         return target
 
 

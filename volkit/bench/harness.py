@@ -24,8 +24,12 @@ BENCHES = {
     "kernels": "volkit.bench.kernels",
     "engine": "volkit.bench.engine",
     "io": "volkit.bench.io",
+    "scale": "volkit.bench.scale",
 }
-"""Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``."""
+"""Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``.
+
+One that has another table makes it itself: ``report(machine, *, quick, run) -> Report``.
+"""
 
 _ROUNDS, _QUICK_ROUNDS = 5, 3
 
@@ -171,7 +175,11 @@ class Report:
 
 
 def run_bench(
-    name: str, *, quick: bool = False, on_row: Callable[[Row], None] | None = None
+    name: str,
+    *,
+    quick: bool = False,
+    on_row: Callable[[Row], None] | None = None,
+    run: str | None = None,
 ) -> Report:
     """Run a bench.
 
@@ -183,6 +191,8 @@ def run_bench(
         Smaller inputs and fewer rounds.
     on_row : callable, optional
         Told each row as soon as it is measured.
+    run : str, optional
+        Folder of a run that tells how long blocks take, for ``scale``.
 
     Returns
     -------
@@ -191,13 +201,19 @@ def run_bench(
     Raises
     ------
     ConfigError
-        If there is no such bench.
+        If there is no such bench, or it has no use for a run.
     """
     if name not in BENCHES:
         raise ConfigError(f"there is no bench {name!r}; choose one of {', '.join(sorted(BENCHES))}")
     machine = Machine.here()
+    module = import_module(BENCHES[name])
+    if hasattr(module, "report"):
+        made: Report = module.report(machine, quick=quick, run=run)
+        return made
+    if run is not None:
+        raise ConfigError(f"bench {name} measures, and has no use for the run {run}; leave it out")
     rows = []
-    for case in import_module(BENCHES[name]).cases(quick=quick):
+    for case in module.cases(quick=quick):
         rows.append(run_case(case, rounds=_QUICK_ROUNDS if quick else _ROUNDS))
         if on_row is not None:
             on_row(rows[-1])

@@ -141,12 +141,15 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the rows there, too.")
     ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Of scale: take the times of its blocks.")
+    ] = None,
 ) -> None:
-    """Measure volkit against its peers."""
+    """Measure volkit against its peers, or simulate a run on many workers (scale)."""
     from volkit.bench.harness import run_bench
 
     with terminal().status(f"measuring {name}"):
-        report = run_bench(name, quick=quick)
+        report = run_bench(name, quick=quick, run=run)
     terminal().print(tables.bench_table(report.header, report.as_table()))
     if json_file is not None:
         json_file.write_text(report.to_json() + "\n", encoding="utf-8")

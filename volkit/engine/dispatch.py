@@ -260,10 +260,29 @@ def _received(future: Any, batch: Batch, queue: Queue) -> Outcome:
     return outcome
 
 
+def blocks_per_task(seconds_each: float) -> int:
+    """Say how many blocks make one task, so that it lasts long enough.
+
+    Parameters
+    ----------
+    seconds_each : float
+        That a block takes.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> blocks_per_task(10.0), blocks_per_task(0.01), blocks_per_task(0.0)
+    (1, 50, 256)
+    """
+    return max(1, min(int(_TASK_SECONDS / max(seconds_each, 1e-6)), _MOST_PER_TASK))
+
+
 def _batch_size(outcome: Outcome, size: int) -> int:
     """Aim at tasks that last long enough, growing step by step since first blocks are slow."""
     if not outcome.seconds:
         return size
     per_block = sum(outcome.seconds) / len(outcome.seconds)
-    wanted = int(_TASK_SECONDS / max(per_block, 1e-6))
-    return max(1, min(wanted, 4 * size, _MOST_PER_TASK))
+    return min(blocks_per_task(per_block), 4 * size)
