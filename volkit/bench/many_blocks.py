@@ -105,7 +105,7 @@ def resume(ledger_folder: Path, *, blocks: int) -> int:
     done = ledger.done()
     grid = Grid(Box.from_shape((1, 1000, -(-blocks // 1000))), (1, 1, 1))
     missing = sum(1 for number in grid.morton() if number < blocks and not done[number])
-    return missing + ledger.total - ledger.count()
+    return max(missing, ledger.total - ledger.count())
 
 
 def no_work(number: int) -> None:
