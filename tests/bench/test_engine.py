@@ -22,7 +22,7 @@ def test_planning_and_checking_run_on_few_blocks() -> None:
         assert plan.open().count() == 5
 
 
-def test_every_case_but_the_cluster_is_measured() -> None:
-    rows = [run_case(case, rounds=1) for case in list(engine.cases(quick=True))[1:]]
+def test_planning_and_checking_are_measured() -> None:
+    rows = [run_case(case, rounds=1) for case in list(engine.cases(quick=True))[1:4]]
     assert [row.unit for row in rows] == ["s", "MB", "s"]
     assert all(row.value >= 0 and row.better == "lower" for row in rows)

@@ -175,10 +175,11 @@ def _run_on_cluster(
             batches[future.key] = batch
             flying.add(future)
         # Together, since the scheduler takes one message for many as fast as for one.
-        numbers = [batch.numbers for batch in fresh]
-        futures = client.map(partial(run_batch, task), numbers, pure=False, **roster.resources)
-        batches.update(zip((future.key for future in futures), fresh, strict=True))
-        flying.update(futures)
+        if fresh:
+            numbers = [batch.numbers for batch in fresh]
+            futures = client.map(partial(run_batch, task), numbers, pure=False, **roster.resources)
+            batches.update(zip((future.key for future in futures), fresh, strict=True))
+            flying.update(futures)
         if on_flight is not None:
             on_flight(in_flight=in_flight, workers=len(threads), threads=slots)
 
@@ -214,7 +215,7 @@ def _outcomes(client: Any, ready: list[Any], batches: list[Batch], queue: Queue)
     try:
         if len(ready) > 1 and all(future.status == "finished" for future in ready):
             return list(client.gather(ready))
-    except (Exception, CancelledError):
+    except Exception:
         pass  # one by one it is found out which
     return [_received(future, batch, queue) for future, batch in zip(ready, batches, strict=True)]
 
