@@ -45,7 +45,7 @@ def test_no_token_in_an_address(key: str) -> None:
 
 
 def test_no_user_in_a_host() -> None:
-    with pytest.raises(SourceError, match="a user name must not be part of a host") as caught:
+    with pytest.raises(SourceError, match="a password must not be part of an address") as caught:
         parse_address("bossdb://a/b/c?host=https://me:hush@api.bossdb.io")
     assert "hush" not in str(caught.value)
 
