@@ -61,6 +61,8 @@ class ScaleReport(Report):
         """List the points, and where each stage stops scaling, as strings."""
         found = [_printed(point) for point in self.points]
         for stage, stops in self.stops.items():
+            if not stops:
+                continue
             limit = min(stops, key=lambda name: stops[name])
             found.append((f"{stage}: no faster above {stops[limit]:,}", "", "", "", "", limit))
         return found

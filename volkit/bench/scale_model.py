@@ -194,11 +194,20 @@ def stops_scaling(stage: Work, site: Site) -> dict[Limit, int]:
     Returns
     -------
     dict of str to int
-        For ``storage`` and ``scheduler``, the number of workers that use it up.
+        For ``storage`` and ``scheduler``, the number of workers that use it up; without those
+        that a million workers do not.
     """
-    rates = _rates(stage, site, 1)
-    one = min(rates["workers"], rates["worker links"])
-    return {name: max(1, int(rates[name] / one)) for name in ("storage", "scheduler")}
+    # Longer tasks put the scheduler's end further off: look where it is met, from few to many.
+    found: dict[Limit, int] = {}
+    for workers in np.unique(np.geomspace(1, 10**6, 2000).astype(int)).tolist():
+        rates = _rates(stage, site, workers)
+        busy = min(rates["workers"], rates["worker links"])
+        for name in ("storage", "scheduler"):
+            if rates[name] > busy:
+                found.pop(name, None)
+            else:
+                found.setdefault(name, workers)
+    return found
 
 
 def as_json(point: Point) -> dict[str, Any]:
@@ -209,7 +218,7 @@ def as_json(point: Point) -> dict[str, Any]:
 def _rates(stage: Work, site: Site, workers: int) -> dict[Limit, float]:
     """Blocks per second that each resource alone would let pass."""
     mean, link = float(stage.seconds.mean()), stage.bytes_each / site.worker_bytes_per_second
-    together = blocks_per_task(mean)
+    together = blocks_per_task(mean, workers)
     tries = 1 / (1 - site.failing)
     slow = float(np.maximum(stage.seconds, link).mean())
     busy = min(workers, -(-stage.blocks // together))
@@ -229,7 +238,7 @@ def _tail(stage: Work, site: Site, workers: int, rng: np.random.Generator) -> fl
 
     Every worker is somewhere in a task when the queue is empty; long tasks are met more often.
     """
-    together = blocks_per_task(float(stage.seconds.mean()))
+    together = blocks_per_task(float(stage.seconds.mean()), workers)
     many = min(workers, stage.blocks)
     shares = stage.seconds / stage.seconds.sum()
     tasks = rng.choice(stage.seconds, many, p=shares) * together

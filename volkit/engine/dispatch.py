@@ -15,6 +15,7 @@ from volkit.errors import BlockFailedError
 Task = Callable[[int], int | None]
 
 _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
+_TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
 _MOST_PER_TASK = 256  # blocks lost with a worker stay few
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
 _SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
@@ -161,25 +162,11 @@ def _run_on_cluster(
         nonlocal in_flight
         threads = roster.threads()
         slots = sum(threads.values())
-        fresh = []
-        for batch in _taken(queue, size, _window(slots, size) - len(batches)):
-            in_flight += len(batch.numbers)
-            if not batch.avoid:
-                fresh.append(batch)
-                continue
-            others = sorted(set(threads) - batch.avoid)
-            place = {"workers": others, "allow_other_workers": True} if others else {}
-            future = client.submit(
-                run_batch, task, batch.numbers, pure=False, **place, **roster.resources
-            )
+        taken = list(_taken(queue, size, _window(slots, size) - len(batches)))
+        in_flight += sum(len(batch.numbers) for batch in taken)
+        for future, batch in _submitted(client, task, taken, roster):
             batches[future.key] = batch
             flying.add(future)
-        # Together, since the scheduler takes one message for many as fast as for one.
-        if fresh:
-            numbers = [batch.numbers for batch in fresh]
-            futures = client.map(partial(run_batch, task), numbers, pure=False, **roster.resources)
-            batches.update(zip((future.key for future in futures), fresh, strict=True))
-            flying.update(futures)
         if on_flight is not None:
             on_flight(in_flight=in_flight, workers=len(threads), threads=slots)
 
@@ -193,8 +180,25 @@ def _run_on_cluster(
         for future in ready:
             future.release()
         receive(_settled(queue, outcome))
-        size = _batch_size(outcome, size)
+        size = _batch_size(outcome, size, sum(roster.threads().values()))
         submit()
+
+
+def _submitted(
+    client: Any, task: Task, batches: list[Batch], roster: Roster
+) -> Iterator[tuple[Any, Batch]]:
+    """Send batches off; together, since the scheduler takes one message for many as for one."""
+    fresh = [batch for batch in batches if not batch.avoid]
+    if fresh:
+        numbers = [batch.numbers for batch in fresh]
+        futures = client.map(partial(run_batch, task), numbers, pure=False, **roster.resources)
+        yield from zip(futures, fresh, strict=True)
+    for batch in batches:
+        others = sorted(set(roster.threads()) - batch.avoid) if batch.avoid else []
+        place = {"workers": others, "allow_other_workers": True} if others else {}
+        if batch.avoid:
+            options = {**place, **roster.resources}
+            yield client.submit(run_batch, task, batch.numbers, pure=False, **options), batch
 
 
 def _taken(queue: Queue, size: int, most: int) -> Iterator[Batch]:
@@ -261,13 +265,15 @@ def _received(future: Any, batch: Batch, queue: Queue) -> Outcome:
     return outcome
 
 
-def blocks_per_task(seconds_each: float) -> int:
+def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
     """Say how many blocks make one task, so that it lasts long enough.
 
     Parameters
     ----------
     seconds_each : float
         That a block takes.
+    slots : int
+        Blocks that are worked on at the same time; many of them make many tasks each second.
 
     Returns
     -------
@@ -277,13 +283,16 @@ def blocks_per_task(seconds_each: float) -> int:
     --------
     >>> blocks_per_task(10.0), blocks_per_task(0.01), blocks_per_task(0.0)
     (1, 50, 256)
+    >>> blocks_per_task(1.0, slots=1000)
+    5
     """
-    return max(1, min(int(_TASK_SECONDS / max(seconds_each, 1e-6)), _MOST_PER_TASK))
+    wanted = max(_TASK_SECONDS, slots / _TASKS_PER_SECOND)
+    return max(1, min(int(wanted / max(seconds_each, 1e-6)), _MOST_PER_TASK))
 
 
-def _batch_size(outcome: Outcome, size: int) -> int:
+def _batch_size(outcome: Outcome, size: int, slots: int = 1) -> int:
     """Aim at tasks that last long enough, growing step by step since first blocks are slow."""
     if not outcome.seconds:
         return size
     per_block = sum(outcome.seconds) / len(outcome.seconds)
-    return min(blocks_per_task(per_block), 4 * size)
+    return min(blocks_per_task(per_block, slots), 4 * size)
