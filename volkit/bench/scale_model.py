@@ -18,7 +18,7 @@ Left out: the levels of a reduction's tree above the blocks (1/64 of the pieces 
 do not fit one worker, latency of requests, and several runs that share a store.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -199,6 +199,7 @@ def stops_scaling(stage: Work, site: Site) -> dict[Limit, int]:
     """
     # Longer tasks put the scheduler's end further off: look where it is met, from few to many.
     found: dict[Limit, int] = {}
+    stage = replace(stage, blocks=10**15)  # so that there is always one for everybody
     for workers in np.unique(np.geomspace(1, 10**6, 2000).astype(int)).tolist():
         rates = _rates(stage, site, workers)
         busy = min(rates["workers"], rates["worker links"])
