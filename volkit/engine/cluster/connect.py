@@ -35,6 +35,7 @@ def connected_client(
     ConfigError
         If the credentials cannot be read, or a worker has other versions than this process.
     """
+    import dask
     from distributed import Client
 
     from volkit.engine.cluster.gate import admit
@@ -42,7 +43,8 @@ def connected_client(
 
     security = None if tls is None else Credentials.read(Path(tls).expanduser()).security()
     try:
-        client = Client(address, timeout=timeout, security=security, set_as_default=True)
+        # Not the default of the process: one that fails would leave dask without a scheduler.
+        client = Client(address, timeout=timeout, security=security, set_as_default=False)
     except (TypeError, RuntimeError, ValueError) as error:
         raise ConfigError(_no_way_in(address, tls, error)) from error
     except (OSError, TimeoutError) as error:
@@ -52,7 +54,8 @@ def connected_client(
             + ("" if tls is None else "; or the credentials are those of another cluster")
         ) from error
     watch = Watch()
-    with client, watched(client, watch):
+    default = dask.config.set(scheduler="dask.distributed")
+    with client, client.as_current(), default, watched(client, watch):
         admit(client, watch, close_refused=False)
         yield client
 
