@@ -4,11 +4,12 @@ from typing import Any
 
 from volkit.engine.fingerprint import Facts, changes, fingerprint
 from volkit.engine.ledger import Ledger
+from volkit.engine.origin import public_uri
 from volkit.errors import SourceError, StaleLedgerError
 from volkit.io.open import create_volume
 from volkit.io.place import Place
 from volkit.io.sources import OpenOptions
-from volkit.io.uris import join_query, split_query, split_scheme
+from volkit.io.uris import split_scheme
 from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
 from volkit.ops.mirror_plan import MirrorPlan
@@ -153,22 +154,6 @@ def described(source: Volume) -> dict[str, Any]:
         "identity": source.identity,
         "box": [list(domain.start), list(domain.stop)],
     }
-
-
-def public_uri(uri: str) -> str:
-    """Leave out what stands before an @ in an address: a user, a password.
-
-    Examples
-    --------
-    >>> public_uri("https://me:secret@host/em.zarr"), public_uri("em@2.zarr")
-    ('https://host/em.zarr', 'em@2.zarr')
-    """
-    place, query = split_query(uri)
-    begin, mark, rest = place.rpartition("://")
-    host, slash, path = rest.partition("/")
-    return join_query(
-        f"{begin}{mark}{host.rpartition('@')[2] if mark else host}{slash}{path}", query
-    )
 
 
 def _made_by(target: Volume) -> str | None:

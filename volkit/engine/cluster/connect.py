@@ -35,7 +35,6 @@ def connected_client(
     ConfigError
         If the credentials cannot be read, or a worker has other versions than this process.
     """
-    import dask
     from distributed import Client
 
     from volkit.engine.cluster.gate import admit
@@ -54,8 +53,7 @@ def connected_client(
             + ("" if tls is None else "; or the credentials are those of another cluster")
         ) from error
     watch = Watch()
-    default = dask.config.set(scheduler="dask.distributed")
-    with client, client.as_current(), default, watched(client, watch):
+    with client, client.as_current(), watched(client, watch):
         admit(client, watch, close_refused=False)
         yield client
 
