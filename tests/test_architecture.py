@@ -99,7 +99,12 @@ def test_help_is_light() -> None:
 
 def test_nothing_names_a_place_on_one_machine() -> None:
     places = ("/" + "tmp/", "/" + "root/", "/" + "home/")
-    texts = [*FILES, *ROOT.glob("workflows/**/*.yaml"), *ROOT.glob("docs/**/*.md"), ROOT / "Makefile"]
+    texts = [
+        *FILES,
+        *ROOT.glob("workflows/**/*.yaml"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "Makefile",
+    ]
     named = [
         f"{file.relative_to(ROOT)}: {place}"
         for file in texts
