@@ -46,6 +46,13 @@ def cases(*, quick: bool) -> Iterator[Case]:
         better="lower",
         agree=lambda ours, bare: np.array_equal(ours.read(), bare.read()),
     )
+    yield from _planning()
+    yield from many_blocks.cases(quick=quick)
+    yield from engine_costs.cases(quick=quick)
+
+
+def _planning() -> Iterator[Case]:
+    """Yield the cases in which nothing is computed."""
     yield Case(
         "planning of 10^6 blocks",
         ours=_plan,
@@ -73,8 +80,6 @@ def cases(*, quick: bool) -> Iterator[Case]:
         target=1,
         better="lower",
     )
-    yield from many_blocks.cases(quick=quick)
-    yield from engine_costs.cases(quick=quick)
 
 
 def _copy(block: Block, values: NDArray[Any]) -> NDArray[Any]:
