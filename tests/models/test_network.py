@@ -46,6 +46,24 @@ def test_activation(network, card, tmp_path, batch, activation) -> None:
     np.testing.assert_allclose(answer, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", "none"])
+def test_answers_of_an_activation_are_bounded(saved, batch, activation) -> None:
+    predictor = load(replace(saved, activation=activation))
+    assert predictor.bounded == (activation != "none")
+    if predictor.bounded:
+        answer = predictor(1e4 * batch)
+        assert answer.min() >= 0
+        assert answer.max() <= 1
+
+
+def test_an_answer_may_stay_on_its_device(saved, batch) -> None:
+    predictor = load(saved, "cpu")
+    answer = predictor.on_device(batch, scale=(0.5, 2.0, None, None))
+    assert (answer.device.type, answer.dtype) == ("cpu", torch.float32)
+    expected = predictor(batch, scale=(0.5, 2.0, None, None))
+    np.testing.assert_array_equal(answer.numpy(), expected)
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_is_near(saved, batch, precision) -> None:
     lower = load(saved, "cpu", precision)

@@ -33,6 +33,7 @@ def test_a_predictor_is_returned_as_it_is() -> None:
     predictor = as_predictor(identity)
     assert isinstance(predictor, Predictor)
     assert as_predictor(predictor) is predictor
+    assert not predictor.bounded
     assert isinstance(pickle.loads(pickle.dumps(predictor)), FunctionPredictor)
 
 

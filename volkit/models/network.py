@@ -67,6 +67,11 @@ class NetworkPredictor:
         known = self.checkpoint.identity if self.checkpoint else _digest(self.module)
         return hashlib.sha256(f"{known} {self.activation} {self.precision}".encode()).hexdigest()
 
+    @property
+    def bounded(self) -> bool:
+        """Whether every answer lies within [0, 1], as after sigmoid and softmax."""
+        return self.activation != "none"
+
     def __call__(self, batch: Batch, *, scale: ScaleLike = UNSCALED) -> Floats:
         """Answer a batch of windows.
 
@@ -87,6 +92,26 @@ class NetworkPredictor:
         ModelError
             If channels or shapes do not fit, or the answer holds NaN or infinity.
         """
+        return self.on_device(batch, scale=scale).contiguous().cpu().numpy()
+
+    def on_device(self, batch: Batch, *, scale: ScaleLike = UNSCALED) -> Tensor:
+        """Answer a batch of windows, and leave the answer where it is.
+
+        Parameters
+        ----------
+        batch, scale
+            As when called.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, C', z, y, x)
+            Finite, on the device, in any memory order.
+
+        Raises
+        ------
+        ModelError
+            As when called.
+        """
         x = scaled_batch(batch, Scale(*scale))
         if self.channels and x.shape[1] != self.channels[0]:
             raise ModelError(
@@ -94,14 +119,20 @@ class NetworkPredictor:
                 "choose another checkpoint, or the channels it was trained on"
             )
         with torch.inference_mode():
-            answer = self._forward(torch.from_numpy(x))
+            answer = self._forward(self._sent(x))
             check_answer(tuple(answer.shape), x.shape, self.channels and self.channels[1])
             if not bool(torch.isfinite(answer).all()):
                 raise not_finite(bool(torch.from_numpy(x).isfinite().all()))
-            return answer.contiguous().cpu().numpy()
+            return answer
+
+    def _sent(self, x: Floats) -> Tensor:
+        host = torch.from_numpy(x)
+        if torch.device(self.device).type == "cuda":
+            # Pages that stay where they are: the copy runs while the device computes.
+            return host.pin_memory().to(self.device, non_blocking=True)
+        return host.to(self.device)
 
     def _forward(self, x: Tensor) -> Tensor:
-        x = x.to(self.device)
         if self.device != "mps":  # which knows no channels_last_3d
             x = x.contiguous(memory_format=torch.channels_last_3d)
         dtype = _DTYPES[self.precision]

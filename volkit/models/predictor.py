@@ -35,6 +35,11 @@ class Predictor(Protocol):
         """Digest of all that decides the answer."""
         ...
 
+    @property
+    def bounded(self) -> bool:
+        """Whether every answer lies within [0, 1]."""
+        ...
+
     def __call__(self, batch: Batch, *, scale: ScaleLike = UNSCALED) -> Floats:
         """Answer a batch, shape (B, C, z, y, x), with probabilities (B, C', z, y, x)."""
         ...
@@ -62,6 +67,11 @@ class FunctionPredictor:
     def identity(self) -> str | None:
         """None: two functions cannot be told apart by their code alone."""
         return None
+
+    @property
+    def bounded(self) -> bool:
+        """False: nobody knows what a function answers."""
+        return False
 
     def __call__(self, batch: Batch, *, scale: ScaleLike = UNSCALED) -> Floats:
         """Answer a batch; see `volkit.models.network.NetworkPredictor`."""
