@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.op import Op, run_block
+from volkit.engine.reading import read_metered, write_metered
 from volkit.engine.run import load_shared
 from volkit.geometry import Grid
 from volkit.io.volume import Volume
@@ -31,9 +32,9 @@ class MapTask:
     def __call__(self, number: int) -> int:
         """Compute and write one block; its check sum."""
         block = self.grid[number]
-        arrays = [volume.read(block.read) for volume in self.inputs]
+        arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
         result = run_block(self.op, block, arrays, load_shared(self.shared))
-        self.target.write(block.write, result)
+        write_metered(self.target, block.write, result)
         return content_check(result)
 
 

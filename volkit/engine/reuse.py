@@ -24,6 +24,7 @@ from volkit.engine.fingerprint import Facts, changes, fingerprint
 from volkit.engine.ledger import Ledger
 from volkit.engine.map_task import content_check
 from volkit.engine.op import Columns
+from volkit.engine.reading import read_metered, write_metered
 from volkit.engine.reuse_record import BlocksRecord, note_reuse, read_blocks, write_blocks
 from volkit.engine.reuse_search import BaseStage, base_stage, finished_volume, table_place
 from volkit.engine.run import Run
@@ -56,8 +57,8 @@ class CopyTask:
     def __call__(self, number: int) -> int:
         """Copy one block; its check sum."""
         box = self.grid[number].write
-        values = self.source.read(box)
-        self.target.write(box, values)
+        values = read_metered(self.source, box, decides=box)
+        write_metered(self.target, box, values)
         return content_check(values)
 
 

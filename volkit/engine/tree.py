@@ -11,6 +11,7 @@ from typing import Any
 from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
+from volkit.engine.reading import read_metered
 from volkit.engine.reuse import shared_table
 from volkit.engine.run import Run, load_shared
 from volkit.errors import SourceError, StaleLedgerError
@@ -39,7 +40,7 @@ class PartialTask:
         parts = []
         for cell in Grid(self.cubes[number].write, (1, 1, 1)):
             block = self.grid.block(cell.write.start)
-            arrays = [volume.read(block.read) for volume in self.inputs]
+            arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
             parts.append(run_partial(self.reduction, block, arrays, shared))
         write_columns(part_place(self.folder, number), self.reduction.combine(parts))
 

@@ -5,7 +5,7 @@ written through the same handle.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -138,6 +138,10 @@ class CachedSource:
         """Say what was read and fetched through this object."""
         return replace(self._counters.now, bytes_held=self._memory.bytes_held)
 
+    def newly_fetched(self) -> int:
+        """Say how many bytes were fetched since the last call; 0 the first time."""
+        return self._counters.newly_fetched()
+
     def read(self, box: Box) -> Array:
         """Read a box; its chunks are fetched where nobody has them.
 
@@ -211,7 +215,7 @@ class CachedSource:
             absent = [i for i, future in own.items() if not self._load(i, future, values, box)]
             calls = []
             for cells in merged(absent, self._chunks, self._requests):
-                part = {i: own[i] for i in _indices(cells)}
+                part = {i: own[i] for i in Lattice((0, 0, 0), (1, 1, 1), cells.stop).indices(cells)}
                 calls.append(partial(self._request, cells, part, values, box))
             if calls:
                 fetch_at_once(calls)
@@ -288,10 +292,6 @@ def _paste(values: Array, box: Box, found: Array, start: Coord) -> None:
         into.append(slice(low - a, high - a))
         part.append(slice(low - s, high - s))
     values[tuple(into)] = found[tuple(part)]
-
-
-def _indices(cells: Box) -> Iterable[Coord]:
-    return Lattice((0, 0, 0), (1, 1, 1), cells.stop).indices(cells)
 
 
 def _is_of_one_chunk(error: BaseException) -> bool:

@@ -39,9 +39,17 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.now = CacheStatistics()
+        self._told: int | None = None
 
     def add(self, **more: int) -> None:
         """Count on, by the names of the statistics."""
         with self._lock:
             now = self.now
             self.now = replace(now, **{name: getattr(now, name) + n for name, n in more.items()})
+
+    def newly_fetched(self) -> int:
+        """Say how many bytes were fetched since the last call; 0 the first time."""
+        with self._lock:
+            now = self.now.bytes_fetched
+            before, self._told = self._told, now
+        return 0 if before is None else now - before
