@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from volkit.engine.op import Op
 from volkit.geometry import Box, Grid, Windows
+from volkit.geometry.over_blocks import network_passes, voxels_read
 from volkit.io.open import create_volume
 from volkit.pipelines import segment_neurons
-from volkit.pipelines.plan import GIB, Plan, StagePlan, network_passes, voxels_read
+from volkit.pipelines.plan import GIB, Plan, StagePlan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import read_workflow
 

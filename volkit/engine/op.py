@@ -3,17 +3,41 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from volkit.errors import ContractError
-from volkit.geometry import Block, Coord, coord
+from volkit.geometry import Block, Box, Coord, coord
 
 Array = NDArray[Any]
 Columns = dict[str, Array]
 """Named arrays: what a reduction adds up, and what can be stored without pickle."""
+
+
+class Spread(Protocol):
+    """How an Op's result adds up from what each block contributes once, seams included.
+
+    It gives the same bytes as the Op's kernel: engines choose between them by cost.  Sums are whole
+    numbers, so that the order in which contributions meet cannot show.
+    """
+
+    @property
+    def reach(self) -> Coord:
+        """Voxels that a contribution may reach beyond the block's last one."""
+
+    def reads(self, block: Block) -> Box:
+        """What a block needs of the inputs; empty where it contributes nothing."""
+
+    def covers(self, block: Block) -> Box:
+        """The voxels that a block contributes to, none before its own; empty where none."""
+
+    def contribute(self, block: Block, *values: Any) -> Array:
+        """Compute sums over ``covers``, from arrays that cover ``reads`` and shared values."""
+
+    def finish(self, block: Block, sums: Array) -> Array:
+        """Turn the sum of all contributions to ``block.write`` into the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +61,8 @@ class Op:
         To be raised when the kernel's results change.
     needs_gpu : bool
         Run on GPU workers where a cluster has some; results do not depend on it.
+    spread : Spread, optional
+        Another way to the same result, in which blocks exchange what reaches over their faces.
 
     Raises
     ------
@@ -51,6 +77,7 @@ class Op:
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     needs_gpu: bool = False
+    spread: Spread | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
@@ -140,6 +167,53 @@ def run_block(
         _add_note(error, op.kernel, block)
         raise
     return result if result.shape == core else result[(..., *block.crop)]
+
+
+def run_contribution(
+    op: Op, block: Block, arrays: Sequence[Array], shared: Sequence[object] = ()
+) -> Array:
+    """Compute what a block contributes to itself and its neighbours.
+
+    Parameters
+    ----------
+    op : Op
+        With a Spread.
+    block : Block
+        Where.
+    arrays : sequence of ndarray
+        The inputs, each covering what the Spread reads.
+    shared : sequence
+        Values that every block gets.
+
+    Returns
+    -------
+    ndarray
+        Sums over the voxels that the block covers.
+
+    Raises
+    ------
+    ContractError
+        If the Op has no Spread.
+    """
+    spread = spread_of(op)
+    try:
+        return spread.contribute(block, *arrays, *shared)
+    except Exception as error:
+        _add_note(error, op.kernel, block)
+        raise
+
+
+def spread_of(op: Op) -> Spread:
+    """Give the Spread of an Op that has one.
+
+    Raises
+    ------
+    ContractError
+        If it has none.
+    """
+    if op.spread is None:
+        raise ContractError(f"the Op of {_name(op.kernel)} has no Spread; map it block by block")
+    return op.spread
 
 
 def run_partial(

@@ -1,6 +1,6 @@
 """Windows: the global lattice on which a network sees a domain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -97,10 +97,42 @@ class Windows:
 
     def reach(self, box: Box) -> Box:
         """Find the voxels that all windows of ``box`` see together, clipped to the domain."""
-        ranges = self._ranges(box)
-        first = self.window(tuple(r[0] for r in ranges))  # type: ignore[arg-type]
-        last = self.window(tuple(r[-1] for r in ranges))  # type: ignore[arg-type]
+        return self._around(self._ranges(box), self.window)
+
+    def starting_in(self, box: Box) -> Iterator[Coord]:
+        """Yield the positions, in C order, of all windows whose trusted part begins in ``box``.
+
+        The boxes of a grid share all windows out among themselves, each to one.
+        """
+        yield from product(*self._starts(box))
+
+    def count_starting_in(self, box: Box) -> int:
+        """Count the windows whose trusted part begins in ``box``."""
+        return prod(len(r) for r in self._starts(box))
+
+    def decided_from(self, box: Box) -> Box:
+        """Find the voxels that windows starting in ``box`` answer; empty where there are none."""
+        return self._around(self._starts(box), self.trusted_box)
+
+    def seen_from(self, box: Box) -> Box:
+        """Find the voxels that windows starting in ``box`` see; empty where there are none."""
+        return self._around(self._starts(box), self.window)
+
+    def _around(self, ranges: list[range], extent: Callable[[Coord], Box]) -> Box:
+        """Put a box around the windows of some positions, clipped to the domain."""
+        if not all(ranges):
+            return Box(self.domain.start, self.domain.start)
+        first = extent(tuple(r[0] for r in ranges))  # type: ignore[arg-type]
+        last = extent(tuple(r[-1] for r in ranges))  # type: ignore[arg-type]
         return Box(first.start, last.stop).intersect(self.domain)
+
+    def _starts(self, box: Box) -> list[range]:
+        """Find the lattice positions on every axis at which windows begin in ``box``."""
+        inside = box.relative_to(self.domain)
+        return [
+            range(min(n, max(0, -(-a // s))), min(n, max(0, -(-b // s))))
+            for a, b, s, n in zip(inside.start, inside.stop, self.stride, self.counts, strict=True)
+        ]
 
     def _ranges(self, box: Box) -> list[range]:
         """Find the lattice positions on every axis whose trusted part meets ``box``."""

@@ -1,13 +1,13 @@
 """Inference: a network over a domain by blended sliding windows.
 
-The windows lie on one lattice of the whole domain.  A block evaluates every window that touches
-it and keeps its own voxels, so that its neighbours need not be asked (``recompute``).
+The windows lie on one lattice of the whole domain, so that a result cannot depend on blocks.  A
+block evaluates the windows that begin in it and hands over what reaches beyond (``exchange``), or
+evaluates every window that touches it (``recompute``): the bytes are the same.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby, islice
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,17 +15,22 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
-from volkit.errors import ConfigError, ContractError, ModelError
+from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Coord, Grid, Windows
-from volkit.kernels.blend import Weighting, weight_sums, window_weights
+from volkit.geometry.over_blocks import network_passes
+from volkit.kernels.blend import Weighting, check_coverage
 from volkit.kernels.histogram import add_histograms, value_histogram
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.scaling import UNSCALED, Scale, Scaling
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.network import Network
+from volkit.ops.padding import Padding
+from volkit.ops.window_pass import OutputType, WindowPass, WindowSpread, check_output_type
 
 Array = NDArray[Any]
-Padding = Literal["reflect", "edge", "constant", "none"]
+Seams = Literal["auto", "exchange", "recompute"]
+
+_PAYS = 1.05  # network passes over the least, from which exchanging is worth its traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,21 @@ class InferenceOptions:
         What the network sees once, (z, y, x); None takes the card's.
     stride : tuple of int, optional
         Distance between windows; None is half the part of a window that is used.
-    weights : {'gaussian', 'linear', 'constant'}
+    weights : {'gaussian', 'linear', 'hann', 'constant', 'pyramid', 'pyramid-published'}
         How answers of overlapping windows are weighted.
+    weight_floor : float
+        For ``pyramid-published``: voxels whose weights sum to less are dimmed by it, as its
+        authors' code does.
     padding : {'reflect', 'edge', 'constant', 'none'}
         What windows see beyond the domain's faces; ``none`` cuts them off there, for networks
         that take any extent.
     batch : int
-        Windows that go through the network together.
+        Windows that go through the network together; the result does not depend on it.
+    seams : {'auto', 'exchange', 'recompute'}
+        Whether blocks exchange what windows answer beyond their faces, or evaluate windows again;
+        ``auto`` exchanges where that saves more than 5 % of the windows.  The result is the same.
+    output : {'float32', 'float16', 'uint8'}
+        What is stored; uint8 is for probabilities, of which 255 stands for 1.
     device : str
         ``auto``, ``cuda``, ``mps`` or ``cpu``.
     precision : {'float32', 'bfloat16', 'float16'}
@@ -54,8 +67,11 @@ class InferenceOptions:
     window: Coord | None = None
     stride: Coord | None = None
     weights: Weighting = "gaussian"
+    weight_floor: float = 1.0
     padding: Padding = "reflect"
     batch: int = 4
+    seams: Seams = "auto"
+    output: OutputType = "float32"
     device: str = "auto"
     precision: str = "float32"
 
@@ -63,11 +79,20 @@ class InferenceOptions:
         for name, value, known in (
             ("weights", self.weights, get_args(Weighting)),
             ("padding", self.padding, get_args(Padding)),
+            ("seams", self.seams, get_args(Seams)),
+            ("output", self.output, get_args(OutputType)),
         ):
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
         if self.batch < 1:
             raise ConfigError(f"batch {self.batch} must be at least 1")
+        if self.weight_floor < 0:
+            raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
+
+    @property
+    def floor(self) -> float:
+        """Sum of weights below which voxels are dimmed; 0 where none are."""
+        return self.weight_floor if self.weights == "pyramid-published" else 0.0
 
 
 def infer(
@@ -117,23 +142,56 @@ def infer(
     call = arguments(image, grid=grid, engine=engine)
     network = model if isinstance(model, Network) else _network(model, options)
     windows = lattice(call.grid.domain, network, options)
-    shared = (network, input_scale(network, call))
+    if not options.floor:
+        check_coverage(windows, options.weights)
+    check_output_type(options.output, network)
+    shared = (replace(network, batch=options.batch), input_scale(network, call))
     predict = Op(
         _predict_block,
-        dtype=np.float32,
+        dtype=np.dtype(options.output),
         halo=window_halo(windows, call.grid.block_shape),
         channels=network.channels,
         params={
             "domain": [list(call.grid.domain.start), list(call.grid.domain.stop)],
             "stride": list(windows.stride),
             "weights": options.weights,
+            "floor": options.floor,
             "padding": options.padding,
-            "batch": options.batch,
+            "output": options.output,
         },
+        version=2,
         needs_gpu=options.device != "cpu",
+        spread=spread(windows, call.grid, options),
     )
     return call.wrap(
         call.engine.map(predict, *call.inputs, grid=call.grid, name="prob", shared=shared)
+    )
+
+
+def spread(windows: Windows, grid: Grid, options: InferenceOptions) -> WindowSpread | None:
+    """Decide whether blocks exchange what windows answer beyond their faces.
+
+    Parameters
+    ----------
+    windows : Windows
+        The lattice.
+    grid : Grid
+        The blocks.
+    options : InferenceOptions
+        Say whether to, or leave it to the cost.
+
+    Returns
+    -------
+    WindowSpread or None
+        None where every block evaluates all windows that touch it.
+    """
+    if options.seams == "recompute":
+        return None
+    pays = network_passes(windows, grid) > _PAYS * len(windows)
+    if options.seams == "auto" and not pays:
+        return None
+    return WindowSpread(
+        WindowPass(windows, options.weights, options.floor, options.padding, options.output)
     )
 
 
@@ -218,67 +276,14 @@ def _predict_block(
     domain: list[list[int]],
     stride: list[int],
     weights: Weighting,
+    floor: float,
     padding: Padding,
-    batch: int,
-) -> NDArray[np.float32]:
+    output: OutputType,
+) -> Array:
     """Blend all windows that touch a block."""
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ContractError(
-            f"{int((~np.isfinite(image)).sum())} voxels are NaN or infinite; replace them in the "
-            "source, or choose a box without them"
-        )
     whole = Box(tuple(domain[0]), tuple(domain[1]))  # type: ignore[arg-type]
     windows = Windows(whole, network.window, tuple(stride), network.margin)  # type: ignore[arg-type]
-    weight = window_weights(windows.trusted, weights)
-    total = np.zeros((network.channels, *block.write.shape), np.float32)
-    predictor = network.predictor()
-    for indices in _batches(windows, block.write, clip=padding == "none", size=batch):
-        boxes = [windows.window(index) for index in indices]
-        seen = np.stack([_cut(image, block.read, box, whole, padding) for box in boxes])
-        answers = predictor(seen, scale=scale)
-        if answers.shape[1] != network.channels:
-            raise ModelError(
-                f"the network answered {answers.shape[1]} channels, {network.channels} were "
-                "announced; correct the number of channels"
-            )
-        for index, box, answer in zip(indices, boxes, answers, strict=True):
-            held = box.intersect(whole) if padding == "none" else box
-            trusted = windows.trusted_box(index)
-            part = trusted.intersect(block.write)
-            total[(..., *part.relative_to(block.write).slices)] += (
-                answer[(..., *part.relative_to(held).slices)]
-                * weight[part.relative_to(trusted).slices]
-            )
-    total /= weight_sums(windows, block.write, weights)
-    return total
-
-
-def _batches(windows: Windows, box: Box, *, clip: bool, size: int) -> Iterator[list[Coord]]:
-    """Yield the windows of a box in batches of equal extent."""
-    if not clip:
-        groups: Any = [windows.touching(box)]
-    else:
-        groups = (
-            group
-            for _, group in groupby(
-                windows.touching(box),
-                key=lambda index: windows.window(index).intersect(windows.domain).shape,
-            )
-        )
-    for group in groups:
-        rest = iter(group)
-        while batch := list(islice(rest, size)):
-            yield batch
-
-
-def _cut(image: Array, held: Box, window: Box, domain: Box, padding: Padding) -> Array:
-    """Cut a window out of what a block read, with channels first, padded beyond the domain."""
-    inside = window.intersect(domain)
-    cut = image[(..., *inside.relative_to(held).slices)]
-    cut = cut if cut.ndim == 4 else cut[None]
-    if padding == "none" or inside == window:
-        return cut
-    before = [a - b for a, b in zip(inside.start, window.start, strict=True)]
-    after = [b - a for a, b in zip(inside.stop, window.stop, strict=True)]
-    width = [(0, 0), *zip(before, after, strict=True)]
-    return np.pad(cut, width, mode=padding)
+    window_pass = WindowPass(windows, weights, floor, padding, output)
+    touching = windows.touching(block.write)
+    sums = window_pass.sums(image, block.read, block.write, touching, network=network, scale=scale)
+    return window_pass.finish(sums, block.write)

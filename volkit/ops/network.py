@@ -34,6 +34,8 @@ class Network:
         ``auto``, ``cpu``, ``cuda``, ``mps``; does not belong to its identity.
     precision : str
         ``float32``, ``bfloat16`` or ``float16``.
+    batch : int
+        Windows that go through it together; does not belong to its identity.
     """
 
     model: Checkpoint | Callable[..., Any]
@@ -42,6 +44,7 @@ class Network:
     channels: int = 1
     device: str = "auto"
     precision: str = "float32"
+    batch: int = 4
 
     @classmethod
     def of(
@@ -93,6 +96,12 @@ class Network:
             name = getattr(self.model, "__qualname__", type(self.model).__name__)
             return {"function": f"{self.model.__module__}.{name}", "device": self.device}
         return {"uri": self.model.uri, "sha256": self.model.sha256, "device": self.device}
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it answers probabilities, from 0 to 1."""
+        model = self.model
+        return isinstance(model, Checkpoint) and model.activation in ("sigmoid", "softmax")
 
     def predictor(self) -> Predictor:
         """Load or wrap the model, once per process."""

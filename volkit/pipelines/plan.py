@@ -3,10 +3,9 @@
 Domains are products of three axes, and so are all counts: a petavoxel costs as little as a cube.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from volkit.geometry import Block, Coord, Grid, Windows
+from volkit.geometry import Coord, Grid
 
 GIB = 1024**3
 
@@ -104,72 +103,10 @@ class Plan:
         return found
 
 
-def voxels_read(grid: Grid) -> int:
-    """Count the voxels that all blocks read, halos included.
-
-    Parameters
-    ----------
-    grid : Grid
-        With its halo.
-
-    Returns
-    -------
-    int
-        Exactly, from one row of blocks along each axis.
-
-    Examples
-    --------
-    >>> from volkit.geometry import Box
-    >>> voxels_read(Grid(Box.from_shape((4, 4, 8)), (4, 4, 4), halo=(1, 1, 1)))
-    160
-    """
-    return _over_blocks(grid, lambda block: block.read.size)
-
-
-def network_passes(windows: Windows, grid: Grid) -> int:
-    """Count the windows that all blocks evaluate, those on seams once for every block they meet.
-
-    Parameters
-    ----------
-    windows : Windows
-        The lattice of the domain.
-    grid : Grid
-        The blocks.
-
-    Returns
-    -------
-    int
-        At least ``len(windows)``.
-
-    Examples
-    --------
-    >>> from volkit.geometry import Box
-    >>> windows = Windows(Box.from_shape((4, 4, 8)), (4, 4, 4), (4, 4, 2))
-    >>> len(windows), network_passes(windows, Grid(windows.domain, (4, 4, 4)))
-    (3, 4)
-    """
-    return _over_blocks(grid, lambda block: windows.count_touching(block.write))
-
-
 def block_read_shape(grid: Grid) -> Coord:
     """Find the extent of what a block in the middle of the domain reads."""
     z, y, x = (
         min(n, min(b, n) + 2 * h)
         for n, b, h in zip(grid.domain.shape, grid.block_shape, grid.halo, strict=True)
     )
-    return z, y, x
-
-
-def _over_blocks(grid: Grid, count: Callable[[Block], int]) -> int:
-    """Add up a count that is a product of one factor per axis, over all blocks."""
-    first = count(grid.block((0, 0, 0)))
-    total = 1
-    for axis, length in enumerate(grid.shape):
-        total *= sum(count(grid.block(_on_axis(axis, i))) for i in range(length))
-    # Every row carried the other two axes' factors of the first block along.
-    return total // first**2
-
-
-def _on_axis(axis: int, i: int) -> Coord:
-    z, y, x = (i if a == axis else 0 for a in range(3))
     return z, y, x

@@ -12,7 +12,8 @@ import numpy as np
 
 from volkit.engine.op import Op, Reduction
 from volkit.geometry import Grid
-from volkit.pipelines.plan import StagePlan, block_read_shape, voxels_read
+from volkit.geometry.over_blocks import voxels_read
+from volkit.pipelines.plan import StagePlan, block_read_shape
 
 _TABLE_BYTES = 0  # tables are small beside volumes, and not known before
 

@@ -17,6 +17,7 @@ from volkit.engine.job import JobEngine, check_aligned
 from volkit.engine.selection import Selection
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
+from volkit.geometry.over_blocks import network_passes
 from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.ops.inference import lattice
@@ -26,7 +27,7 @@ from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.outcome import Outcome, Stopwatch
-from volkit.pipelines.plan import Plan, StagePlan, network_passes
+from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report

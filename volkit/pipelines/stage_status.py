@@ -11,7 +11,7 @@ from volkit.engine.fingerprint import Facts
 from volkit.engine.stages import Stage
 from volkit.errors import GeometryError
 from volkit.geometry import Grid, Windows
-from volkit.pipelines.plan import network_passes
+from volkit.geometry.over_blocks import network_passes
 
 _RECENT_SECONDS = 300  # over which the rate is taken
 _RECENT_BLOCKS = 20  # or so many blocks, where they take long

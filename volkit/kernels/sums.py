@@ -1,0 +1,132 @@
+"""Sums: answers of windows added in fixed point, so that their order and grouping cannot show.
+
+Floating-point sums depend on the order in which windows are added, and so on the blocks.  Sums of
+whole numbers do not: however windows are shared out, the bytes are the same.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.errors import ContractError
+
+Array = NDArray[Any]
+
+BOUNDED_BITS = 30  # of answers within -1 to 1, in 32 bits: weights sum to one, so sums fit
+WIDE_BITS = 36  # of any other, in 64 bits
+WIDEST = 2.0**26  # magnitude that is left to those
+
+
+def empty_sums(channels: int, shape: tuple[int, ...], *, bounded: bool) -> Array:
+    """Make sums of nothing.
+
+    Parameters
+    ----------
+    channels : int
+        Of the answers.
+    shape : tuple of int
+        Voxels, (z, y, x).
+    bounded : bool
+        Whether answers lie within -1 to 1.
+
+    Returns
+    -------
+    ndarray of int32 or int64, shape (C, Z, Y, X)
+    """
+    return np.zeros((channels, *shape), np.int32 if bounded else np.int64)
+
+
+def add_answer(
+    sums: Array,
+    answer: NDArray[np.float32],
+    z_weights: NDArray[np.float32],
+    plane_weights: NDArray[np.float32],
+    *,
+    corner: tuple[int, int, int],
+) -> None:
+    """Add the weighted answer of a window, or of a part of one.
+
+    Parameters
+    ----------
+    sums : ndarray of int32 or int64, shape (C, Z, Y, X)
+        Changed in place.
+    answer : ndarray of float32, shape (C, z, y, x)
+        Within -1 to 1 for sums of int32.
+    z_weights : ndarray of float32, shape (z,)
+        Weights along z.
+    plane_weights : ndarray of float32, shape (y, x)
+        Weights over y and x.
+    corner : tuple of int
+        Where the answer's first voxel lies in the sums; all of it must lie inside.
+
+    Raises
+    ------
+    ContractError
+        If an answer is too large for exact sums.
+
+    Examples
+    --------
+    >>> sums = empty_sums(1, (1, 1, 4), bounded=True)
+    >>> one = np.ones(1, np.float32)
+    >>> answer, plane = np.full((1, 1, 1, 2), 0.5, np.float32), np.ones((1, 2), np.float32)
+    >>> add_answer(sums, answer, one, plane, corner=(0, 0, 1))
+    >>> (sums / 2**BOUNDED_BITS).ravel().tolist()
+    [0.0, 0.5, 0.5, 0.0]
+    """
+    if sums.dtype == np.int32:
+        _add_bounded(sums, answer, z_weights, plane_weights, *corner)
+        return
+    largest = float(np.abs(answer).max(initial=0))
+    if not largest < WIDEST:
+        raise ContractError(
+            f"the network answered {largest:g}; sums are exact up to {WIDEST:g}: scale its answers"
+        )
+    _add_wide(sums, answer, z_weights, plane_weights, *corner)
+
+
+def blended(sums: Array) -> NDArray[np.float32]:
+    """Turn sums into values.
+
+    Parameters
+    ----------
+    sums : ndarray of int32 or int64
+        From :func:`add_answer`, over all windows.
+
+    Returns
+    -------
+    ndarray of float32
+        The same shape; within -1 to 1 from int32, whatever rounding did to the weights.
+    """
+    if sums.dtype == np.int32:
+        one = np.int32(2**BOUNDED_BITS)
+        return np.multiply(np.clip(sums, -one, one), np.float32(1 / one), dtype=np.float32)
+    return np.multiply(sums, 2.0**-WIDE_BITS, dtype=np.float64).astype(np.float32)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_bounded(sums, answer, z_weights, plane_weights, z0, y0, x0):  # type: ignore[no-untyped-def]
+    one = np.float32(2**30)
+    channels, nz, ny, nx = answer.shape
+    for c in range(channels):
+        for z in range(nz):
+            for y in range(ny):
+                row = sums[c, z0 + z, y0 + y]
+                for x in range(nx):
+                    weight = z_weights[z] * plane_weights[y, x]
+                    row[x0 + x] += np.int32(np.rint(weight * answer[c, z, y, x] * one))
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_wide(sums, answer, z_weights, plane_weights, z0, y0, x0):  # type: ignore[no-untyped-def]
+    one = np.float64(2**36)
+    channels, nz, ny, nx = answer.shape
+    for c in range(channels):
+        for z in range(nz):
+            for y in range(ny):
+                row = sums[c, z0 + z, y0 + y]
+                for x in range(nx):
+                    weight = z_weights[z] * plane_weights[y, x]
+                    value = np.float64(weight) * np.float64(answer[c, z, y, x])
+                    row[x0 + x] += np.int64(np.rint(value * one))

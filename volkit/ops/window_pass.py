@@ -1,0 +1,279 @@
+"""Window pass: a network over the windows of a block, added up in fixed point.
+
+Which windows a block evaluates is all that tells ``recompute`` from ``exchange``::
+
+    recompute   all windows that touch the block    sums over the block, which are complete
+    exchange    the windows that begin in it        sums over all that these reach, to be added
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.op import Array
+from volkit.engine.usage import count, metered
+from volkit.errors import ConfigError, ContractError, ModelError
+from volkit.geometry import Block, Box, Coord, Windows
+from volkit.kernels.blend import Weighting, normalised_weights, weight_sums
+from volkit.kernels.sums import add_answer, blended, empty_sums
+from volkit.models.scaling import Scale
+from volkit.ops.network import Network
+from volkit.ops.padding import Padding, cut_window
+
+OutputType = Literal["float32", "float16", "uint8"]
+
+_HALF_MAX = 65504.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPass:
+    """How windows are laid and blended.
+
+    Parameters
+    ----------
+    windows : Windows
+        The lattice of the domain.
+    weights : str
+        How answers of overlapping windows are weighted.
+    floor : float
+        Voxels whose weights sum to less are dimmed, as published for ``pyramid-published``;
+        0 elsewhere.
+    padding : {'reflect', 'edge', 'constant', 'none'}
+        What windows see beyond the domain's faces.
+    output : {'float32', 'float16', 'uint8'}
+        What values become.
+    """
+
+    windows: Windows
+    weights: Weighting
+    floor: float
+    padding: Padding
+    output: OutputType
+
+    def sums(
+        self,
+        image: NDArray[Any],
+        held: Box,
+        over: Box,
+        indices: Iterable[Coord],
+        *,
+        network: Network,
+        scale: Scale,
+    ) -> Array:
+        """Add up the answers of windows.
+
+        Parameters
+        ----------
+        image : ndarray, shape ([C,] Z, Y, X)
+            The voxels of ``held``.
+        held : Box
+            What was read: at least what the windows see inside the domain.
+        over : Box
+            The voxels to add up.
+        indices : iterable of tuple of int
+            Positions of the windows.
+        network : Network
+            What answers.
+        scale : Scale
+            Of its input.
+
+        Returns
+        -------
+        ndarray of int32 or int64, shape (C, *over.shape)
+
+        Raises
+        ------
+        ContractError
+            If the image has NaN or infinite voxels.
+        ModelError
+            If the network does not fit its card.
+        """
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise ContractError(
+                f"{int((~np.isfinite(image)).sum())} voxels are NaN or infinite; replace them in "
+                "the source, or choose a box without them"
+            )
+        predictor = network.predictor()
+        sums = empty_sums(network.channels, over.shape, bounded=network.bounded)
+        for batch in self._batches(indices, network.batch):
+            boxes = [self.windows.window(index) for index in batch]
+            seen = np.stack([self._cut(image, held, box) for box in boxes])
+            with metered("network"):
+                answers = predictor(seen, scale=scale)
+            count("windows", len(batch))
+            check_channels(answers.shape[1], network.channels)
+            with metered("blend"):
+                for index, box, answer in zip(batch, boxes, answers, strict=True):
+                    self._add(sums, over, index, box, answer)
+        return sums
+
+    def finish(self, sums: Array, over: Box) -> Array:
+        """Turn complete sums into values.
+
+        Parameters
+        ----------
+        sums : ndarray of int32 or int64, shape (C, *over.shape)
+            Over all windows that touch the voxels.
+        over : Box
+            The voxels.
+
+        Returns
+        -------
+        ndarray of ``output``, shape (C, *over.shape)
+
+        Raises
+        ------
+        ContractError
+            If a value is too large for it.
+        """
+        values = blended(sums)
+        if self.floor:
+            values *= np.minimum(weight_sums(self.windows, over, self.weights) / self.floor, 1)
+        return as_output(values, self.output)
+
+    def _cut(self, image: Array, held: Box, window: Box) -> Array:
+        return cut_window(image, held, window, domain=self.windows.domain, padding=self.padding)
+
+    def _add(self, sums: Array, over: Box, index: Coord, window: Box, answer: Array) -> None:
+        held = window.intersect(self.windows.domain) if self.padding == "none" else window
+        trusted = self.windows.trusted_box(index)
+        part = trusted.intersect(over)
+        z_weights, plane_weights = normalised_weights(self.windows, index, self.weights)
+        z, y, x = part.relative_to(trusted).slices
+        add_answer(
+            sums,
+            answer[(..., *part.relative_to(held).slices)],
+            z_weights[z],
+            plane_weights[y, x],
+            corner=part.relative_to(over).start,
+        )
+
+    def _batches(self, indices: Iterable[Coord], size: int) -> Iterator[list[Coord]]:
+        """Yield windows in batches of equal extent."""
+        if self.padding != "none":
+            groups: Iterable[Iterable[Coord]] = [indices]
+        else:
+            groups = (group for _, group in groupby(indices, key=self._shape_inside))
+        for group in groups:
+            rest = iter(group)
+            while batch := list(islice(rest, size)):
+                yield batch
+
+    def _shape_inside(self, index: Coord) -> Coord:
+        return self.windows.window(index).intersect(self.windows.domain).shape
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpread:
+    """A window pass as what the engines exchange at seams; see `volkit.engine.op.Spread`.
+
+    Parameters
+    ----------
+    window_pass : WindowPass
+        How windows are laid and blended.
+    """
+
+    window_pass: WindowPass
+
+    @property
+    def reach(self) -> Coord:
+        """Voxels that the windows of a block may reach beyond its last one."""
+        z, y, x = (t - 1 for t in self.window_pass.windows.trusted)
+        return z, y, x
+
+    def reads(self, block: Block) -> Box:
+        """Find the voxels that the windows of a block see."""
+        return self.window_pass.windows.seen_from(block.write)
+
+    def covers(self, block: Block) -> Box:
+        """Find the voxels that the windows of a block answer."""
+        return self.window_pass.windows.decided_from(block.write)
+
+    def contribute(
+        self, block: Block, image: NDArray[Any], network: Network, scale: Scale
+    ) -> Array:
+        """Add up the windows that begin in a block, over all that they cover."""
+        return self.window_pass.sums(
+            image,
+            self.reads(block),
+            self.covers(block),
+            self.window_pass.windows.starting_in(block.write),
+            network=network,
+            scale=scale,
+        )
+
+    def finish(self, block: Block, sums: Array) -> Array:
+        """Turn complete sums over a block into values."""
+        return self.window_pass.finish(sums, block.write)
+
+
+def as_output(values: NDArray[np.float32], output: OutputType) -> Array:
+    """Bring values into the type that is stored.
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        From 0 to 1 for uint8.
+    output : {'float32', 'float16', 'uint8'}
+        The type; 255 stands for 1.
+
+    Returns
+    -------
+    ndarray of ``output``
+
+    Raises
+    ------
+    ContractError
+        If a value is too large for it.
+
+    Examples
+    --------
+    >>> as_output(np.array([0, 0.5, 1], np.float32), "uint8").tolist()
+    [0, 128, 255]
+    """
+    if output == "uint8":
+        return np.rint(values * np.float32(255)).astype(np.uint8)
+    if output == "float16":
+        largest = float(np.abs(values).max(initial=0))
+        if largest > _HALF_MAX:
+            raise ContractError(
+                f"the network answered {largest:g}, float16 holds up to {_HALF_MAX:g}; store "
+                "float32 (output: float32)"
+            )
+        return values.astype(np.float16)
+    return values
+
+
+def check_output_type(output: OutputType, network: Network) -> None:
+    """Refuse a type that cannot hold what a network answers.
+
+    Raises
+    ------
+    ConfigError
+        If it is uint8 and the network's card does not say that it answers probabilities.
+    """
+    if output == "uint8" and not network.bounded:
+        raise ConfigError(
+            "output uint8 holds probabilities, from 0 to 1, and this network does not say that it "
+            "answers them (a card with activation sigmoid or softmax does); store float16 or "
+            "float32"
+        )
+
+
+def check_channels(answered: int, announced: int) -> None:
+    """Refuse an answer of other channels than the card says.
+
+    Raises
+    ------
+    ModelError
+        If they differ.
+    """
+    if answered != announced:
+        raise ModelError(
+            f"the network answered {answered} channels, {announced} were announced; correct the "
+            "number of channels"
+        )
