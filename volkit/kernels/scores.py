@@ -8,20 +8,14 @@ several true objects; for the Rand scores 1 is best, for the variation of inform
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from volkit.errors import GeometryError
 from volkit.kernels.contingency import Table
-
-TrueZero = Literal["ignore", "segment"]
-PredZero = Literal["singletons", "segment", "ignore"]
-Form = Literal["probabilities", "pairs"]
-
-_HALF = np.uint64(32)
-_LOW = np.uint64(0xFFFFFFFF)
+from volkit.kernels.counted import Form as Form
+from volkit.kernels.counted import PredZero as PredZero
+from volkit.kernels.counted import SquareSums, check_choice, counted, square_sums
+from volkit.kernels.counted import TrueZero as TrueZero
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +128,45 @@ def rand_scores(
     >>> scores.merge, scores.split
     (0.5, 1.0)
     """
-    _check_choice("form", form, ("probabilities", "pairs"))
-    sums = _counted(table, true_zero, pred_zero)
+    sums = square_sums(table, true_zero=true_zero, pred_zero=pred_zero)
+    return rand_of_sums(sums, true_zero=true_zero, pred_zero=pred_zero, form=form)
+
+
+def rand_of_sums(
+    sums: SquareSums,
+    *,
+    true_zero: TrueZero = "ignore",
+    pred_zero: PredZero = "singletons",
+    form: Form = "probabilities",
+) -> RandScores:
+    """Compute the Rand scores from sums of squares, such as those of a stack of sections.
+
+    Parameters
+    ----------
+    sums : SquareSums
+        Of the voxels that count.
+    true_zero, pred_zero : str
+        The convention that they were made with.
+    form : {"probabilities", "pairs"}
+        As for :func:`rand_scores`.
+
+    Returns
+    -------
+    RandScores
+
+    Raises
+    ------
+    GeometryError
+        If the form is unknown.
+
+    Examples
+    --------
+    >>> rand_of_sums(SquareSums(both=128, true=128, pred=256, voxels=16)).merge
+    0.5
+    """
+    check_choice("form", form, ("probabilities", "pairs"))
     less = sums.voxels if form == "pairs" else 0
-    both = _sum_of_squares(sums.both) + sums.singletons - less
-    true = _sum_of_squares(sums.true) - less
-    pred = _sum_of_squares(sums.pred) + sums.singletons - less
+    both, true, pred = sums.both - less, sums.true - less, sums.pred - less
     return RandScores(
         f_score=2 * both / (true + pred) if true + pred else 1.0,
         split=both / true if true else 1.0,
@@ -188,7 +215,7 @@ def voi_scores(
     >>> scores.split, scores.merge
     (0.0, 1.0)
     """
-    sums = _counted(table, true_zero, pred_zero)
+    sums = counted(table, true_zero, pred_zero)
     both = sums.both.astype(np.float64)
     # Every term is 0 or more, so that nothing cancels.
     split = np.sum(both * np.log2(sums.true[sums.true_row] / both))
@@ -202,78 +229,3 @@ def voi_scores(
         true_zero=true_zero,
         pred_zero=pred_zero,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """The voxels that count: shared by pairs, and of every object and segment."""
-
-    both: NDArray[np.int64]
-    true: NDArray[np.int64]
-    pred: NDArray[np.int64]
-    true_row: NDArray[np.intp]
-    pred_row: NDArray[np.intp]
-    single: NDArray[np.int64]
-    single_row: NDArray[np.intp]
-    voxels: int
-
-    @property
-    def singletons(self) -> int:
-        """Number of segments of one voxel: each adds 1 to a sum of squares."""
-        return int(self.single.sum())
-
-
-def _counted(table: Table, true_zero: TrueZero, pred_zero: PredZero) -> _Counted:
-    _check_choice("true_zero", true_zero, ("ignore", "segment"))
-    _check_choice("pred_zero", pred_zero, ("singletons", "segment", "ignore"))
-    keep = np.ones(len(table["count"]), bool)
-    if true_zero == "ignore":
-        keep &= table["true"] != 0
-    if pred_zero == "ignore":
-        keep &= table["pred"] != 0
-    true_id, pred_id, count = (table[name][keep] for name in ("true", "pred", "count"))
-    if not len(count):
-        raise GeometryError(
-            f"no voxel counts with true_zero={true_zero!r} and pred_zero={pred_zero!r}: "
-            "the labels that do count are absent; choose other options, or check the labels"
-        )
-    true, true_row = _sums(true_id, count)
-    single = (pred_id == 0) if pred_zero == "singletons" else np.zeros(len(count), bool)
-    pred, pred_row = _sums(pred_id[~single], count[~single])
-    return _Counted(
-        both=count[~single],
-        true=true,
-        pred=pred,
-        true_row=true_row[~single],
-        pred_row=pred_row,
-        single=count[single],
-        single_row=true_row[single],
-        voxels=int(count.sum()),
-    )
-
-
-def _sums(
-    ids: NDArray[Any], count: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Add counts by id, and tell for every row which sum it went to."""
-    found, row = np.unique(ids, return_inverse=True)
-    sums = np.zeros(len(found), np.int64)
-    np.add.at(sums, row, count)  # bincount would add in float64
-    return sums, row
-
-
-def _sum_of_squares(counts: NDArray[np.int64]) -> int:
-    """Add squares exactly: (h 2^32 + l)^2 has three products that each fit in 64 bits."""
-    n = counts.astype(np.uint64)
-    high, low = n >> _HALF, n & _LOW
-    return _sum(low * low) + (_sum(high * low) << 33) + (_sum(high * high) << 64)
-
-
-def _sum(terms: NDArray[np.uint64]) -> int:
-    """Add in two halves, which cannot overflow below 2^32 terms."""
-    return int((terms & _LOW).sum()) + (int((terms >> _HALF).sum()) << 32)
-
-
-def _check_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
-    if given not in choices:
-        raise GeometryError(f"{name} is {given!r}; choose one of {', '.join(choices)}")
