@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from volkit.errors import ConfigError
+from volkit.geometry import Coord
 from volkit.models import location
+from volkit.models.roles import Components, Roles
 from volkit.models.scaling import Scaling
 
 Format = Literal["safetensors", "state_dict", "export"]
@@ -50,6 +52,12 @@ class Checkpoint:
         What turns the network's answer into probabilities.
     classes : tuple of str
         Names of the output channels; none, or one for each.
+    offsets : tuple of tuple of int, or None
+        For each output channel the offset of its affinity, (z, y, x), voxels: the value of voxel
+        ``v`` is that of the edge from ``v`` to ``v + offset``; None where it holds none.  Empty
+        where there are no affinities.
+    vectors : tuple of tuple of int or None
+        For each vector the channels of its components along (z, y, x); None where it has none.
     voxel_size_nm : tuple of float or None
         Voxels it was trained on, (z, y, x), nanometres.
     description, version, licence, attribution, training_data : str
@@ -76,6 +84,8 @@ class Checkpoint:
     scaling: Scaling = field(default_factory=Scaling)
     activation: Activation = "none"
     classes: tuple[str, ...] = ()
+    offsets: tuple[Coord | None, ...] = ()
+    vectors: tuple[Components, ...] = ()
     voxel_size_nm: tuple[float, float, float] | None = None
     description: str = ""
     version: str = "1"
@@ -87,6 +97,12 @@ class Checkpoint:
     def __post_init__(self) -> None:
         _check_names(self)
         _check_sizes(self)
+        self.roles.check(self.channels[1])
+
+    @property
+    def roles(self) -> Roles:
+        """Which output channels point somewhere."""
+        return Roles(self.offsets, self.vectors)
 
     @property
     def weights_uri(self) -> str:
