@@ -9,7 +9,7 @@ from volkit.errors import SourceError
 
 _FRESH_SECONDS = 1.0  # asking a scheduler of thousands of workers takes a while
 _MANY = 10**9
-_WAIT_SECONDS = 120  # for a first worker of a cluster that nobody keeps
+_SAY_SECONDS = 2.0  # workers that were started just now need no words
 
 
 @dataclass(slots=True)
@@ -50,13 +50,16 @@ class Roster:
         SourceError
             If none comes to a cluster that nobody keeps.
         """
-        begun = time.monotonic()
+        begun, wait = time.monotonic(), self.watch.wait_seconds
         while not self.threads(fresh=True):
-            if not self.watch.kinds and time.monotonic() - begun > _WAIT_SECONDS:
+            waited, place = time.monotonic() - begun, self.client.scheduler.address
+            if not self.watch.kinds and waited > wait:
                 raise SourceError(
-                    f"no worker came to the scheduler {self.client.scheduler.address} within "
-                    f"{_WAIT_SECONDS} s; start some there, and run again"
+                    f"no worker came to the scheduler {place} within {wait:.0f} s; start some "
+                    "there, and run again"
                 )
+            if not self.watch.kinds and waited > _SAY_SECONDS:
+                self.watch.tell(f"{place} has no worker yet; waiting up to {wait:.0f} s for one")
             time.sleep(0.05)
 
     def threads(self, *, fresh: bool = False) -> dict[str, int]:
@@ -78,6 +81,9 @@ class Roster:
                 if not self._kind or self._kind in worker["resources"]
             }
             self._asked = now
+            self.watch.asks = self._kind
+            if self._threads:
+                self.watch.seen = now
         return self._threads
 
     @property

@@ -66,7 +66,12 @@ def workers(
                 client = stack.enter_context(_started_here(options))
             yield client
     elif options.scheduler is not None:
-        with connected_client(options.scheduler, tls=options.tls) as client:
+        with connected_client(
+            options.scheduler,
+            tls=options.tls,
+            wait_seconds=60 * options.wait_minutes,
+            on_message=on_message,
+        ) as client:
             yield client
     else:
         from volkit.engine.cluster.jobs import job_client

@@ -1,6 +1,7 @@
 """Connect to a scheduler that somebody started: here, on Kubernetes, in a cloud."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from volkit.errors import ConfigError, SourceError
 
 @contextmanager
 def connected_client(
-    address: str, *, timeout: float = 20, tls: Path | str | None = None
+    address: str,
+    *,
+    timeout: float = 20,
+    tls: Path | str | None = None,
+    wait_seconds: float = 600,
+    on_message: Callable[[str], None] | None = None,
 ) -> Iterator[Any]:
     """Connect to a scheduler that is already running.
 
@@ -23,6 +29,10 @@ def connected_client(
         Seconds to wait for it.
     tls : Path or str, optional
         Folder of its credentials; None takes what dask's own configuration names.
+    wait_seconds : float
+        How long work waits where there is no worker, or none is left.
+    on_message : callable, optional
+        Told when workers are waited for.
 
     Yields
     ------
@@ -38,6 +48,7 @@ def connected_client(
     from distributed import Client
 
     from volkit.engine.cluster.gate import admit
+    from volkit.engine.cluster.presence import Presence, attended_to
     from volkit.engine.cluster.watch import Watch, watched
 
     security = None if tls is None else Credentials.read(Path(tls).expanduser()).security()
@@ -52,10 +63,12 @@ def connected_client(
             "or leave the address out to work on this machine"
             + ("" if tls is None else "; or the credentials are those of another cluster")
         ) from error
-    watch = Watch()
+    say = on_message or logging.getLogger(__name__).info
+    watch = Watch(say=say, wait_seconds=wait_seconds)
     with client, client.as_current(), watched(client, watch):
         admit(client, watch, close_refused=False)
-        yield client
+        with attended_to(Presence(client, watch)):
+            yield client
 
 
 def _no_way_in(address: str, tls: Path | str | None, error: Exception) -> str:

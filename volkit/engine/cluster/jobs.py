@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from volkit.engine.cluster.credentials import Credentials, private_folder, worker_arguments
+from volkit.engine.cluster.credentials import Credentials, worker_arguments
+from volkit.engine.cluster.home import cluster_home
 from volkit.engine.cluster.keeper import Keeper, Pool, kept, kinds_of
 from volkit.engine.cluster.options import ClusterOptions, walltime_seconds
 from volkit.engine.cluster.preflight import check_script, check_system
@@ -59,7 +58,8 @@ def job_client(
     check_system(options)
     credentials = Credentials.fresh()
     security = credentials.security()
-    with scheduler_settings(jobs=True), _private_home(options) as folder:
+    base = Path(options.folder or _HOME).expanduser().absolute()
+    with scheduler_settings(jobs=True), cluster_home(base) as folder:
         credentials.write(folder / "tls")
         pools = job_pools(options, folder)
         _check_scripts(options, pools)
@@ -87,19 +87,6 @@ def job_client(
             )
             with kept(keeper):
                 yield client
-
-
-@contextmanager
-def _private_home(options: ClusterOptions) -> Iterator[Path]:
-    """Make the folder of this cluster, which others cannot enter; logs are kept after it."""
-    base = private_folder(Path(options.folder or _HOME).expanduser().absolute())
-    folder = Path(tempfile.mkdtemp(prefix="cluster-", dir=base))
-    (folder / "logs").mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder / "tls", ignore_errors=True)
-        shutil.rmtree(folder / "scripts", ignore_errors=True)
 
 
 def job_pools(options: ClusterOptions, folder: Path) -> tuple[Pool, ...]:

@@ -68,6 +68,8 @@ class ClusterOptions:
         Start jobs as there is work for them, and end those that have been idle for long.
     idle_minutes : float
         How long adaptive workers are kept without work: stages follow each other closely.
+    wait_minutes : float
+        How long a run waits at an address where there is no worker, or none is left.
     """
 
     system: str | None = None
@@ -93,6 +95,7 @@ class ClusterOptions:
     folder: str | None = None
     adaptive: bool = True
     idle_minutes: float = 10.0
+    wait_minutes: float = 10.0
 
     def __post_init__(self) -> None:
         if self.system is not None and self.system not in SYSTEMS:
@@ -118,7 +121,7 @@ class ClusterOptions:
             given = getattr(self, name)
             if given is not None and given < least:
                 raise ConfigError(f"{name} {given} must be at least {least}")
-        for name in ("gpu_memory_gib", "drain_minutes", "idle_minutes"):
+        for name in ("gpu_memory_gib", "drain_minutes", "idle_minutes", "wait_minutes"):
             given = getattr(self, name)
             if given is not None and given <= 0:
                 raise ConfigError(f"{name} {given} must be above 0")

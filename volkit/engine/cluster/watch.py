@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, VolkitError
 
 CPU, GPU = "CPU", "GPU"
 
@@ -46,11 +46,23 @@ class Watch:
         Told what a person may want to know, such as why jobs wait.
     problem : str
         Why it cannot be used any more; empty while it can.
+    kind_of_problem : type
+        What is raised then.
+    wait_seconds : float
+        How long work waits for a worker of a cluster that nobody keeps.
+    asks : str
+        Resource that tasks of the stage ask for; empty where any worker will do.
+    seen : float
+        When workers were last seen, by ``time.monotonic``.
     """
 
     kinds: frozenset[str] = frozenset()
     say: Callable[[str], None] = field(default=lambda text: None)
     problem: str = ""
+    kind_of_problem: type[VolkitError] = ConfigError
+    wait_seconds: float = 120.0
+    asks: str = ""
+    seen: float = 0.0
     backlog: Backlog | None = None
     _said: str = ""
 
@@ -67,16 +79,20 @@ class Watch:
         ------
         ConfigError
             If it cannot be used any more.
+        SourceError
+            If its workers have gone.
         """
         if self.problem:
-            raise ConfigError(self.problem)
+            raise self.kind_of_problem(self.problem)
 
-    def fail(self, client: Any, problem: str) -> None:
+    def fail(
+        self, client: Any, problem: str, kind_of_problem: type[VolkitError] = ConfigError
+    ) -> None:
         """Give the cluster up: whoever waits for work on it stops waiting."""
         from distributed import Future
 
         if not self.problem:
-            self.problem = problem
+            self.problem, self.kind_of_problem = problem, kind_of_problem
             flying: list[Any] = [Future(key, client) for key in list(client.futures)]
             client.loop.add_callback(client.cancel, flying, asynchronous=True, force=True)
 
