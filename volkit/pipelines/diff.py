@@ -255,7 +255,7 @@ def carried_out(
     replace_stale: bool = False,
 ) -> Compared:
     """Compare on the cluster that the options name; as :func:`compare` otherwise."""
-    with workers(config.cluster) as client:
+    with workers(config.cluster, on_message) as client:
         return compare(
             config,
             client=client,
