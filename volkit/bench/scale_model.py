@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.engine.dispatch import blocks_per_task
+from volkit.engine.task_size import blocks_per_task
 from volkit.errors import ConfigError
 
 Limit = str

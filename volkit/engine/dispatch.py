@@ -4,21 +4,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from volkit.engine.queue import Batch, Failure, Queue, Retries
 from volkit.engine.roster import Roster, needs_gpu
+from volkit.engine.task_size import next_size, tasks_in_flight
+from volkit.engine.usage import Usage, taken, working
 from volkit.errors import BlockFailedError
 
 Task = Callable[[int], int | None]
-
-_TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
-_TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
-_MOST_PER_TASK = 256  # blocks lost with a worker stay few
-_TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
-_SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +31,15 @@ class Outcome:
         Check sum of what each stored; 0 where the task gives none.
     failures : list of Failure
         Pieces that did not succeed; from :func:`dispatch`, those that were set aside.
+    usage : Usage
+        What was spent on all of them.
     """
 
     numbers: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     checks: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
 
 
 Receive = Callable[[Outcome], None]
@@ -102,19 +101,24 @@ def dispatch(
 def run_batch(task: Task, numbers: Sequence[int]) -> Outcome:
     """Run a task for a few numbers; one that fails keeps none of the others from being done."""
     outcome = Outcome()
-    for number in numbers:
-        begun = time.perf_counter()
-        try:
-            check = task(number)
-        except Exception as error:
-            # A traceback cannot travel; as a note it stays beside the error.
-            error.add_note("".join(traceback.format_tb(error.__traceback__)))
-            outcome.failures.append(Failure(number, error, _this_worker()))
-            continue
-        outcome.numbers.append(number)
-        outcome.seconds.append(time.perf_counter() - begun)
-        outcome.checks.append(check or 0)
-    return outcome
+    with working():
+        for number in numbers:
+            _run_one(task, number, outcome)
+    return replace(outcome, usage=taken())
+
+
+def _run_one(task: Task, number: int, outcome: Outcome) -> None:
+    begun = time.perf_counter()
+    try:
+        check = task(number)
+    except Exception as error:
+        # A traceback cannot travel; as a note it stays beside the error.
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+        outcome.failures.append(Failure(number, error, _this_worker()))
+        return
+    outcome.numbers.append(number)
+    outcome.seconds.append(time.perf_counter() - begun)
+    outcome.checks.append(check or 0)
 
 
 def _this_worker() -> str:
@@ -133,18 +137,19 @@ def _this_worker() -> str:
 
 def _run_here(task: Task, queue: Queue, receive: Receive, on_flight: OnFlight | None) -> None:
     size = 1
+    taken()  # what was metered before is not of this work
     while batch := queue.take(size):
         if on_flight is not None:
             on_flight(in_flight=len(batch.numbers), workers=1, threads=1)
         outcome = run_batch(task, batch.numbers)
         receive(_settled(queue, outcome))
-        size = _batch_size(outcome, size)
+        size = next_size(outcome.seconds, size)
 
 
 def _settled(queue: Queue, outcome: Outcome) -> Outcome:
     """Note what failed, and keep of it only what was set aside."""
     aside = [found for f in outcome.failures if (found := queue.fail(f)) is not None]
-    return Outcome(outcome.numbers, outcome.seconds, outcome.checks, aside)
+    return replace(outcome, failures=aside)
 
 
 def _run_on_cluster(
@@ -162,7 +167,7 @@ def _run_on_cluster(
         nonlocal in_flight
         threads = roster.threads()
         slots = sum(threads.values())
-        taken = list(_taken(queue, size, _window(slots, size) - len(batches)))
+        taken = list(_taken(queue, size, tasks_in_flight(slots, size) - len(batches)))
         in_flight += sum(len(batch.numbers) for batch in taken)
         for future, batch in _submitted(client, task, taken, roster):
             batches[future.key] = batch
@@ -180,7 +185,7 @@ def _run_on_cluster(
         for future in ready:
             future.release()
         receive(_settled(queue, outcome))
-        size = _batch_size(outcome, size, sum(roster.threads().values()))
+        size = next_size(outcome.seconds, size, sum(roster.threads().values()))
         submit()
 
 
@@ -209,11 +214,6 @@ def _taken(queue: Queue, size: int, most: int) -> Iterator[Batch]:
         yield batch
 
 
-def _window(slots: int, size: int) -> int:
-    """Say how many tasks may be in flight; short ones are many, or workers wait for the client."""
-    return max(_TASKS_PER_SLOT * max(1, slots), _SHORT_TASKS if size == _MOST_PER_TASK else 0)
-
-
 def _outcomes(client: Any, ready: list[Any], batches: list[Batch], queue: Queue) -> list[Outcome]:
     """Take what finished tasks came to: all at once where none went wrong."""
     try:
@@ -226,7 +226,7 @@ def _outcomes(client: Any, ready: list[Any], batches: list[Batch], queue: Queue)
 
 def _joined(outcomes: list[Outcome]) -> Outcome:
     """Put outcomes together, so that they are stored with one write."""
-    joined = Outcome()
+    joined = Outcome(usage=sum((outcome.usage for outcome in outcomes), Usage()))
     for outcome in outcomes:
         joined.numbers.extend(outcome.numbers)
         joined.seconds.extend(outcome.seconds)
@@ -263,36 +263,3 @@ def _received(future: Any, batch: Batch, queue: Queue) -> Outcome:
             return Outcome()
         return Outcome(failures=[Failure(n, error) for n in batch.numbers])
     return outcome
-
-
-def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
-    """Say how many blocks make one task, so that it lasts long enough.
-
-    Parameters
-    ----------
-    seconds_each : float
-        That a block takes.
-    slots : int
-        Blocks that are worked on at the same time; many of them make many tasks each second.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> blocks_per_task(10.0), blocks_per_task(0.01), blocks_per_task(0.0)
-    (1, 50, 256)
-    >>> blocks_per_task(1.0, slots=1000)
-    5
-    """
-    wanted = max(_TASK_SECONDS, slots / _TASKS_PER_SECOND)
-    return max(1, min(int(wanted / max(seconds_each, 1e-6)), _MOST_PER_TASK))
-
-
-def _batch_size(outcome: Outcome, size: int, slots: int = 1) -> int:
-    """Aim at tasks that last long enough, growing step by step since first blocks are slow."""
-    if not outcome.seconds:
-        return size
-    per_block = sum(outcome.seconds) / len(outcome.seconds)
-    return min(blocks_per_task(per_block, slots), 4 * size)

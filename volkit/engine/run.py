@@ -17,6 +17,7 @@ from volkit.engine.origin_note import OriginNote
 from volkit.engine.queue import Failure, Retries
 from volkit.engine.roster import note_backlog
 from volkit.engine.stages import note_stage
+from volkit.engine.usage_note import UsageNote
 from volkit.io.place import Place
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Run:
 
         def receive(outcome: Outcome) -> None:
             self._check()
+            usage.add(outcome.usage)
             if outcome.numbers:
                 origin.finished(len(outcome.numbers))
                 ledger.mark(outcome.numbers, outcome.seconds, outcome.checks)
@@ -126,7 +128,7 @@ class Run:
         ledger.clear_failures()
         note_backlog(self.client, task, ledger.total - resumed)
         flight = None if self.attendance is None else partial(self.attendance.note, stage)
-        with OriginNote.of(ledger, task, self.client) as origin:
+        with OriginNote.of(ledger, task, self.client) as origin, UsageNote.of(ledger) as usage:
             dispatch(
                 task,
                 iter(missing),

@@ -1,0 +1,68 @@
+"""Task size: how many blocks go together, so that schedulers are not what work waits for."""
+
+from collections.abc import Sequence
+
+MOST_PER_TASK = 256  # blocks lost with a worker stay few
+
+_TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
+_TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
+_TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
+_SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
+
+
+def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
+    """Say how many blocks make one task, so that it lasts long enough.
+
+    Parameters
+    ----------
+    seconds_each : float
+        That a block takes.
+    slots : int
+        Blocks that are worked on at the same time; many of them make many tasks each second.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> blocks_per_task(10.0), blocks_per_task(0.01), blocks_per_task(0.0)
+    (1, 50, 256)
+    >>> blocks_per_task(1.0, slots=1000)
+    5
+    """
+    wanted = max(_TASK_SECONDS, slots / _TASKS_PER_SECOND)
+    return max(1, min(int(wanted / max(seconds_each, 1e-6)), MOST_PER_TASK))
+
+
+def next_size(seconds: Sequence[float], size: int, slots: int = 1) -> int:
+    """Aim at tasks that last long enough, growing step by step since first blocks are slow.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+        That the last blocks took.
+    size : int
+        Blocks in a task so far.
+    slots : int
+        Blocks that are worked on at the same time.
+
+    Examples
+    --------
+    >>> next_size([0.001, 0.001], 2), next_size([], 2)
+    (8, 2)
+    """
+    if not seconds:
+        return size
+    return min(blocks_per_task(sum(seconds) / len(seconds), slots), 4 * size)
+
+
+def tasks_in_flight(slots: int, size: int) -> int:
+    """Say how many tasks may be in flight; short ones are many, or workers wait for the client.
+
+    Examples
+    --------
+    >>> tasks_in_flight(4, 8), tasks_in_flight(4, MOST_PER_TASK)
+    (12, 64)
+    """
+    return max(_TASKS_PER_SLOT * max(1, slots), _SHORT_TASKS if size == MOST_PER_TASK else 0)

@@ -1,0 +1,93 @@
+"""Notes of usage: what a stage has cost so far, kept beside its ledger.
+
+``NAME.ledger/usage.json`` adds up over attempts.  It is written every few seconds and at the end:
+after a kill, the last seconds before it are not in it, nor is what was in flight.  Blocks that were
+lost and are computed again count again, since they cost again.
+"""
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Self
+
+from volkit.engine.ledger import Ledger
+from volkit.engine.usage import Usage
+from volkit.errors import RunLockedError
+from volkit.io.place import Place
+
+USAGE = "usage.json"
+
+_FORMAT = 1
+_SECONDS_BETWEEN = 5.0
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class UsageNote:
+    """Usage of a stage in the making.
+
+    Parameters
+    ----------
+    place : Place
+        Folder of the ledger.
+    total : Usage
+        Of all attempts so far.
+    """
+
+    place: Place
+    total: Usage = field(default_factory=Usage)
+    _changed: bool = False
+    _noted: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> Self:
+        """Go on with the notes of a stage."""
+        return cls(ledger.root, read_usage(ledger.root))
+
+    def add(self, usage: Usage) -> None:
+        """Hear what was spent; now and then, write that down."""
+        if not usage:
+            return
+        self.total, self._changed = self.total + usage, True
+        if time.monotonic() - self._noted >= _SECONDS_BETWEEN:
+            self._write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Write down the rest, unless the run is another client's by now."""
+        if not isinstance(error, RunLockedError):
+            self._write()
+
+    def _write(self) -> None:
+        if not self._changed:
+            return
+        data = json.dumps({"format": _FORMAT, **self.total.as_json()}, indent=1) + "\n"
+        try:
+            self.place.objects.put(USAGE, data.encode())
+        except OSError as full:
+            # No result depends on it.
+            _logger.warning("could not write %s of %s: %s", USAGE, self.place, full)
+        self._changed, self._noted = False, time.monotonic()
+
+
+def read_usage(place: Place) -> Usage:
+    """Read what a stage has cost so far.
+
+    Parameters
+    ----------
+    place : Place
+        Folder of its ledger.
+
+    Returns
+    -------
+    Usage
+        Empty where nothing was written, as by an older volkit, or it cannot be understood.
+    """
+    try:
+        found = json.loads(place.objects.get(USAGE) or b"{}")
+        return Usage.from_json(found) if found.get("format") == _FORMAT else Usage()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Usage()
