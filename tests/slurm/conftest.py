@@ -19,6 +19,8 @@ import pytest
 
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge"]
 COMMANDS = ["munged", "slurmctld", "slurmd", "sbatch"]
+TORQUE = ["slurm-wlm-torque"]
+TORQUE_COMMANDS = ["qsub", "qstat", "qdel"]
 CONF = """
 ClusterName=volkittest
 SlurmctldHost={host}(127.0.0.1)
@@ -71,7 +73,7 @@ def slurm() -> Iterator[Path]:
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv("PATH", path)
-        _install()
+        _install(COMMANDS, PACKAGES)
         # Not in a home: daemons refuse deep and open folders, and sockets have short names.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="volkit-slurm-")))
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
@@ -79,14 +81,21 @@ def slurm() -> Iterator[Path]:
         yield folder
 
 
-def _install() -> None:
-    if all(map(shutil.which, COMMANDS)):
+@pytest.fixture(scope="session")
+def torque(slurm: Path) -> Path:
+    """The same SLURM, with the commands of PBS before it that Debian has."""
+    _install(TORQUE_COMMANDS, TORQUE)
+    return slurm
+
+
+def _install(commands: list[str], packages: list[str]) -> None:
+    if all(map(shutil.which, commands)):
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip(f"SLURM is not installed, and only root may: {' '.join(PACKAGES)}")
+        pytest.skip(f"SLURM is not installed, and only root may: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-        wanted = PACKAGES if command[0] == "install" else []
+        wanted = packages if command[0] == "install" else []
         done = subprocess.run(
             ["apt-get", *command, *wanted], env=environment, capture_output=True, check=False
         )

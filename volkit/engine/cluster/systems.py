@@ -98,7 +98,7 @@ SYSTEMS = {
         "PBSJob",
         "qsub",
         ("qstat", "-Q"),
-        r"^(\w\S*)\s+\d",
+        r"^(\w\S*)\s+[\d?]",  # the most jobs it may have; wrappers of other systems do not know
         lambda ids: ["qstat", *ids],
         partial(_listed, state_column=4),
         (),  # in the resource_spec
