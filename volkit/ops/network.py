@@ -1,19 +1,33 @@
 """Network: what inference needs to know of a model, without loading it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import cloudpickle
+import numpy.typing as npt
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.models.checkpoint import Checkpoint, load
+from volkit.models.ensemble import (
+    Ensemble,
+    Model,
+    Scales,
+    common_window,
+    named,
+    widest_margin,
+)
+from volkit.models.ensemble_predictor import ensemble_predictor
 from volkit.models.predictor import Predictor, as_predictor
+from volkit.models.roles import Roles
+from volkit.models.scaling import Scale, Scaling
+from volkit.models.views import IDENTITY, View
 
 _WRAPPED: WeakKeyDictionary[Callable[..., Any], Predictor] = WeakKeyDictionary()
+_NO_ROLES = Roles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,94 +36,238 @@ class Network:
 
     Parameters
     ----------
-    model : Checkpoint or callable
+    model : Checkpoint, Ensemble or callable
         A callable gets and returns float32 batches, shape (B, C, Z, Y, X).
     window : tuple of int
         What it sees once, (z, y, x).
     margin : tuple of int
-        Voxels at a window's faces that are not to be used.
+        Voxels at a window's faces that are not to be used; where windows are rotated, as many
+        along y as along x.
     channels : int
-        Channels that it returns.
+        Channels that it returns; those that hold deviations count too.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``mps``; does not belong to its identity.
     precision : str
         ``float32``, ``bfloat16`` or ``float16``.
+    views : tuple of View
+        How every window is turned; the mean of the answers, turned back, is taken.
+    roles : Roles
+        Which channels are affinities or components of vectors.
     batch : int
-        Windows that go through it together; does not belong to its identity.
+        Windows that go through the network together; does not belong to its identity.
+
+    Raises
+    ------
+    ConfigError
+        If windows that are not square are to be rotated, or the channels do not allow a view.
     """
 
-    model: Checkpoint | Callable[..., Any]
+    model: Checkpoint | Ensemble | Callable[..., Any]
     window: Coord
     margin: Coord = (0, 0, 0)
     channels: int = 1
     device: str = "auto"
     precision: str = "float32"
+    views: tuple[View, ...] = (IDENTITY,)
+    roles: Roles = _NO_ROLES
     batch: int = 4
+
+    def __post_init__(self) -> None:
+        for view in self.views:
+            self.roles.under(view, channels=self.channels // self._maps)
+        turning = [view.name for view in self.views if view.swapped]
+        if not turning:
+            return
+        _, y, x = self.window
+        if y != x:
+            raise ConfigError(
+                f"views {', '.join(turning)} rotate windows of {self.window}, whose y and x "
+                "differ; choose a square window, or flips without rotations"
+            )
+        for card in self._cards:
+            if card.voxel_size_nm and card.voxel_size_nm[1] != card.voxel_size_nm[2]:
+                raise ConfigError(
+                    f"views {', '.join(turning)} rotate voxels of {card.voxel_size_nm} nm, that "
+                    f"{named(card)} was trained on; choose flips without rotations"
+                )
+        z, widest = self.margin[0], max(self.margin[1:])
+        object.__setattr__(self, "margin", (z, widest, widest))
 
     @classmethod
     def of(
         cls,
-        model: Checkpoint | Callable[..., Any],
+        model: Checkpoint | Ensemble | Callable[..., Any] | Sequence[Model],
         *,
         window: Coord | None = None,
         channels: int | None = None,
         device: str = "auto",
         precision: str = "float32",
+        views: tuple[View, ...] = (IDENTITY,),
     ) -> "Network":
-        """Take window, margin and channels from a checkpoint's card where they are not given.
+        """Take window, margin, channels and their roles from cards where they are not given.
+
+        Parameters
+        ----------
+        model : Checkpoint, Ensemble, callable, or sequence of these
+            A sequence is an ensemble whose answers are averaged.
+        window, channels, device, precision, views
+            As in `Network`; ``channels`` of a callable, without deviations.
 
         Raises
         ------
         ConfigError
-            If a callable comes without its window.
+            If a callable comes without its window, or members of an ensemble want different ones.
         """
-        if isinstance(model, Checkpoint):
-            return cls(
-                model,
-                window or model.window,
-                model.margin,
-                model.channels[1],
-                device,
-                precision,
-            )
-        if window is None:
-            raise ConfigError("a callable does not say what it sees; give its window, (z, y, x)")
-        return cls(model, window, (0, 0, 0), channels or 1, device, precision)
+        if isinstance(model, Sequence):
+            model = Ensemble(tuple(model))
+        members = model.members if isinstance(model, Ensemble) else (model,)
+        cards = [member for member in members if isinstance(member, Checkpoint)]
+        maps = 2 if isinstance(model, Ensemble) and model.deviation else 1
+        each = cards[0].channels[1] if cards else channels or 1
+        return cls(
+            model,
+            window or common_window(cards),
+            widest_margin(cards),
+            each * maps,
+            device,
+            precision,
+            views,
+            cards[0].roles if cards else _NO_ROLES,
+        )
+
+    @property
+    def members(self) -> tuple[Model, ...]:
+        """The networks that answer a window: one, but for an ensemble."""
+        return self.model.members if isinstance(self.model, Ensemble) else (self.model,)
+
+    @property
+    def passes(self) -> int:
+        """Count the passes for one window: those of all members, for every view."""
+        return len(self.members) * len(self.views)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether every answer lies within [-1, 1], as known without loading it."""
+        return all(_bounded(member) for member in self.members)
+
+    @property
+    def scaling(self) -> Scaling | tuple[Scaling, ...]:
+        """How the input is scaled: for an ensemble, for each of its members."""
+        found = tuple(_scaling(member) for member in self.members)
+        return found if isinstance(self.model, Ensemble) else found[0]
+
+    @property
+    def needs_histogram(self) -> bool:
+        """Whether a member's scaling depends on the volume."""
+        return any(_scaling(member).needs_histogram for member in self.members)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What decides its answers: weights, card and precision, but not place or device."""
-        seen = {
+        seen: dict[str, Any] = {
             "window": list(self.window),
             "margin": list(self.margin),
             "channels": self.channels,
             "precision": self.precision,
         }
-        if not isinstance(self.model, Checkpoint):
-            return {"function": hashlib.sha256(cloudpickle.dumps(self.model)).hexdigest(), **seen}
-        return {"weights": self.model.sha256, "card": self.model.identity, **seen}
+        if self.views != (IDENTITY,):
+            seen["views"] = [view.name for view in self.views]
+            seen["offsets"] = [offset and list(offset) for offset in self.roles.offsets]
+            seen["vectors"] = [list(vector) for vector in self.roles.vectors]
+        if not isinstance(self.model, Ensemble):
+            return {**_member_facts(self.model), **seen}
+        return {
+            "members": [_member_facts(member) for member in self.model.members],
+            "shares": list(self.model.shares),
+            "combine": self.model.combine,
+            "deviation": self.model.deviation,
+            **seen,
+        }
 
     @property
     def origin(self) -> dict[str, Any]:
         """Where it lies, which its facts must not say."""
-        if not isinstance(self.model, Checkpoint):
-            name = getattr(self.model, "__qualname__", type(self.model).__name__)
-            return {"function": f"{self.model.__module__}.{name}", "device": self.device}
-        return {"uri": self.model.uri, "sha256": self.model.sha256, "device": self.device}
-
-    @property
-    def bounded(self) -> bool:
-        """Whether it answers probabilities, from 0 to 1."""
-        model = self.model
-        return isinstance(model, Checkpoint) and model.activation in ("sigmoid", "softmax")
+        if not isinstance(self.model, Ensemble):
+            return {**_member_origin(self.model), "device": self.device}
+        members = [_member_origin(member) for member in self.model.members]
+        return {"members": members, "device": self.device}
 
     def predictor(self) -> Predictor:
-        """Load or wrap the model, once per process."""
-        if isinstance(self.model, Checkpoint):
-            return load(self.model, device=self.device, precision=self.precision)
-        found = _WRAPPED.get(self.model)
+        """Load or wrap the model, every member once per process."""
+        members = tuple(self._loaded(member) for member in self.members)
+        if not isinstance(self.model, Ensemble) and self.views == (IDENTITY,):
+            return members[0]
+        model = self.model if isinstance(self.model, Ensemble) else Ensemble(self.members)
+        return ensemble_predictor(
+            members,
+            model.shares,
+            views=self.views,
+            roles=self.roles,
+            combine=model.combine,
+            deviation=model.deviation,
+        )
+
+    def _loaded(self, member: Model) -> Predictor:
+        if isinstance(member, Checkpoint):
+            return load(member, device=self.device, precision=self.precision)
+        found = _WRAPPED.get(member)
         if found is None:
             # A torch module is copied when it is wrapped: too much to do for every block.
-            found = as_predictor(self.model, device=self.device, precision=self.precision)
-            _WRAPPED[self.model] = found
+            found = as_predictor(member, device=self.device, precision=self.precision)
+            _WRAPPED[member] = found
         return found
+
+    @property
+    def _cards(self) -> list[Checkpoint]:
+        return [member for member in self.members if isinstance(member, Checkpoint)]
+
+    @property
+    def _maps(self) -> int:
+        return 2 if isinstance(self.model, Ensemble) and self.model.deviation else 1
+
+
+def resolved_scale(
+    scaling: Scaling | tuple[Scaling, ...],
+    values: npt.ArrayLike | None = None,
+    counts: npt.ArrayLike | None = None,
+) -> Scale | Scales:
+    """Find the numbers that scale the input of a network.
+
+    Parameters
+    ----------
+    scaling : Scaling or tuple of Scaling
+        Of a `Network`.
+    values, counts : array_like, shape (N,), or None
+        Histogram of the volume; see `volkit.models.scaling.Scaling.resolve`.
+
+    Returns
+    -------
+    Scale or Scales
+        For a tuple, those of every member: all from one histogram.
+    """
+    if isinstance(scaling, Scaling):
+        return scaling.resolve(values, counts)
+    return Scales(tuple(each.resolve(values, counts) for each in scaling))
+
+
+def _scaling(member: Model) -> Scaling:
+    return member.scaling if isinstance(member, Checkpoint) else Scaling()
+
+
+def _bounded(member: Model) -> bool:
+    if isinstance(member, Checkpoint):
+        return member.activation != "none"
+    return bool(getattr(member, "bounded", False))
+
+
+def _member_facts(member: Model) -> dict[str, Any]:
+    if isinstance(member, Checkpoint):
+        return {"weights": member.sha256, "card": member.identity}
+    return {"function": hashlib.sha256(cloudpickle.dumps(member)).hexdigest()}
+
+
+def _member_origin(member: Model) -> dict[str, Any]:
+    if isinstance(member, Checkpoint):
+        return {"uri": member.uri, "sha256": member.sha256}
+    name = getattr(member, "__qualname__", type(member).__name__)
+    return {"function": f"{member.__module__}.{name}"}

@@ -76,9 +76,9 @@ class Affinities:
         answer = np.zeros((len(labels), len(self.offsets), *labels.shape[1:]), np.float32)
         for channel, offset in enumerate(self.offsets):
             steps = list(zip(labels.shape[1:], offset, strict=True))
-            here = [slice(max(0, -o), n - max(0, o)) for n, o in steps]
-            there = [slice(max(0, o), n - max(0, -o)) for n, o in steps]
-            answer[(slice(None), channel, *here)] = labels[(..., *here)] == labels[(..., *there)]
+            here: Any = tuple(slice(max(0, -o), n - max(0, o)) for n, o in steps)
+            there: Any = tuple(slice(max(0, o), n - max(0, -o)) for n, o in steps)
+            answer[:, channel][(..., *here)] = labels[(..., *here)] == labels[(..., *there)]
         return answer
 
 
