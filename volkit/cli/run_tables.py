@@ -1,7 +1,7 @@
 """Run tables: how a terminal shows where a run stands, and what a check of it found."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -51,15 +51,39 @@ def status_lines(status: "RunStatus") -> Iterator[str]:
             median = _seconds(stage.median_seconds)
             yield f"slow in {stage.stage}: block {blocks}; the median is {median}"
         if stage.passes:
-            yield (
-                f"{stage.stage}: {stage.passes_done:,} of {stage.passes:,} passes of the network, "
-                f"{stage.read_per_written:.2f} voxels read for each that is written"
-            )
+            yield _network_line(stage)
+        if stage.passes and stage.usage.shares:
+            yield _usage_line(stage)
     yield f"cost so far: {status.worker_hours:.2f} worker hours in finished blocks"
     if status.client is not None:
         yield client_line(status.client)
     if status.failure:
         yield f"the last attempt ended with: {status.failure}"
+
+
+def _network_line(stage: "StageStatus") -> str:
+    skipped = f" and {stage.passes_skipped:,} skipped" if stage.passes_skipped else ""
+    amplification = stage.usage.read_amplification
+    fetched = "" if amplification is None else f", {amplification:.2f} fetched"
+    return (
+        f"{stage.stage}: {stage.passes_done:,}{skipped} of {stage.passes:,} passes of the network, "
+        f"{stage.read_per_written:.2f} voxels read{fetched} for each that is written"
+    )
+
+
+def _usage_line(stage: "StageStatus") -> str:
+    """Say where the time of the workers went."""
+    usage = stage.usage
+    busy = f"network busy {100 * (usage.network_share or 0.0):.0f} % of the workers' time"
+    beside = _parts(usage.beside)
+    return (
+        f"{stage.stage}: {busy}; {_parts(usage.shares)}"
+        f"{'; at the same time ' if beside else ''}{beside}"
+    )
+
+
+def _parts(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {100 * s:.0f} %" for kind, s in shares.items() if kind != "network")
 
 
 def client_line(client: "ClientStatus") -> str:

@@ -1,17 +1,21 @@
-"""Stage status: how far a stage is, how fast, and what it cost, from its ledger alone."""
+"""Stage status: how far a stage is, how fast, and what it cost, from its ledger and beside it."""
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.fingerprint import Facts
+from volkit.engine.ledger import Ledger, read_header
 from volkit.engine.stages import Stage
+from volkit.engine.usage import Usage
+from volkit.engine.usage_note import read_usage
 from volkit.errors import GeometryError
 from volkit.geometry import Grid, Windows
 from volkit.geometry.over_blocks import network_passes
+from volkit.pipelines.stage_usage import StageUsage, stage_usage
 
 _RECENT_SECONDS = 300  # over which the rate is taken
 _RECENT_BLOCKS = 20  # or so many blocks, where they take long
@@ -35,9 +39,13 @@ class StageStatus:
     bytes_done : int
         Of these voxels, without compression; 0 for tables.
     read_per_written : float
-        Voxels that are read for each voxel decided, because of the halo.
+        Voxels that are read for each voxel decided, because of the halo; as counted, or by
+        arithmetic where nobody counted.
     passes_done, passes : int
-        Windows that went through the network, and will altogether; 0 without one.
+        Windows that went through the network, as counted where workers counted them, and all that
+        are to; 0 without one.
+    passes_skipped : int
+        Windows that were left out, since nothing was to be seen there.
     blocks_per_second, voxels_per_second : float
         Over the last minutes in which blocks finished; 0 where that cannot be told.
     seconds_left : float or None
@@ -50,6 +58,8 @@ class StageStatus:
         The slowest blocks: number and seconds.
     last_finished : int
         Unix time, by the client's clock; 0 before the first block.
+    usage : StageUsage
+        Where the time of the workers went.
     """
 
     stage: str
@@ -62,6 +72,7 @@ class StageStatus:
     read_per_written: float
     passes_done: int
     passes: int
+    passes_skipped: int
     blocks_per_second: float
     voxels_per_second: float
     seconds_left: float | None
@@ -70,6 +81,7 @@ class StageStatus:
     p99_seconds: float
     slowest: tuple[tuple[int, float], ...]
     last_finished: int
+    usage: StageUsage
 
 
 def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
@@ -93,7 +105,7 @@ def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
     voxels = 0 if grid is None else grid.domain.size
     finished = np.sort(records["finished"]).astype(np.int64)
     rate = _rate(finished, since)
-    passes = _passes(stage.facts, grid)
+    usage, passes = _usage_and_passes(stage, grid, done)
     seconds = records["seconds"].astype(np.float64)
     few = min(_SLOWEST, done)
     slow: list[int] = np.argpartition(seconds, -few)[-few:].tolist() if few else []
@@ -106,9 +118,10 @@ def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
         voxels_done=voxels * done // max(1, total),
         voxels=voxels,
         bytes_done=voxels * done // max(1, total) * _voxel_bytes(stage.facts),
-        read_per_written=_read_per_written(grid),
-        passes_done=passes * done // max(1, total),
-        passes=passes,
+        read_per_written=_read_per_written(grid, usage),
+        passes_done=passes.done,
+        passes=passes.total,
+        passes_skipped=usage.counts.get("skipped_windows", 0),
         blocks_per_second=rate,
         voxels_per_second=rate * voxels / max(1, total),
         seconds_left=(total - done) / rate if rate else None,
@@ -117,6 +130,7 @@ def stage_status(stage: Stage, *, since: float = 0.0) -> StageStatus:
         p99_seconds=float(np.percentile(seconds, 99)) if done else 0.0,
         slowest=tuple(slowest),
         last_finished=int(finished[-1]) if done else 0,
+        usage=stage_usage(usage),
     )
 
 
@@ -149,10 +163,12 @@ def _voxel_bytes(facts: Facts) -> int:
     return int(np.dtype(facts["dtype"]).itemsize * (facts.get("channels") or 1))
 
 
-def _read_per_written(grid: Grid | None) -> float:
-    """Compare what blocks read with what they decide, by arithmetic for each axis."""
+def _read_per_written(grid: Grid | None, usage: Usage) -> float:
+    """Compare what blocks read with what they decide: as counted, or by arithmetic."""
     if grid is None:
         return 0.0
+    if least := usage.counts.get("bytes_least"):
+        return usage.counts.get("bytes_read", 0) / least
     factors = []
     axes = zip(grid.domain.shape, grid.block_shape, grid.halo, grid.shape, strict=True)
     for length, block, halo, count in axes:
@@ -163,14 +179,37 @@ def _read_per_written(grid: Grid | None) -> float:
     return prod(factors)
 
 
-def _passes(facts: Facts, grid: Grid | None) -> int:
-    """Count the windows of all blocks; 0 where the stage has no network."""
+class _Passes(NamedTuple):
+    done: int = 0
+    total: int = 0
+
+
+def _usage_and_passes(stage: Stage, grid: Grid | None, done: int) -> tuple[Usage, _Passes]:
+    """Say what a stage has cost, and how many windows were evaluated and are to be."""
+    usage = read_usage(stage.ledger.root)
+    windows = _windows(stage.facts, grid)
+    if windows is None or grid is None:
+        return usage, _Passes()
+    total, of = network_passes(windows, grid), stage.ledger.total
+    name = stage.name.rpartition("/")[2]
+    place = stage.ledger.root.above.inside(f"{name}.exchange/windows.ledger")
+    header = read_header(place)
+    if header is not None:  # each window is evaluated once, and noted there
+        total, of = len(windows), int(header["total"])
+        done = Ledger(place, of, "").count()
+        usage += read_usage(place)
+    counted = usage.counts.get("windows")
+    return usage, _Passes(total * done // max(1, of) if counted is None else counted, total)
+
+
+def _windows(facts: Facts, grid: Grid | None) -> Windows | None:
+    """Lay the windows of a stage; None where it has no network."""
     network: Any = facts.get("shared", {}).get("0")
     stride = facts.get("params", {}).get("stride")
     if grid is None or stride is None or not isinstance(network, dict):
-        return 0
+        return None
     try:
         window, margin = tuple(network["window"]), tuple(network["margin"])
-        return network_passes(Windows(grid.domain, window, tuple(stride), margin), grid)
+        return Windows(grid.domain, window, tuple(stride), margin)
     except (KeyError, TypeError, GeometryError):
-        return 0
+        return None
