@@ -5,7 +5,7 @@ block evaluates the windows that begin in it and hands over what reaches beyond 
 evaluates every window that touches it (``recompute``): the bytes are the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
@@ -21,9 +21,11 @@ from volkit.geometry.over_blocks import network_passes
 from volkit.kernels.blend import Weighting, check_coverage
 from volkit.kernels.histogram import add_histograms, value_histogram
 from volkit.models.checkpoint import Checkpoint
-from volkit.models.scaling import UNSCALED, Scale, Scaling
+from volkit.models.ensemble import Ensemble, Model, Scales
+from volkit.models.scaling import Scale, Scaling
+from volkit.models.views import ViewSet, views_of
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.network import Network
+from volkit.ops.network import Network, resolved_scale
 from volkit.ops.padding import Padding
 from volkit.ops.window_pass import OutputType, WindowPass, WindowSpread, check_output_type
 
@@ -62,6 +64,9 @@ class InferenceOptions:
         ``auto``, ``cuda``, ``mps`` or ``cpu``.
     precision : {'float32', 'bfloat16', 'float16'}
         Of the network's arithmetic; blending is float32 always.
+    views : {'none', 'flips', 'flips+rotations'} or tuple of str
+        How every window is turned for the mean of the answers; see
+        `volkit.models.views.views_of`.
     """
 
     window: Coord | None = None
@@ -74,6 +79,7 @@ class InferenceOptions:
     output: OutputType = "float32"
     device: str = "auto"
     precision: str = "float32"
+    views: ViewSet | tuple[str, ...] = "none"
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -84,6 +90,7 @@ class InferenceOptions:
         ):
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
+        views_of(self.views)
         if self.batch < 1:
             raise ConfigError(f"batch {self.batch} must be at least 1")
         if self.weight_floor < 0:
@@ -97,7 +104,7 @@ class InferenceOptions:
 
 def infer(
     image: Any,
-    model: Checkpoint | Callable[..., Any] | Network,
+    model: Checkpoint | Ensemble | Callable[..., Any] | Sequence[Model] | Network,
     *,
     options: InferenceOptions | None = None,
     grid: Grid | None = None,
@@ -111,8 +118,9 @@ def infer(
     ----------
     image : Volume, dask array or DataArray, shape ([C,] Z, Y, X)
         What the network sees; scaled as the checkpoint's card says.
-    model : Checkpoint, callable or Network
-        A callable gets and returns float32 batches, shape (B, C, Z, Y, X).
+    model : Checkpoint, Ensemble, callable, sequence of these, or Network
+        A callable gets and returns float32 batches, shape (B, C, Z, Y, X); a sequence is an
+        ensemble whose answers are averaged.
     options : InferenceOptions, optional
         How windows are laid and blended.
     grid : Grid, optional
@@ -243,19 +251,21 @@ def window_halo(windows: Windows, block_shape: Coord) -> Coord:
 
 def input_scale(network: Network, call: Call) -> Any:
     """Find the numbers that scale the input: by the card alone, or with the whole domain."""
-    if not isinstance(network.model, Checkpoint):
-        return UNSCALED
-    if not network.model.scaling.needs_histogram:
-        return network.model.scaling.resolve()
+    if not network.needs_histogram:
+        return resolved_scale(network.scaling)
     histogram = Reduction(
-        _histogram_block, add_histograms, finalize=partial(_scale, network.model.scaling)
+        _histogram_block, add_histograms, finalize=partial(_scale, network.scaling)
     )
     return call.engine.reduce(histogram, *call.inputs, grid=call.grid, name="histogram")
 
 
-def _network(model: Checkpoint | Callable[..., Any], options: InferenceOptions) -> Network:
+def _network(model: Any, options: InferenceOptions) -> Network:
     return Network.of(
-        model, window=options.window, device=options.device, precision=options.precision
+        model,
+        window=options.window,
+        device=options.device,
+        precision=options.precision,
+        views=views_of(options.views),
     )
 
 
@@ -263,8 +273,8 @@ def _histogram_block(block: Block, image: Array) -> Columns:
     return value_histogram(image)
 
 
-def _scale(scaling: Scaling, histogram: Columns) -> Scale:
-    return scaling.resolve(histogram["value"], histogram["count"])
+def _scale(scaling: Scaling | tuple[Scaling, ...], histogram: Columns) -> Scale | Scales:
+    return resolved_scale(scaling, histogram["value"], histogram["count"])
 
 
 def _predict_block(
