@@ -1,0 +1,222 @@
+"""The graph of basins: what lies between every two that touch, in parts that add up exactly."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.errors import ContractError
+from volkit.geometry import Box, Coord
+from volkit.kernels.contacts import ONE
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint64]
+Graph = dict[str, NDArray[Any]]
+"""Edges ``u < v`` (uint64) with ``affinity`` (float32, the largest), ``affinity_sum`` (int64, units
+of 2**-30) and ``count`` (int64, faces), by pair; basins ``id`` (uint64) with ``voxels`` (int64)."""
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids
+_TURN = np.uint64(31)  # folds the high bits of a product into the low ones
+
+
+def basin_graph(
+    labels: Labels, affinities: Floats, core: Box, *, toward: int, sections: bool = False
+) -> Graph:
+    """Measure the affinity across every two labels that touch, and their sizes.
+
+    An edge between two voxels belongs to the later one: blocks that see one voxel more count
+    every edge of a volume once.
+
+    Parameters
+    ----------
+    labels : ndarray of uint64, shape (Z, Y, X)
+        Basins; 0 touches nothing.
+    affinities : ndarray of float32, shape (3, Z, Y, X)
+        Affinity of a voxel and its neighbour on z, y, x, 0 to 1.
+    core : Box
+        The voxels that count, in the arrays' own coordinates.
+    toward : {-1, 1}
+        Whether an affinity is that with the neighbour before the voxel, or after it.
+    sections : bool
+        Leave edges on z out.
+
+    Returns
+    -------
+    dict of ndarray
+        ``u``, ``v`` (uint64, ``u < v``), ``affinity`` (float32: the largest across their border),
+        ``affinity_sum`` (int64, units of 2**-30) and ``count`` (int64: faces), sorted by pair;
+        ``id`` (uint64, sorted) and ``voxels`` (int64).
+
+    Raises
+    ------
+    ContractError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> labels = np.array([[[1, 1, 3]]], np.uint64)
+    >>> affinities = np.full((3, 1, 1, 3), 0.5, np.float32)
+    >>> graph = basin_graph(labels, affinities, Box((0, 0, 0), (1, 1, 3)), toward=-1)
+    >>> {name: column.tolist() for name, column in graph.items()}  # doctest: +NORMALIZE_WHITESPACE
+    {'u': [1], 'v': [3], 'affinity': [0.5], 'affinity_sum': [536870912], 'count': [1],
+     'id': [1, 3], 'voxels': [2, 1]}
+    """
+    if affinities.shape != (3, *labels.shape):
+        raise ContractError(
+            f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
+            "same voxels"
+        )
+    how = (int(toward > 0), sections)
+    table, most = _edges(labels, affinities, core.start, core.stop, how)
+    order = np.lexsort((table[:, 1], table[:, 0]))
+    table = table[order]
+    ids, voxels = _sizes(labels[core.slices])
+    return {
+        "u": table[:, 0].copy(),
+        "v": table[:, 1].copy(),
+        "affinity": most[order],
+        "affinity_sum": table[:, 2].astype(np.int64),
+        "count": table[:, 3].astype(np.int64),
+        "id": ids,
+        "voxels": voxels,
+    }
+
+
+def add_graphs(graphs: Sequence[Graph]) -> Graph:
+    """Add up the graphs of blocks.
+
+    Parameters
+    ----------
+    graphs : sequence of dict of ndarray
+        As ``basin_graph`` gives them.
+
+    Returns
+    -------
+    dict of ndarray
+        Likewise; the same bits for every order of the graphs.
+
+    Examples
+    --------
+    >>> one = {"u": np.array([1], np.uint64), "v": np.array([2], np.uint64),
+    ...        "affinity": np.array([0.5], np.float32), "affinity_sum": np.array([10]),
+    ...        "count": np.array([1]), "id": np.array([1], np.uint64), "voxels": np.array([4])}
+    >>> both = add_graphs([one, {**one, "affinity": np.array([0.75], np.float32)}])
+    >>> both["affinity"].tolist(), both["count"].tolist(), both["voxels"].tolist()
+    ([0.75], [2], [8])
+    """
+    whole = {name: np.concatenate([graph[name] for graph in graphs]) for name in graphs[0]}
+    order = np.lexsort((whole["v"], whole["u"]))
+    u, v = whole["u"][order], whole["v"][order]
+    first = _begins((u[1:] != u[:-1]) | (v[1:] != v[:-1]), len(u))
+    ids = np.argsort(whole["id"], kind="stable")
+    own = whole["id"][ids]
+    begin = _begins(own[1:] != own[:-1], len(own))
+    return {
+        "u": u[first],
+        "v": v[first],
+        "affinity": _reduced(np.maximum, whole["affinity"][order], first),
+        "affinity_sum": _reduced(np.add, whole["affinity_sum"][order], first),
+        "count": _reduced(np.add, whole["count"][order], first),
+        "id": own[begin],
+        "voxels": _reduced(np.add, whole["voxels"][ids], begin),
+    }
+
+
+def _begins(differs: NDArray[np.bool_], length: int) -> NDArray[np.intp]:
+    """Find where runs of equal rows begin."""
+    begins = np.ones(length, bool)
+    begins[1:] = differs
+    return np.flatnonzero(begins)
+
+
+def _reduced(how: np.ufunc, values: NDArray[Any], first: NDArray[np.intp]) -> NDArray[Any]:
+    # reduceat does not take an empty list of segments.
+    return how.reduceat(values, first) if len(first) else values
+
+
+def _sizes(labels: Labels) -> tuple[Labels, NDArray[np.int64]]:
+    """Count the voxels of every label: runs are far fewer than voxels."""
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    begins = _begins(flat[1:] != flat[:-1], flat.size) if flat.size else np.zeros(0, np.intp)
+    lengths = np.diff(begins, append=flat.size)
+    ids, which = np.unique(flat[begins], return_inverse=True)
+    voxels = np.zeros(len(ids), np.int64)
+    np.add.at(voxels, which, lengths)
+    return ids[ids != 0], voxels[ids != 0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _edges(
+    labels: Labels, affinities: Floats, start: Coord, stop: Coord, how: tuple[int, bool]
+) -> Any:
+    """Walk the rows of the core; gather pairs in an open-addressed table that grows."""
+    table = np.zeros((4096, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
+    most = np.zeros(4096, np.float32)
+    used = 0
+    after, sections = how
+    left, right = start[2], stop[2]
+    inner = max(left, 1)
+    at = np.empty(right - left + 1, np.int32)
+    for z in range(start[0], stop[0]):
+        for y in range(start[1], stop[1]):
+            while 2 * (used + 3 * len(at)) > len(table):
+                table, most = _wider(table, most)
+            here = labels[z, y]
+            if z > 0 and not sections:
+                there, by = labels[z - 1, y, left:right], affinities[0, z - after, y, left:right]
+                used = _row(here[left:right], there, by, at, (table, most), used)
+            if y > 0:
+                there, by = labels[z, y - 1, left:right], affinities[1, z, y - after, left:right]
+                used = _row(here[left:right], there, by, at, (table, most), used)
+            by = affinities[2, z, y, inner - after : right - after]
+            used = _row(here[inner:right], here[inner - 1 : right - 1], by, at, (table, most), used)
+    taken = table[:, 3] != 0
+    return table[taken], most[taken]
+
+
+@numba.njit(nogil=True, cache=True)
+def _row(a: Labels, b: Labels, by: Floats, at: NDArray[np.int32], tables: Any, used: int) -> Any:
+    """Add the edges of two rows that lie beside each other."""
+    table, most = tables
+    found = np.uint64(0)
+    for x in range(len(a)):
+        # Borders are rare: finding them without a branch is what makes this fast.
+        at[found] = x
+        found += np.uint64((a[x] != b[x]) & (a[x] != 0) & (b[x] != 0))
+    for n in range(np.int64(found)):
+        x = at[n]
+        low, high = min(a[x], b[x]), max(a[x], b[x])
+        slot = _slot(table, low, high)
+        if table[slot, 3] == 0:
+            table[slot, 0], table[slot, 1] = low, high
+            used += 1
+        most[slot] = max(most[slot], by[x])
+        table[slot, 2] += np.uint64(np.int64(np.rint(np.float64(by[x]) * ONE)))
+        table[slot, 3] += np.uint64(1)
+    return used
+
+
+@numba.njit(nogil=True, cache=True)
+def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
+    """Find the slot of a pair, or the free one where it belongs."""
+    mixed = (low * _MIX + high) * _MIX
+    last = np.uint64(len(table) - 1)
+    slot = (mixed ^ (mixed >> _TURN)) & last
+    while table[slot, 3] != 0 and (table[slot, 0] != low or table[slot, 1] != high):
+        slot = (slot + np.uint64(1)) & last
+    return slot
+
+
+@numba.njit(nogil=True, cache=True)
+def _wider(table: Labels, most: Floats) -> Any:
+    """Double the tables, which stay at most half full."""
+    wide = np.zeros((2 * len(table), 4), np.uint64)
+    high = np.zeros(2 * len(most), np.float32)
+    for row in range(len(table)):
+        if table[row, 3] != 0:
+            slot = _slot(wide, table[row, 0], table[row, 1])
+            wide[slot] = table[row]
+            high[slot] = most[row]
+    return wide, high

@@ -1,0 +1,290 @@
+"""Plateaus of the steepest ascent: divided by distance, those that cross faces on their own.
+
+A plateau is a set of voxels that are drawn to each other.  Where none of them is drawn elsewhere,
+it is the top of a basin.  Else each goes to the nearest one that is: breadth first, beginning in
+C order.  This depends on the plateau alone, so those that lie within a block are divided there;
+the others are gathered, and divided when they are whole::
+
+    block ──► ways ──┬─► plateaus inside ────────────► divided at once
+                     └─► voxels of those that cross ─► gathered from all blocks, then divided
+
+Only voxels with several ways need be looked at: one with a single way keeps it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.geometry import Box, Coord
+from volkit.kernels.affinity_ascent import CERTAIN, Ways
+
+Ints = NDArray[np.int64]
+Rows = dict[str, NDArray[Any]]
+"""Voxels by ``index`` (uint64, C order in the domain), their ``way`` and ``mutual`` (uint8)."""
+
+_WAYS = 63  # the bits that lead somewhere
+
+
+def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -> Rows:
+    """List the voxels of a block whose plateaus go on outside it.
+
+    Parameters
+    ----------
+    ways : ndarray of uint8, shape (Z, Y, X)
+        Of the block and of one voxel more on every side where the domain goes on.
+    core : Box
+        The block, in the array's own coordinates.
+    start : tuple of int
+        Where in the domain the core begins, voxels.
+    domain_shape : tuple of int
+        Extent of the domain.
+
+    Returns
+    -------
+    dict of ndarray
+        ``index`` (uint64: C-order index in the domain, ascending), ``way`` (uint8: steepest ways)
+        and ``mutual`` (uint8: those of them that come back); of voxels with several ways.
+
+    Examples
+    --------
+    >>> ways = np.array([[[32, 36, 36, 36, 4]]], np.uint8)
+    >>> box = Box((0, 0, 0), (1, 1, 3))
+    >>> rows = open_plateaus(ways[..., :4], box, start=(0, 0, 0), domain_shape=(1, 1, 5))
+    >>> rows["index"].tolist(), rows["mutual"].tolist()
+    ([1, 2], [36, 36])
+    """
+    where, way, mutual, _, is_open = _plateaus(ways, core)
+    local = np.unravel_index(where[is_open], ways.shape)
+    place = [n - c + s for n, c, s in zip(local, core.start, start, strict=True)]
+    return {
+        "index": _flat(place, domain_shape).astype(np.uint64),
+        "way": way[is_open],
+        "mutual": mutual[is_open],
+    }
+
+
+def gather_rows(tables: Sequence[Rows]) -> Rows:
+    """Put rows of several blocks together, by index.
+
+    Examples
+    --------
+    >>> one = {"index": np.array([7], np.uint64)}
+    >>> two = {"index": np.array([3], np.uint64)}
+    >>> gather_rows([one, two])["index"].tolist()
+    [3, 7]
+    """
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    order = np.argsort(whole["index"], kind="stable")
+    return {name: column[order] for name, column in whole.items()}
+
+
+def divide_rows(rows: Rows, *, domain_shape: Coord) -> Rows:
+    """Divide the plateaus that blocks left open.
+
+    Parameters
+    ----------
+    rows : dict of ndarray
+        As ``open_plateaus`` gives them, of all blocks, by index.
+    domain_shape : tuple of int
+        Extent of the domain.
+
+    Returns
+    -------
+    dict of ndarray
+        ``index`` (uint64, ascending) and ``way`` (uint8): where those voxels go that do not keep
+        all their ways.
+
+    Examples
+    --------
+    >>> rows = {"index": np.array([1, 2], np.uint64), "way": np.array([36, 36], np.uint8),
+    ...         "mutual": np.array([32, 36], np.uint8)}
+    >>> divided = divide_rows(rows, domain_shape=(1, 1, 4))
+    >>> divided["index"].tolist(), divided["way"].tolist()
+    ([1, 2], [4, 4])
+    """
+    where, way = rows["index"].astype(np.int64), rows["way"].copy()
+    near = _neighbours(where, rows["mutual"], _steps(domain_shape))
+    _divide(way, rows["mutual"], near, np.zeros(len(way), np.bool_))
+    changed = way != rows["way"]
+    return {"index": rows["index"][changed], "way": way[changed]}
+
+
+def divided_ways(
+    ways: Ways, core: Box, divided: Rows, *, start: Coord, domain_shape: Coord
+) -> Ways:
+    """Leave every voxel the ways it goes: one, or all those of a plateau that is a top.
+
+    Parameters
+    ----------
+    ways : ndarray of uint8, shape (Z, Y, X)
+        Of the block and of one voxel more on every side where the domain goes on.
+    core : Box
+        The block, in the array's own coordinates.
+    divided : dict of ndarray
+        As ``divide_rows`` gives it.
+    start : tuple of int
+        Where in the domain the core begins, voxels.
+    domain_shape : tuple of int
+        Extent of the domain.
+
+    Returns
+    -------
+    ndarray of uint8, shape of the core
+        Bits as ``steepest_ways`` has them; 0 is background.
+
+    Examples
+    --------
+    >>> ways = np.array([[[32, 4 + 32, 4 + 32, 4 + 32, 32, 4]]], np.uint8)
+    >>> none = {"index": np.zeros(0, np.uint64), "way": np.zeros(0, np.uint8)}
+    >>> box = Box((0, 0, 0), (1, 1, 6))
+    >>> divided_ways(ways, box, none, start=(0, 0, 0), domain_shape=(1, 1, 6)).tolist()
+    [[[32, 32, 32, 32, 32, 4]]]
+    """
+    where, way, mutual, near, is_open = _plateaus(ways, core)
+    _divide(way, mutual, near, is_open)
+    out = ways & np.uint8(_WAYS)
+    out.reshape(-1)[where] = way
+    # Rows of an open plateau are few: they look for their answer, not answers for their block.
+    rest = where[is_open]
+    local = np.unravel_index(rest, ways.shape)
+    place = [n - c + s for n, c, s in zip(local, core.start, start, strict=True)]
+    index = _flat(place, domain_shape).astype(np.uint64)
+    at, found = _search(divided["index"], index)
+    out.reshape(-1)[rest[found]] = divided["way"][at[found]]
+    return np.ascontiguousarray(out[core.slices])
+
+
+def _plateaus(ways: Ways, core: Box) -> tuple[Ints, Ways, Ways, Ints, NDArray[np.bool_]]:
+    """Find the voxels with several ways: where, ways, which come back, neighbours, open or not."""
+    ways = np.ascontiguousarray(ways)
+    steps = _steps(ways.shape)
+    where = _several(ways, core.start, core.stop)
+    way, mutual, is_open = _looks(ways, core.start, core.stop, where, steps)
+    near = _neighbours(where, mutual, steps)
+    _spread(is_open, near)
+    return where, way, mutual, near, is_open
+
+
+def _steps(shape: Sequence[int]) -> Ints:
+    """Give the step in a flat array that each bit stands for."""
+    forward = [shape[1] * shape[2], shape[2], 1]
+    return np.array([*(-n for n in forward), *forward], np.int64)
+
+
+def _flat(place: Sequence[Ints], shape: Coord) -> Ints:
+    return (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+
+
+def _search(table: NDArray[Any], wanted: NDArray[Any]) -> tuple[Ints, NDArray[np.bool_]]:
+    """Find values in a sorted table, if they are there."""
+    at = np.searchsorted(table, wanted)
+    inside = at < len(table)
+    found = inside.copy()
+    found[inside] = table[at[inside]] == wanted[inside]
+    return at, found
+
+
+def _neighbours(where: Ints, mutual: Ways, steps: Ints) -> Ints:
+    """Find the row to which each mutual way leads; -1 where it leads to none."""
+    near = np.full((len(where), 6), -1, np.int64)
+    for bit, step in enumerate(steps):
+        rows = np.flatnonzero(mutual >> np.uint8(bit) & np.uint8(1))
+        at, found = _search(where, where[rows] + step)
+        near[rows[found], bit] = at[found]
+    return near
+
+
+@numba.njit(nogil=True, cache=True)
+def _is_several(bits: np.uint8) -> Any:
+    """Tell whether a voxel has more than one way and is not joined for certain."""
+    return (bits & (bits - 1)) != 0 and (bits & CERTAIN) == 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _several(ways: Ways, start: Coord, stop: Coord) -> Any:
+    _, ny, nx = ways.shape
+    found = np.empty(1024, np.int64)
+    count = 0
+    for z in range(start[0], stop[0]):
+        for y in range(start[1], stop[1]):
+            for x in range(start[2], stop[2]):
+                if _is_several(ways[z, y, x]):
+                    if count == len(found):
+                        wider = np.empty(2 * count, np.int64)
+                        wider[:count] = found
+                        found = wider
+                    found[count] = (z * ny + y) * nx + x
+                    count += 1
+    return found[:count].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def _looks(ways: Ways, start: Coord, stop: Coord, where: Ints, steps: Ints) -> Any:
+    """Look around each voxel: which of its ways come back, and do they cross a face."""
+    _, ny, nx = ways.shape
+    flat = ways.reshape(-1)
+    way, mutual = np.zeros(len(where), np.uint8), np.zeros(len(where), np.uint8)
+    crosses = np.zeros(len(where), np.bool_)
+    for row in range(len(where)):
+        here = where[row]
+        place = (here // (ny * nx), here // nx % ny, here % nx)
+        way[row] = flat[here]
+        for bit in range(6):
+            if not flat[here] >> bit & 1:
+                continue
+            there = flat[here + steps[bit]]
+            if not there >> ((bit + 3) % 6) & 1:
+                continue
+            mutual[row] |= 1 << bit
+            axis = bit % 3
+            at_face = place[axis] == (start[axis] if bit < 3 else stop[axis] - 1)
+            crosses[row] |= at_face and _is_several(there)
+    return way, mutual, crosses
+
+
+@numba.njit(nogil=True, cache=True)
+def _spread(is_open: NDArray[np.bool_], near: Ints) -> None:
+    """Open whatever belongs to an open plateau."""
+    stack = list(np.flatnonzero(is_open))
+    while len(stack):
+        row = stack.pop()
+        for other in near[row]:
+            if other >= 0 and not is_open[other]:
+                is_open[other] = True
+                stack.append(other)
+
+
+@numba.njit(nogil=True, cache=True)
+def _divide(way: Ways, mutual: Ways, near: Ints, left_out: NDArray[np.bool_]) -> None:
+    """Give each voxel of a plateau that is no top the one way toward its nearest exit.
+
+    A neighbour that was served before no longer comes back, and so is an exit itself; of several,
+    the one after is taken, and on x before y before z.
+    """
+    queue, tail = np.empty(len(way), np.int64), 0
+    queued = left_out.copy()
+    for row in range(len(way)):
+        if not queued[row] and way[row] & ~mutual[row]:
+            queue[tail], queued[row] = row, True
+            tail += 1
+    head = 0
+    while head < tail:
+        row = queue[head]
+        head += 1
+        chosen = 0
+        for bit in range(6):
+            if not way[row] >> bit & 1:
+                continue
+            other = near[row, bit]
+            if not mutual[row] >> bit & 1:
+                chosen = 1 << bit
+            elif other >= 0:
+                if not way[other] >> ((bit + 3) % 6) & 1:
+                    chosen = 1 << bit
+                elif not queued[other]:
+                    queue[tail], queued[other] = other, True
+                    tail += 1
+        way[row] = chosen
