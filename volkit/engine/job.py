@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress
+from volkit.engine.exchange import run_exchange
 from volkit.engine.fingerprint import Facts, facts
 from volkit.engine.lazy import check_inside
 from volkit.engine.ledger import Ledger
@@ -140,8 +141,9 @@ class JobEngine:
         target = self._target(op, volumes, grid, name, kept.facts, ledger)
         kept.copy(run, name, ledger, target, grid)
         task = MapTask(op, grid, volumes, shared, target)
-        missing = _missing(grid, ledger.done())
-        run.work(task, missing, ledger=ledger, stage=name, voxels=grid.domain.size)
+        if op.spread is None or not run_exchange(run, task, ledger, name):
+            missing = _missing(grid, ledger.done())
+            run.work(task, missing, ledger=ledger, stage=name, voxels=grid.domain.size)
         return target
 
     def reduce(

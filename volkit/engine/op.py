@@ -28,10 +28,10 @@ class Spread(Protocol):
         """Voxels that a contribution may reach beyond the block's last one."""
 
     def reads(self, block: Block) -> Box:
-        """What a block needs of the inputs; empty where it contributes nothing."""
+        """Say what a block needs of the inputs; empty where it contributes nothing."""
 
     def covers(self, block: Block) -> Box:
-        """The voxels that a block contributes to, none before its own; empty where none."""
+        """Say to which voxels a block contributes, none before its own; empty where none."""
 
     def contribute(self, block: Block, *values: Any) -> Array:
         """Compute sums over ``covers``, from arrays that cover ``reads`` and shared values."""
@@ -156,64 +156,29 @@ def run_block(
     """
     try:
         result = np.asarray(op.kernel(block, *arrays, *shared, **op.params))
-        whole, core = op.out_shape(block.read.shape), op.out_shape(block.write.shape)
-        if result.dtype != op.dtype or result.shape not in (whole, core):
-            raise ContractError(
-                f"{_name(op.kernel)} returned {result.dtype} {result.shape} for {block}; "
-                f"its Op declares {op.dtype} {core}"
-                + (f", or {whole} with the halo" if whole != core else "")
-            )
+        check_result(op, block, result)
     except Exception as error:
-        _add_note(error, op.kernel, block)
+        add_note(error, op.kernel, block)
         raise
+    core = op.out_shape(block.write.shape)
     return result if result.shape == core else result[(..., *block.crop)]
 
 
-def run_contribution(
-    op: Op, block: Block, arrays: Sequence[Array], shared: Sequence[object] = ()
-) -> Array:
-    """Compute what a block contributes to itself and its neighbours.
-
-    Parameters
-    ----------
-    op : Op
-        With a Spread.
-    block : Block
-        Where.
-    arrays : sequence of ndarray
-        The inputs, each covering what the Spread reads.
-    shared : sequence
-        Values that every block gets.
-
-    Returns
-    -------
-    ndarray
-        Sums over the voxels that the block covers.
+def check_result(op: Op, block: Block, result: Array) -> None:
+    """Compare a result with what its Op declares.
 
     Raises
     ------
     ContractError
-        If the Op has no Spread.
+        If shape or dtype differ.
     """
-    spread = spread_of(op)
-    try:
-        return spread.contribute(block, *arrays, *shared)
-    except Exception as error:
-        _add_note(error, op.kernel, block)
-        raise
-
-
-def spread_of(op: Op) -> Spread:
-    """Give the Spread of an Op that has one.
-
-    Raises
-    ------
-    ContractError
-        If it has none.
-    """
-    if op.spread is None:
-        raise ContractError(f"the Op of {_name(op.kernel)} has no Spread; map it block by block")
-    return op.spread
+    whole, core = op.out_shape(block.read.shape), op.out_shape(block.write.shape)
+    if result.dtype != op.dtype or result.shape not in (whole, core):
+        raise ContractError(
+            f"{kernel_name(op.kernel)} returned {result.dtype} {result.shape} for {block}; "
+            f"its Op declares {op.dtype} {core}"
+            + (f", or {whole} with the halo" if whole != core else "")
+        )
 
 
 def run_partial(
@@ -230,11 +195,11 @@ def run_partial(
         result = reduction.kernel(block, *arrays, *shared, **reduction.params)
         if not is_columns(result):
             raise ContractError(
-                f"{_name(reduction.kernel)} returned {type(result).__name__} for {block}; "
+                f"{kernel_name(reduction.kernel)} returned {type(result).__name__} for {block}; "
                 "a Reduction's kernel returns a dict of arrays"
             )
     except Exception as error:
-        _add_note(error, reduction.kernel, block)
+        add_note(error, reduction.kernel, block)
         raise
     return result
 
@@ -247,13 +212,15 @@ def is_columns(value: object) -> bool:
     )
 
 
-def _name(kernel: Callable[..., object]) -> str:
+def kernel_name(kernel: Callable[..., object]) -> str:
+    """Give the name of a kernel, for messages."""
     function = getattr(kernel, "func", kernel)
     return getattr(function, "__qualname__", repr(function))
 
 
-def _add_note(error: BaseException, kernel: Callable[..., object], block: Block) -> None:
-    error.add_note(f"volkit: in {_name(kernel)} on {block}")
+def add_note(error: BaseException, kernel: Callable[..., object], block: Block) -> None:
+    """Add the position of a block to an error, as a note that survives distributed."""
+    error.add_note(f"volkit: in {kernel_name(kernel)} on {block}")
 
 
 def _check_json(kernel: Callable[..., object], params: Mapping[str, Any]) -> None:
@@ -261,6 +228,6 @@ def _check_json(kernel: Callable[..., object], params: Mapping[str, Any]) -> Non
         json.dumps(dict(params), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ContractError(
-            f"params of {_name(kernel)} are not JSON ({error}); they are recorded as provenance: "
-            "pass plain numbers, strings, lists and dicts, and everything else as shared"
+            f"params of {kernel_name(kernel)} are not JSON ({error}); they are recorded as "
+            "provenance: pass plain numbers, strings, lists and dicts, and everything else as shared"
         ) from None

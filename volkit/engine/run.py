@@ -1,10 +1,10 @@
 """Run: the folder of a job, its ledgers, and how missing pieces of a stage are worked off."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress, Progress
@@ -22,6 +22,18 @@ from volkit.io.place import Place
 
 if TYPE_CHECKING:
     from volkit.engine.selection import Selection
+
+
+class Marks(Protocol):
+    """What hears of finished pieces, as a ledger does."""
+
+    def count(self) -> int:
+        """Count the finished pieces."""
+
+    def mark(
+        self, numbers: Sequence[int], seconds: Sequence[float], contents: Sequence[int]
+    ) -> None:
+        """Record pieces as finished, and return when that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,14 @@ class Run:
         return StoredColumns(folder.inside(name), sha256)
 
     def work(
-        self, task: Task, missing: Iterable[int], *, ledger: Ledger, stage: str, voxels: int
+        self,
+        task: Task,
+        missing: Iterable[int],
+        *,
+        ledger: Ledger,
+        stage: str,
+        voxels: int,
+        marks: Marks | None = None,
     ) -> None:
         """Do the missing pieces of a stage, and mark them as they land.
 
@@ -96,8 +115,11 @@ class Run:
             Its name, for progress.
         voxels : int
             Voxels in all its pieces.
+        marks : Marks, optional
+            Where finished pieces are marked and counted, if not in the ledger.
         """
-        resumed, begun = ledger.count(), time.monotonic()
+        marks = ledger if marks is None else marks
+        resumed, begun = marks.count(), time.monotonic()
         state = Progress(stage, resumed, ledger.total, 0, resumed, 0.0)
 
         def tell(finished: int) -> None:
@@ -117,7 +139,7 @@ class Run:
             usage.add(outcome.usage)
             if outcome.numbers:
                 origin.finished(len(outcome.numbers))
-                ledger.mark(outcome.numbers, outcome.seconds, outcome.checks)
+                marks.mark(outcome.numbers, outcome.seconds, outcome.checks)
                 tell(len(outcome.numbers))
                 each = sum(outcome.seconds) / len(outcome.seconds)
                 note_backlog(self.client, task, ledger.total - state.done, each)

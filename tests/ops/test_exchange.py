@@ -1,0 +1,163 @@
+"""Exchange at seams: every window once, and the bytes of the whole volume."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from volkit.engine.exchange import FINISHED
+from volkit.engine.job import JobEngine
+from volkit.engine.stages import find_stages
+from volkit.errors import BlockFailedError
+from volkit.geometry import Grid, Windows
+from volkit.geometry.over_blocks import network_passes
+from volkit.io.open import open_volume
+from volkit.io.place import Place
+from volkit.ops.inference import InferenceOptions, infer
+from volkit.ops.network import Network
+
+RAW = np.random.default_rng(7).random((13, 15, 19)).astype(np.float32)
+SEEN: list[int] = []
+
+
+def ramp(batch):
+    """A network whose answer depends on the position inside the window, so wrong seams show."""
+    SEEN.append(len(batch))
+    position = np.indices(batch.shape[2:]).sum(0)
+    return np.concatenate([batch[:, :1] + position, np.ones_like(batch[:, :1])], axis=1)
+
+
+def network(window=(6, 8, 6), margin=(0, 0, 0), model=ramp) -> Network:
+    return Network(model, window, margin, 2)
+
+
+def run(folder, *, block_shape, net=None, raw=RAW, **options):
+    SEEN.clear()
+    volume = open_volume(raw)
+    engine = JobEngine(folder)
+    grid = Grid(volume.domain, block_shape)
+    result = infer(
+        volume, net or network(), options=InferenceOptions(**options), grid=grid, engine=engine
+    )
+    return result.read(), sum(SEEN)
+
+
+@given(
+    block_shape=st.tuples(st.integers(4, 14), st.integers(5, 16), st.integers(4, 20)),
+    window=st.tuples(*[st.integers(3, 9)] * 3),
+    margin=st.integers(0, 1),
+    stride=st.tuples(*[st.integers(1, 7)] * 3),
+    weights=st.sampled_from(["gaussian", "linear", "hann", "pyramid", "pyramid-published"]),
+    padding=st.sampled_from(["reflect", "none"]),
+)
+@settings(max_examples=12)
+def test_every_window_once_and_the_bytes_of_the_whole(
+    tmp_path_factory, block_shape, window, margin, stride, weights, padding
+) -> None:
+    window = tuple(n + 2 * margin for n in window)
+    stride = tuple(min(s, n - 2 * margin) for s, n in zip(stride, window, strict=True))
+    options = {"stride": stride, "weights": weights, "padding": padding}
+    net = network(window, (margin,) * 3)
+    root = tmp_path_factory.mktemp("run")
+    whole, least = run(root / "whole", block_shape=RAW.shape, net=net, **options)
+    cut, passes = run(root / "cut", block_shape=block_shape, net=net, seams="exchange", **options)
+    np.testing.assert_array_equal(cut, whole)
+    assert passes == least == len(Windows(open_volume(RAW).domain, window, stride, (margin,) * 3))
+
+
+def test_recompute_gives_the_same_bytes_at_more_windows(tmp_path: Path) -> None:
+    options = {"block_shape": (5, 7, 9), "stride": (3, 4, 3)}
+    once, least = run(tmp_path / "a", seams="exchange", **options)
+    again, passes = run(tmp_path / "b", seams="recompute", **options)
+    np.testing.assert_array_equal(once, again)
+    windows = Windows(open_volume(RAW).domain, (6, 8, 6), (3, 4, 3))
+    assert least == len(windows)
+    assert passes == network_passes(windows, Grid(windows.domain, (5, 7, 9))) > least
+
+
+def test_auto_exchanges_where_it_saves_windows(tmp_path: Path) -> None:
+    run(tmp_path / "pays", block_shape=(5, 7, 9), stride=(3, 4, 3))
+    assert (tmp_path / "pays" / "prob.exchange" / FINISHED).exists()
+    run(tmp_path / "one", block_shape=RAW.shape, stride=(3, 4, 3))
+    assert not (tmp_path / "one" / "prob.exchange").exists()
+
+
+def test_scratch_holds_the_strips_alone_and_goes_at_the_end(tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).random((32, 32, 32)).astype(np.float32)
+    net = network((8, 8, 8))
+    run(tmp_path, block_shape=(16, 16, 16), net=net, raw=raw, stride=(4, 4, 4), seams="exchange")
+    usage = json.loads((tmp_path / "prob.ledger" / "usage.json").read_text())
+    # Windows reach 4 voxels beyond a block; at the domain's far faces there is nobody to give to.
+    reached = (16 + 4) ** 3 * 1 + 3 * 20**2 * 16 + 3 * 20 * 16**2 + 16**3 - 8 * 16**3
+    spilled = usage["counts"]["bytes_spilled"] - 19 * (128 + 4)  # 19 strips with their heads
+    assert spilled == reached * 2 * 8  # two channels of int64, since the answers have no bounds
+    assert spilled / 8 <= ((20 / 16) ** 3 - 1) * 2 * 32**3
+    assert not (tmp_path / "prob.exchange" / "strips").exists()
+
+
+def test_blocks_smaller_than_a_window_and_than_a_stride(tmp_path: Path) -> None:
+    raw = RAW[:5, :6, :7]
+    options = {"stride": (3, 4, 3), "raw": raw}
+    whole, least = run(tmp_path / "a", block_shape=raw.shape, **options)
+    cut, passes = run(tmp_path / "b", block_shape=(2, 1, 2), seams="exchange", **options)
+    np.testing.assert_array_equal(cut, whole)
+    assert passes == least
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_killed_exchange_evaluates_no_window_twice(tmp_path: Path) -> None:
+    options = {"stride": (3, 4, 3), "seams": "exchange"}
+    undisturbed, least = run(tmp_path / "a", block_shape=(5, 7, 9), **options)
+    volume, total, attempts = open_volume(RAW), 0, 0
+
+    def stop(progress) -> None:
+        if progress.done > progress.resumed and attempts < 3:
+            raise KilledError
+
+    engine = JobEngine(tmp_path / "b", on_progress=stop)
+    grid = Grid(volume.domain, (5, 7, 9))
+    while attempts < 4:
+        SEEN.clear()
+        attempts += 1
+        try:
+            result = infer(
+                volume, network(), options=InferenceOptions(**options), grid=grid, engine=engine
+            )
+        except KilledError:
+            continue
+        finally:
+            total += sum(SEEN)
+    assert attempts == 4
+    np.testing.assert_array_equal(result.read(), undisturbed)
+    assert total == least
+
+
+def test_a_block_is_mended_without_its_neighbours(tmp_path: Path) -> None:
+    options = {"block_shape": (5, 7, 9), "stride": (3, 4, 3), "seams": "exchange"}
+    before, least = run(tmp_path, **options)
+    ledger = find_stages(Place.at(tmp_path))[-1].ledger
+    ledger.unmark([5])
+    after, passes = run(tmp_path, **options)
+    np.testing.assert_array_equal(after, before)
+    assert 0 < passes < least
+
+
+def test_a_block_that_fails_leaves_the_rest_finished(tmp_path: Path) -> None:
+    raw = RAW.copy()
+    raw[0, 0, 0] = np.nan
+    options = {"block_shape": (5, 7, 9), "stride": (3, 4, 3), "seams": "exchange"}
+    with pytest.raises(BlockFailedError, match=r"1 block failed 3 times and was set aside: 0\."):
+        run(tmp_path, raw=raw, **options)
+    stage = find_stages(Place.at(tmp_path))[-1]
+    done = stage.ledger.done()
+    grid = Grid(open_volume(RAW).domain, (5, 7, 9))
+    # What the windows of block 0 reach lacks their answers; all else is there.
+    lacking = {0, *(b.number for b in grid if b.number > 0 and max(b.index) <= 1)}
+    assert set((~done).nonzero()[0].tolist()) == lacking
+    assert [failure["number"] for failure in stage.ledger.failures()] == [0]
