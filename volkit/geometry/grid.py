@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from volkit.errors import GeometryError
 from volkit.geometry.box import AXES, Box, Coord, coord
-from volkit.geometry.morton import morton_order
+from volkit.geometry.morton import morton_missing, morton_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,22 @@ class Grid:
         """Yield block numbers along a space-filling Z curve, so that neighbours follow closely."""
         _, ny, nx = self.shape
         return ((z * ny + y) * nx + x for z, y, x in morton_order(self.shape))
+
+    def morton_missing(self, done: NDArray[np.bool_]) -> Iterator[int]:
+        """Yield the numbers of blocks that are not done, in the order of :meth:`morton`.
+
+        Parameters
+        ----------
+        done : ndarray of bool
+            For every block, by number.
+
+        Raises
+        ------
+        GeometryError
+            If it is not one for every block.
+        """
+        if done.shape != (len(self),):
+            raise GeometryError(
+                f"marks of shape {done.shape} for {len(self)} blocks; give one for each"
+            )
+        return morton_missing(done.reshape(self.shape))
