@@ -44,6 +44,18 @@ class ModelError(VolkitError, RuntimeError):
     """A checkpoint that is damaged, incomplete or does not fit its card."""
 
 
+class NonFiniteError(ModelError):
+    """A network that answered NaN or infinity.
+
+    Attributes
+    ----------
+    windows : tuple of int
+        Which windows of the batch, counted from 0.
+    """
+
+    windows: tuple[int, ...] = ()
+
+
 class MissingExtraError(VolkitError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -91,8 +91,10 @@ def test_a_wrapped_module_is_a_copy(network, batch) -> None:
 
 def test_one_load_for_many_threads(saved, monkeypatch) -> None:
     reads = []
-    read = module._read
-    monkeypatch.setattr(module, "_read", lambda checkpoint: reads.append(1) or read(checkpoint))
+    read = module.read_module
+    monkeypatch.setattr(
+        module, "read_module", lambda checkpoint: reads.append(1) or read(checkpoint)
+    )
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: load(saved), range(32)))
     assert (len(found), len(reads)) == (1, 1)

@@ -18,6 +18,7 @@ from volkit.errors import ConfigError, ModelError, missing_extra
 from volkit.models import location
 from volkit.models.card import Checkpoint as Checkpoint
 from volkit.models.card import Format, as_card, parse_card
+from volkit.models.running import Backend, NonFinite, Running
 
 if TYPE_CHECKING:
     from volkit.models.network import NetworkPredictor
@@ -148,7 +149,13 @@ def write_card(checkpoint: Checkpoint, target: str | Path) -> None:
 
 
 def load(
-    checkpoint: Checkpoint | str | Path, device: str = "auto", precision: str = "auto"
+    checkpoint: Checkpoint | str | Path,
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    backend: Backend = "torch",
+    compile: bool = False,
+    nonfinite: NonFinite = "fail",
 ) -> "NetworkPredictor":
     """Load a checkpoint, once per process.
 
@@ -160,11 +167,13 @@ def load(
         ``auto`` takes CUDA, then MPS, then the CPU; or a device of torch.
     precision : {"auto", "float32", "bfloat16", "float16"}
         What convolutions compute in; ``auto`` is float32, whose answers repeat.
+    backend, compile, nonfinite
+        See `volkit.models.running.Running`.
 
     Returns
     -------
     NetworkPredictor
-        The same object for the same weights, device and precision.
+        The same object for the same weights and the same way of running.
 
     Raises
     ------
@@ -177,7 +186,7 @@ def load(
     from volkit.models.network import load_network
 
     found = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint)
-    return load_network(found, device, precision)
+    return load_network(found, Running(device, precision, backend, compile, nonfinite))
 
 
 def _need_torch() -> None:

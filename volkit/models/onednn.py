@@ -15,7 +15,8 @@ class OneDnnConv3d(nn.Conv3d):
     def forward(self, input: Tensor) -> Tensor:
         """Convolve a batch of float32, shape (B, C, z, y, x)."""
         padding = self.padding
-        if isinstance(padding, str) or self.padding_mode != "zeros":
+        traced = torch.compiler.is_compiling()  # compilers know the convolution by its own name
+        if traced or isinstance(padding, str) or self.padding_mode != "zeros":
             return super().forward(input)
         return torch.mkldnn_convolution(
             input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups

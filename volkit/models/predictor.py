@@ -12,8 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from volkit.errors import ModelError
+from volkit.errors import ModelError, NonFiniteError
 from volkit.models.checkpoint import Checkpoint, load
+from volkit.models.running import Backend, NonFinite, Running
 from volkit.models.scaling import UNSCALED, Scale
 
 Floats = npt.NDArray[np.float32]
@@ -53,6 +54,8 @@ class FunctionPredictor:
     ----------
     function : callable
         Takes float32 of shape (B, C, z, y, x), scaled; returns (B, C', z, y, x).
+    nonfinite : {"fail", "mark"}
+        Whether NaN and infinity in an answer are an error, or returned as they are.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class FunctionPredictor:
     """
 
     function: Callable[[Floats], npt.ArrayLike]
+    nonfinite: NonFinite = "fail"
 
     @property
     def identity(self) -> str | None:
@@ -80,8 +84,11 @@ class FunctionPredictor:
         if answer.ndim != _BATCH_AXES:
             raise wrong_shape(answer.shape, scaled.shape, None)
         check_answer(answer.shape, scaled.shape, None)
-        if not np.isfinite(answer).all():
-            raise not_finite(bool(np.isfinite(scaled).all()))
+        if self.nonfinite == "fail":
+            finite = np.isfinite(answer).all(axis=(1, 2, 3, 4))
+            if not finite.all():
+                windows = tuple(map(int, np.flatnonzero(~finite)))
+                raise not_finite(bool(np.isfinite(scaled[~finite]).all()), windows=windows)
         return answer
 
 
@@ -105,13 +112,34 @@ def scaled_batch(batch: Batch, scale: Scale) -> Floats:
     ModelError
         If the array is of another rank or complex.
     """
+    return scale.apply(check_batch(batch))
+
+
+def check_batch(batch: Batch) -> Batch:
+    """Check a batch, and give it a channel axis.
+
+    Parameters
+    ----------
+    batch : ndarray of real, shape (B, C, z, y, x) or (B, z, y, x)
+        Voxels as stored.
+
+    Returns
+    -------
+    ndarray, shape (B, C, z, y, x)
+        A view.
+
+    Raises
+    ------
+    ModelError
+        If the array is of another rank or complex.
+    """
     given = np.asarray(batch)
     if given.ndim not in (_BATCH_AXES - 1, _BATCH_AXES) or given.dtype.kind not in "buif":
         raise ModelError(
             f"a batch of {given.dtype} {given.shape} was given; "
             "expected real numbers of shape (B, C, z, y, x) or (B, z, y, x)"
         )
-    return scale.apply(given if given.ndim == _BATCH_AXES else given[:, None])
+    return given if given.ndim == _BATCH_AXES else given[:, None]
 
 
 def check_answer(answer: tuple[int, ...], batch: tuple[int, ...], channels: int | None) -> None:
@@ -135,24 +163,35 @@ def wrong_shape(
     return ModelError(
         f"the network answered {answer} to a batch of {batch}, expected "
         f"({', '.join(map(str, expected))}); use one that answers every voxel of its window, "
-        "with the channels of its card"
+        "with the channels of its card, or say in the card that it does not (output: valid)"
     )
 
 
-def not_finite(input_was_finite: bool) -> ModelError:
-    """Say whether NaN came from the input or from the network."""
+def not_finite(input_was_finite: bool, *, windows: tuple[int, ...]) -> NonFiniteError:
+    """Say whether NaN came from the input or from the network, and in which windows."""
     if input_was_finite:
-        return ModelError(
+        error = NonFiniteError(
             "the network answered NaN or infinity to finite input; compute in float32 "
             "(precision='float32'), and check its scaling and its weights"
         )
-    return ModelError(
-        "the input holds NaN or infinity, and so does the answer; replace such voxels in the "
-        "volume before inference"
-    )
+    else:
+        error = NonFiniteError(
+            "the input holds NaN or infinity, and so does the answer; replace such voxels in the "
+            "volume before inference"
+        )
+    error.windows = windows
+    return error
 
 
-def as_predictor(obj: Any, *, device: str = "auto", precision: str = "auto") -> Predictor:
+def as_predictor(
+    obj: Any,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: Backend = "torch",
+    compile: bool = False,
+    nonfinite: NonFinite = "fail",
+) -> Predictor:
     """Make a predictor of whatever a notebook holds.
 
     Parameters
@@ -160,8 +199,10 @@ def as_predictor(obj: Any, *, device: str = "auto", precision: str = "auto") -> 
     obj : Predictor, torch.nn.Module, Checkpoint, str, Path or callable
         A predictor is returned as it is; a module is copied, its answer taken as
         probabilities; a text is where a card lies; a function takes and returns arrays.
-    device, precision : str
-        As in `volkit.models.checkpoint.load`; for modules and checkpoints.
+    device, precision, backend, compile
+        See `volkit.models.running.Running`; for modules and checkpoints.
+    nonfinite : {"fail", "mark"}
+        Whether NaN and infinity in an answer are an error, or returned as they are.
 
     Returns
     -------
@@ -179,16 +220,16 @@ def as_predictor(obj: Any, *, device: str = "auto", precision: str = "auto") -> 
     (2, 1, 3, 4, 5)
     """
     if isinstance(obj, (str, Path, Checkpoint)):
-        return load(obj, device, precision)
+        return load(obj, device, precision, backend=backend, compile=compile, nonfinite=nonfinite)
     torch = sys.modules.get("torch")  # nobody holds a module who has not imported it
     if torch is not None and isinstance(obj, torch.nn.Module):
         from volkit.models.network import wrap_module
 
-        return wrap_module(obj, device=device, precision=precision)
+        return wrap_module(obj, "none", Running(device, precision, backend, compile, nonfinite))
     if isinstance(obj, Predictor):
         return obj
     if callable(obj):
-        return FunctionPredictor(obj)
+        return FunctionPredictor(obj, nonfinite)
     raise ModelError(
         f"{type(obj).__name__} is no model; give a checkpoint or its address, a torch module, "
         "or a function from (B, C, z, y, x) to (B, C', z, y, x)"

@@ -1,0 +1,128 @@
+"""Module loading: from a checkpoint to a module that is ready on its device."""
+
+import copy
+import hashlib
+import platform
+
+import torch
+from torch import Tensor, nn
+
+from volkit.errors import ModelError
+from volkit.models import location
+from volkit.models.architectures import build
+from volkit.models.card import Checkpoint
+from volkit.models.onednn import use_onednn
+from volkit.models.predictor import check_answer
+from volkit.models.programs import read_program
+from volkit.models.running import Running
+from volkit.models.valid import fitted
+from volkit.models.weights import check_state, read_state
+
+
+def read_module(checkpoint: Checkpoint) -> nn.Module:
+    """Read the weights of a checkpoint into its architecture.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Card and address.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the weights are absent, damaged, hold code, or do not fit the card.
+    """
+    source = checkpoint.weights_uri
+    try:
+        data = location.read_bytes(source)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"the weights {source} are not there; put them beside the card {checkpoint.uri}, in a "
+            f"place that every worker sees ({platform.node()} does not see them)"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != checkpoint.sha256:
+        raise ModelError(
+            f"the weights {source} have sha256 {found}, their card says {checkpoint.sha256}; "
+            "they are damaged or belong to another card: fetch them again"
+        )
+    if checkpoint.format == "export":
+        return fitted(read_program(data, source=source), checkpoint)
+    module = build(checkpoint.architecture, **checkpoint.arguments)
+    state = read_state(data, checkpoint.format, source=source)
+    check_state(state, module.state_dict(), source=source)
+    module.load_state_dict(state)
+    module = fitted(module.eval(), checkpoint)
+    _check_channels(module, checkpoint)
+    return module
+
+
+def _check_channels(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Push a window without numbers through the network."""
+    shape = (1, checkpoint.channels[0], *checkpoint.window)
+    card = f"card {checkpoint.uri} gives channels {checkpoint.channels}"
+    try:
+        with torch.inference_mode():
+            answer = copy.deepcopy(module).to("meta")(torch.empty(shape, device="meta"))
+    except NotImplementedError:
+        return  # an operation that needs numbers: the first batch will tell
+    except RuntimeError as error:
+        if "meta" in str(error):
+            return
+        raise ModelError(
+            f"{card} and window {checkpoint.window}, the network refuses a batch of {shape}: "
+            f"{error}; correct the card"
+        ) from error
+    if isinstance(answer, Tensor):
+        try:
+            check_answer(tuple(answer.shape), shape, checkpoint.channels[1])
+        except ModelError as error:
+            raise ModelError(f"{card}, but {error}") from error
+
+
+def ready_module(module: nn.Module, running: Running) -> nn.Module:
+    """Bring a module to its device, in place where it is there already.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+    running : Running
+        Without ``auto``.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, float32, in the layout of the device.
+    """
+    if not isinstance(module, torch.fx.GraphModule):  # an exported program has no modes
+        module.eval().float()
+    module = module.to(running.device)
+    if running.device != "mps":
+        module = module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    plain = (running.device, running.precision) == ("cpu", "float32")
+    return use_onednn(module) if plain else module
+
+
+def module_digest(module: nn.Module) -> str:
+    """Digest what a module is and holds.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    str
+        Of its layers, by name and number, and its state.
+    """
+    digest = hashlib.sha256(repr(module).encode())
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

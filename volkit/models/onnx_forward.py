@@ -1,0 +1,128 @@
+"""ONNX forward: a module run by ONNX Runtime on the CPU (needs the extra onnx)."""
+
+import threading
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from volkit.errors import ModelError, missing_extra
+
+_SESSIONS_KEPT = 2  # each holds the weights once more
+
+
+class OnnxForward:
+    """A module as a session of ONNX Runtime.
+
+    It is exported when it meets the first window of an extent; batches may be of any size.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU, float32, in evaluation mode.
+
+    Raises
+    ------
+    MissingExtraError
+        If ONNX Runtime or the exporter is not installed.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._runtime = _runtime()
+        inner = self._runtime.capi.onnxruntime_pybind11_state
+        self._refusals: tuple[type[Exception], ...] = (
+            inner.Fail,
+            inner.InvalidArgument,
+            inner.InvalidGraph,
+            inner.NotImplemented,
+            inner.RuntimeException,
+        )
+        self._sessions: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._making = threading.Lock()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Answer a batch, shape (B, C, z, y, x).
+
+        Raises
+        ------
+        ModelError
+            If the module cannot be exported, or ONNX Runtime refuses it.
+        """
+        session = self._session(batch)
+        given = {session.get_inputs()[0].name: batch.contiguous().numpy()}
+        try:
+            return torch.from_numpy(session.run(None, given)[0])
+        except self._refusals as error:
+            if "allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise _unusable(error) from error
+
+    def _session(self, batch: Tensor) -> Any:
+        shape = tuple(batch.shape[1:])
+        with self._making:
+            if shape not in self._sessions:
+                self._sessions[shape] = self._made(batch)
+                if len(self._sessions) > _SESSIONS_KEPT:
+                    self._sessions.popitem(last=False)
+            self._sessions.move_to_end(shape)
+            return self._sessions[shape]
+
+    def _made(self, batch: Tensor) -> Any:
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors
+        try:
+            return self._runtime.InferenceSession(
+                exported(self._module, batch), options, providers=["CPUExecutionProvider"]
+            )
+        except (RuntimeError, ValueError) as error:
+            raise _unusable(error) from error
+        except self._refusals as error:
+            raise _unusable(error) from error
+
+
+def exported(module: nn.Module, batch: Tensor) -> bytes:
+    """Export a module to ONNX.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU, in evaluation mode.
+    batch : Tensor, shape (B, C, z, y, x)
+        An example; its size does not matter.
+
+    Returns
+    -------
+    bytes
+        A model whose batches may be of any size.
+    """
+    size = torch.export.Dim("size", min=1, max=4096)
+    # An example of one would be taken for a constant.
+    example = torch.zeros((2, *batch.shape[1:]))
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter speaks of its own insides
+        program = torch.onnx.export(
+            module, (example,), dynamo=True, dynamic_shapes=({0: size},), verbose=False
+        )
+    if program is None:
+        raise RuntimeError("the exporter returned nothing")
+    return program.model_proto.SerializeToString()
+
+
+def _unusable(error: Exception) -> ModelError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(
+        f"the network cannot be run by ONNX Runtime ({first[:300]}); use backend 'torch'"
+    )
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - the exporter of torch needs it
+    except ImportError as error:
+        raise missing_extra(error.name or "onnxruntime", "onnx") from error
+    return onnxruntime
