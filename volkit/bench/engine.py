@@ -188,4 +188,4 @@ def _ledger(side: int, *, done: int) -> Iterator[Plan]:
 def _plan(plan: Plan) -> None:
     """Do what a job does before and between its tasks: find, in order, what is missing."""
     finished = plan.open().done()
-    deque((number for number in plan.grid.morton() if not finished[number]), maxlen=0)
+    deque(plan.grid.morton_missing(finished), maxlen=0)

@@ -89,7 +89,7 @@ def plan(side: int, folder: Path) -> int:
     engine.map(Op(_same, np.uint8, halo=(_HALO,) * 3), source, grid=grid, name="plan")
     ledger = Ledger.open(folder / "plan.ledger", {"bench": "plan"}, engine.stages[0].blocks)
     done = ledger.done()
-    next(number for number in grid.morton() if not done[number])
+    next(grid.morton_missing(done))
     return ledger.total - int(np.count_nonzero(done))
 
 
@@ -104,7 +104,8 @@ def resume(ledger_folder: Path, *, blocks: int) -> int:
     ledger = Ledger.open(ledger_folder, {"bench": "resume"}, blocks)
     done = ledger.done()
     grid = Grid(Box.from_shape((1, 1000, -(-blocks // 1000))), (1, 1, 1))
-    missing = sum(1 for number in grid.morton() if number < blocks and not done[number])
+    there = np.pad(done, (0, len(grid) - blocks), constant_values=True)  # the last row is longer
+    missing = sum(1 for _ in grid.morton_missing(there))
     return max(missing, ledger.total - ledger.count())
 
 

@@ -238,7 +238,7 @@ def _finish_rest(run: Run, task: FinishTask, windows: Ledger, ledger: Ledger, na
 
 
 def _missing(grid: Grid, done: NDArray[np.bool_]) -> Iterator[int]:
-    return (number for number in grid.morton() if not done[number])
+    return grid.morton_missing(done)
 
 
 def _with_strips(task: MapTask, strips: Strips, block: Block, own: Array) -> Array | None:

@@ -279,7 +279,7 @@ def check_aligned(grid: Grid, volume: Volume) -> None:
 
 
 def _missing(grid: Grid, done: NDArray[np.bool_]) -> Iterator[int]:
-    return (number for number in grid.morton() if not done[number])
+    return grid.morton_missing(done)
 
 
 def _volumes(inputs: tuple[Any, ...], grid: Grid) -> tuple[Volume, ...]:

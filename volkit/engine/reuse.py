@@ -100,9 +100,9 @@ class Kept:
             record = BlocksRecord(self.base.fingerprint, self.base.volume.identity, marks)
             write_blocks(ledger.root, record)
         note_reuse(run.root, name, {"fingerprint": ledger.fingerprint, **record.counts})
-        left = ~(record.changed | ledger.done())
-        if left.any():
-            numbers = (number for number in grid.morton() if left[number])
+        settled = record.changed | ledger.done()
+        if not settled.all():
+            numbers = grid.morton_missing(settled)
             task = CopyTask(self.base.volume, target, grid)
             run.work(task, numbers, ledger=ledger, stage=name, voxels=grid.domain.size)
 

@@ -158,8 +158,7 @@ def _work_level(
         done[gone] = False
         kept = done.nonzero()[0].tolist()
         ledger.mark(kept, [0.0] * len(kept))
-    missing = (n for n in cubes.morton() if not done[n])
-    run.work(task, missing, ledger=ledger, stage=stage, voxels=voxels)
+    run.work(task, cubes.morton_missing(done), ledger=ledger, stage=stage, voxels=voxels)
 
 
 def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, name: str) -> Any:

@@ -101,7 +101,7 @@ def _verify_stage(
         if on_verified is not None:
             on_verified(stage.name, seen, done, grid.domain.size * seen // total)
 
-    numbers = (number for number in grid.morton() if checks[number] >= 0)
+    numbers = grid.morton_missing(checks < 0)
     dispatch(ReadTask(volume, grid), numbers, client=client, receive=receive)
     findings.sort(key=lambda finding: finding.number or 0)
     sound = seen - len(findings)

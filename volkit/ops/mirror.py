@@ -104,10 +104,9 @@ def mirror(
         )
         if client is not None:
             client.run(forget_opened)  # workers may know what lay there before
-        done = ledger.done()
         run.work(
             MirrorTask(source, copy, plan, verify),
-            (number for number in plan.grid.morton() if not done[number]),
+            plan.grid.morton_missing(ledger.done()),
             ledger=ledger,
             stage=STAGE,
             voxels=plan.grid.domain.size,

@@ -227,7 +227,7 @@ def _build(run: Run, store: LevelStore, source: Volume, *, total: Coord, made: M
     done = ledger.done()
     run.work(
         LevelTask(source, target, grid, factor, made["method"]),
-        (number for number in grid.morton() if not done[number]),
+        grid.morton_missing(done),
         ledger=ledger,
         stage=f"level {level.number}",
         voxels=source.domain.size,
