@@ -1,12 +1,9 @@
 """Network: what inference needs to know of a model, without loading it."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import cloudpickle
 import numpy.typing as npt
 
 from volkit.errors import ConfigError
@@ -21,12 +18,13 @@ from volkit.models.ensemble import (
     widest_margin,
 )
 from volkit.models.ensemble_predictor import ensemble_predictor
-from volkit.models.predictor import Predictor, as_predictor
+from volkit.models.predictor import Predictor
 from volkit.models.roles import Roles
+from volkit.models.running import Backend, NonFinite, Running
 from volkit.models.scaling import Scale, Scaling
 from volkit.models.views import IDENTITY, View
+from volkit.models.wrapped import callable_digest, wrapped
 
-_WRAPPED: WeakKeyDictionary[Callable[..., Any], Predictor] = WeakKeyDictionary()
 _NO_ROLES = Roles()
 
 
@@ -55,11 +53,15 @@ class Network:
         Which channels are affinities or components of vectors.
     batch : int
         Windows that go through the network together; does not belong to its identity.
+    backend, compile, nonfinite
+        See `volkit.models.running.Running`.
 
     Raises
     ------
     ConfigError
         If windows that are not square are to be rotated, or the channels do not allow a view.
+    ModelError
+        If a callable cannot be pickled.
     """
 
     model: Checkpoint | Ensemble | Callable[..., Any]
@@ -71,8 +73,14 @@ class Network:
     views: tuple[View, ...] = (IDENTITY,)
     roles: Roles = _NO_ROLES
     batch: int = 4
+    backend: Backend = "torch"
+    compile: bool = False
+    nonfinite: NonFinite = "fail"
+    digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Here and not in every task: pickling a large module takes seconds.
+        object.__setattr__(self, "digests", tuple(map(_digest, self.members)))
         for view in self.views:
             self.roles.under(view, channels=self.channels // self._maps)
         turning = [view.name for view in self.views if view.swapped]
@@ -168,16 +176,16 @@ class Network:
             "window": list(self.window),
             "margin": list(self.margin),
             "channels": self.channels,
-            "precision": self.precision,
+            **self._running.facts,
         }
         if self.views != (IDENTITY,):
             seen["views"] = [view.name for view in self.views]
             seen["offsets"] = [offset and list(offset) for offset in self.roles.offsets]
             seen["vectors"] = [list(vector) for vector in self.roles.vectors]
         if not isinstance(self.model, Ensemble):
-            return {**_member_facts(self.model), **seen}
+            return {**_member_facts(self.model, self.digests[0]), **seen}
         return {
-            "members": [_member_facts(member) for member in self.model.members],
+            "members": list(map(_member_facts, self.members, self.digests)),
             "shares": list(self.model.shares),
             "combine": self.model.combine,
             "deviation": self.model.deviation,
@@ -194,7 +202,7 @@ class Network:
 
     def predictor(self) -> Predictor:
         """Load or wrap the model, every member once per process."""
-        members = tuple(self._loaded(member) for member in self.members)
+        members = tuple(map(self._loaded, self.members, self.digests))
         if not isinstance(self.model, Ensemble) and self.views == (IDENTITY,):
             return members[0]
         model = self.model if isinstance(self.model, Ensemble) else Ensemble(self.members)
@@ -207,15 +215,19 @@ class Network:
             deviation=model.deviation,
         )
 
-    def _loaded(self, member: Model) -> Predictor:
-        if isinstance(member, Checkpoint):
-            return load(member, device=self.device, precision=self.precision)
-        found = _WRAPPED.get(member)
-        if found is None:
-            # A torch module is copied when it is wrapped: too much to do for every block.
-            found = as_predictor(member, device=self.device, precision=self.precision)
-            _WRAPPED[member] = found
+    def _loaded(self, member: Model, digest: str) -> Predictor:
+        running = self._running
+        if not isinstance(member, Checkpoint):
+            found = wrapped(member, digest, running)
+        else:
+            found = load(member, **{name: getattr(running, name) for name in running.__slots__})
+        if (limit := getattr(found, "limit", None)) is not None:
+            limit.full = self.batch
         return found
+
+    @property
+    def _running(self) -> Running:
+        return Running(self.device, self.precision, self.backend, self.compile, self.nonfinite)
 
     @property
     def _cards(self) -> list[Checkpoint]:
@@ -260,10 +272,14 @@ def _bounded(member: Model) -> bool:
     return bool(getattr(member, "bounded", False))
 
 
-def _member_facts(member: Model) -> dict[str, Any]:
+def _digest(member: Model) -> str:
+    return member.identity if isinstance(member, Checkpoint) else callable_digest(member)
+
+
+def _member_facts(member: Model, digest: str) -> dict[str, Any]:
     if isinstance(member, Checkpoint):
         return {"weights": member.sha256, "card": member.identity}
-    return {"function": hashlib.sha256(cloudpickle.dumps(member)).hexdigest()}
+    return {"function": digest}
 
 
 def _member_origin(member: Model) -> dict[str, Any]:

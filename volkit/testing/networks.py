@@ -76,8 +76,8 @@ class Affinities:
         answer = np.zeros((len(labels), len(self.offsets), *labels.shape[1:]), np.float32)
         for channel, offset in enumerate(self.offsets):
             steps = list(zip(labels.shape[1:], offset, strict=True))
-            here: Any = tuple(slice(max(0, -o), n - max(0, o)) for n, o in steps)
-            there: Any = tuple(slice(max(0, o), n - max(0, -o)) for n, o in steps)
+            here: Any = tuple(slice(max(0, -o), max(0, n - max(0, o))) for n, o in steps)
+            there: Any = tuple(slice(max(0, o), max(0, n - max(0, -o))) for n, o in steps)
             answer[:, channel][(..., *here)] = labels[(..., *here)] == labels[(..., *there)]
         return answer
 
