@@ -18,9 +18,11 @@ from volkit.models.scaling import Scaling
 
 Format = Literal["safetensors", "state_dict", "export"]
 Activation = Literal["sigmoid", "softmax", "none"]
+Output = Literal["same", "valid"]
 
 EXPORTED = "exported"
 _ANSWER = ("sha256", "format", "architecture", "arguments", "channels", "scaling", "activation")
+_SHAPE = {"output": "same", "stride": [1, 1, 1]}  # unsaid where it is so
 _SHA256_DIGITS = 64
 
 
@@ -46,6 +48,12 @@ class Checkpoint:
         How the weights are stored; ``export`` is a program of ``torch.export``.
     margin : tuple of int
         Voxels at a window's faces whose answer is not to be used; 0 where windows are blended.
+    output : {"same", "valid"}
+        What the network answers of a window: every voxel, or fewer, at most ``margin`` less at
+        each face.
+    stride : tuple of int
+        Voxels between the answers of a network with pooling, (z, y, x); where it is more than 1
+        the network is evaluated at every voxel, `volkit.models.dense`, and ``output`` is "valid".
     scaling : Scaling
         How the input is scaled.
     activation : {"sigmoid", "softmax", "none"}
@@ -81,6 +89,8 @@ class Checkpoint:
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     format: Format = "safetensors"
     margin: tuple[int, int, int] = (0, 0, 0)
+    output: Output = "same"
+    stride: tuple[int, int, int] = (1, 1, 1)
     scaling: Scaling = field(default_factory=Scaling)
     activation: Activation = "none"
     classes: tuple[str, ...] = ()
@@ -97,6 +107,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         _check_names(self)
         _check_sizes(self)
+        _check_output(self)
         self.roles.check(self.channels[1])
 
     @property
@@ -113,7 +124,11 @@ class Checkpoint:
     def identity(self) -> str:
         """Digest of all that decides the answer: weights and the keys that change their use."""
         card = as_card(self)
-        text = json.dumps({key: card.get(key) for key in _ANSWER}, sort_keys=True)
+        decides = {key: card.get(key) for key in _ANSWER}
+        decides |= {key: card[key] for key in _SHAPE if key in card}
+        if self.output == "valid":
+            decides["margin"] = card["margin"]  # a network that loses more is refused
+        text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -154,6 +169,23 @@ def _check_sizes(card: Checkpoint) -> None:
     if card.voxel_size_nm is not None and min(card.voxel_size_nm) <= 0:
         raise ConfigError(
             f"voxel_size_nm {card.voxel_size_nm} is not positive; give nanometres as (z, y, x)"
+        )
+
+
+def _check_output(card: Checkpoint) -> None:
+    if min(card.stride) < 1:
+        raise ConfigError(f"stride {card.stride} cannot be; it is at least 1 on every axis")
+    if max(card.stride) == 1:
+        return
+    if card.output != "valid":
+        raise ConfigError(
+            f"a network of stride {card.stride} does not answer every voxel of its window; "
+            "say output: valid, and as margin half its field of view"
+        )
+    if card.format == "export":
+        raise ConfigError(
+            f"a program cannot be evaluated between its answers of stride {card.stride}; "
+            "export volkit.models.dense.DenseNetwork around the network, and leave stride out"
         )
 
 
@@ -221,4 +253,6 @@ def as_card(checkpoint: Checkpoint) -> dict[str, Any]:
     card = json.loads(json.dumps(asdict(checkpoint), default=dict))
     del card["uri"]
     card["scaling"] = {k: v for k, v in card["scaling"].items() if v is not None}
-    return {key: value for key, value in card.items() if value is not None}
+    return {
+        key: value for key, value in card.items() if value is not None and _SHAPE.get(key) != value
+    }

@@ -147,8 +147,7 @@ def _at_every_voxel(layer: nn.Module, batch: Tensor, dilation: Coord) -> Tensor:
         return layer(batch)
     z, y, x = (a * b for a, b in zip(triple(layer.dilation), dilation, strict=True))
     weights, bias = layer.weight, layer.bias
-    fast = batch.device.type == "cpu" and batch.dtype == weights.dtype == torch.float32
-    if fast and torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled("cpu"):
+    if _takes_onednn(batch, weights):
         # torch itself sends dilated convolutions to a path that is five times slower.  Weights
         # with channels last settle the layout, and so the order of sums, for every window.
         weights = weights.contiguous(memory_format=torch.channels_last_3d)
@@ -156,6 +155,16 @@ def _at_every_voxel(layer: nn.Module, batch: Tensor, dilation: Coord) -> Tensor:
             batch, weights, bias, (0, 0, 0), ONE, (z, y, x), layer.groups
         )
     return functional.conv3d(batch, weights, bias, dilation=(z, y, x), groups=layer.groups)
+
+
+def _takes_onednn(batch: Tensor, weights: Tensor) -> bool:
+    return (
+        batch.device.type == "cpu"
+        and batch.dtype == weights.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # compilers know the convolution by its own name
+    )
 
 
 def _maximum(batch: Tensor, pool: nn.MaxPool3d, dilation: Coord) -> Tensor:
