@@ -100,7 +100,8 @@ def ready_module(module: nn.Module, running: Running) -> nn.Module:
     torch.nn.Module
         In evaluation mode, float32, in the layout of the device.
     """
-    if not isinstance(module, torch.fx.GraphModule):  # an exported program has no modes
+    inside = module.modules()
+    if not any(isinstance(part, torch.fx.GraphModule) for part in inside):  # which has no modes
         module.eval().float()
     module = module.to(running.device)
     if running.device != "mps":
