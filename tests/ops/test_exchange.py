@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,3 +162,51 @@ def test_a_block_that_fails_leaves_the_rest_finished(tmp_path: Path) -> None:
     lacking = {0, *(b.number for b in grid if b.number > 0 and max(b.index) <= 1)}
     assert set((~done).nonzero()[0].tolist()) == lacking
     assert [failure["number"] for failure in stage.ledger.failures()] == [0]
+
+
+def lazily(array, *, block_shape, **options):
+    grid = Grid(open_volume(RAW).domain, block_shape)
+    SEEN.clear()
+    result = infer(array, network(), options=InferenceOptions(**options), grid=grid)
+    return result.compute(scheduler="sync"), sum(SEEN)
+
+
+@given(
+    block_shape=st.tuples(st.integers(2, 14), st.integers(2, 16), st.integers(2, 20)),
+    stride=st.tuples(st.integers(2, 6), st.integers(3, 8), st.integers(2, 6)),
+)
+@settings(max_examples=10)
+def test_a_lazy_graph_gives_the_same_bytes_from_volumes_and_arrays(block_shape, stride) -> None:
+    """Chunks may be thinner than windows: only what windows see is cut out of neighbours."""
+    volume = open_volume(RAW)
+    whole, least = lazily(volume, block_shape=RAW.shape, stride=stride)
+    array = da.from_array(RAW, chunks=block_shape)
+    for image in (volume, array):
+        cut, passes = lazily(image, block_shape=block_shape, stride=stride, seams="exchange")
+        np.testing.assert_array_equal(cut, whole)
+        assert passes == least
+
+
+def test_a_lazy_exchange_on_a_cluster() -> None:
+    """Strips travel between two processes."""
+    from distributed import Client, LocalCluster
+
+    whole, _ = lazily(open_volume(RAW), block_shape=RAW.shape, stride=(3, 4, 3))
+    array = da.from_array(RAW, chunks=(5, 7, 9))
+    options = InferenceOptions(stride=(3, 4, 3), seams="exchange")
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        result = infer(array, network(), options=options)
+        np.testing.assert_array_equal(client.compute(result).result(timeout=120), whole)
+
+
+def test_the_graph_has_few_tasks_per_block() -> None:
+    array = da.zeros((64, 64, 64), chunks=16, dtype="float32")
+    result = infer(
+        array, network((8, 8, 8)), options=InferenceOptions(stride=(4, 4, 4), seams="exchange")
+    )
+    blocks = 4**3
+    # chunk, sums, own, finish; at most seven strips and seven cuts of neighbours.
+    assert len(dict(result.__dask_graph__())) <= (4 + 7 + 7) * blocks

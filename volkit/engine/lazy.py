@@ -9,6 +9,7 @@ import numpy as np
 from dask.base import tokenize
 from dask.delayed import delayed
 
+from volkit.engine.exchange_graph import exchange_array
 from volkit.engine.op import Array, Columns, Op, Reduction, run_block, run_partial
 from volkit.engine.run import load_shared
 from volkit.errors import GeometryError
@@ -53,6 +54,9 @@ class LazyEngine:
         GeometryError
             If the chunks of a dask array are not the grid's blocks, or thinner than the halo.
         """
+        if op.spread is not None:
+            check_inputs(inputs, grid)
+            return exchange_array(op, inputs, grid, name=name, shared=shared)
         out_chunks = grid.chunks if op.channels is None else ((op.channels,), *grid.chunks)
         return _map_blocks(
             _op_task,
@@ -112,11 +116,9 @@ def _map_blocks(
     dtype: np.dtype[Any],
 ) -> da.Array:
     """Map over blocks: dask arrays come in with their halo, Volumes as handles."""
+    check_inputs(inputs, grid)
     arrays = [_with_halo(x, grid) for x in inputs if not isinstance(x, Volume)]
     handles = [x if isinstance(x, Volume) else None for x in inputs]
-    for handle in handles:
-        if handle is not None:
-            check_inside(grid, handle)
     in_dims = max((x.ndim for x in arrays), default=len(chunks))
     return da.map_blocks(
         task,
@@ -132,6 +134,30 @@ def _map_blocks(
         drop_axis=[0] if in_dims > len(chunks) else None,
         new_axis=[0] if in_dims < len(chunks) else None,
     )
+
+
+def check_inputs(inputs: Sequence[Any], grid: Grid) -> None:
+    """Refuse inputs whose chunks are not the grid's blocks, or that it reaches over.
+
+    Raises
+    ------
+    GeometryError
+        If one is neither a Volume nor a dask array that fits.
+    """
+    for value in inputs:
+        if isinstance(value, Volume):
+            check_inside(grid, value)
+        elif not isinstance(value, da.Array) or value.ndim not in (3, 4):
+            raise GeometryError(
+                f"input is {type(value).__name__} of {getattr(value, 'ndim', '?')} axes; give a "
+                "Volume or a dask array with axes ([c,] z, y, x)"
+            )
+        elif value.chunks[-3:] != grid.chunks or (value.ndim == 4 and len(value.chunks[0]) > 1):
+            raise GeometryError(
+                f"the array has chunks {_brief(value.chunks)}, the grid's blocks are "
+                f"{_brief(grid.chunks)}; rechunk the array to {(-1,) * (value.ndim - 3)}"
+                f"{grid.block_shape}, or choose a grid with its chunks"
+            )
 
 
 def check_inside(grid: Grid, volume: Volume) -> None:
@@ -186,17 +212,6 @@ def _unbox(part: Array) -> Columns:
 
 def _with_halo(array: da.Array, grid: Grid) -> da.Array:
     """Give every chunk of a dask array the halo that the grid's blocks read."""
-    if not isinstance(array, da.Array) or array.ndim not in (3, 4):
-        raise GeometryError(
-            f"input is {type(array).__name__} of {getattr(array, 'ndim', '?')} axes; give a "
-            "Volume or a dask array with axes ([c,] z, y, x)"
-        )
-    if array.chunks[-3:] != grid.chunks or (array.ndim == 4 and len(array.chunks[0]) > 1):
-        raise GeometryError(
-            f"the array has chunks {_brief(array.chunks)}, the grid's blocks are "
-            f"{_brief(grid.chunks)}; rechunk the array to {(-1,) * (array.ndim - 3)}"
-            f"{grid.block_shape}, or choose a grid with its chunks"
-        )
     if not any(grid.halo):
         return array
     _check_thin(grid.chunks, grid.halo)
