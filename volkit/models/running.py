@@ -39,8 +39,13 @@ class Running:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What changes the answers, if only by rounding."""
-        return {"precision": self.precision, "backend": self.backend, "compile": self.compile}
+        """What changes the answers, if only by rounding; the usual way is not spoken of."""
+        told: dict[str, Any] = {"precision": self.precision}
+        if self.backend != "torch":
+            told["backend"] = self.backend
+        if self.compile:
+            told["compile"] = True
+        return told
 
     def resolved(self) -> "Running":
         """Find out what ``auto`` is here, and whether the rest can be had.

@@ -216,11 +216,17 @@ class Network:
         )
 
     def _loaded(self, member: Model, digest: str) -> Predictor:
-        running = self._running
-        if not isinstance(member, Checkpoint):
-            found = wrapped(member, digest, running)
+        if isinstance(member, Checkpoint):
+            found: Predictor = load(
+                member,
+                self.device,
+                self.precision,
+                backend=self.backend,
+                compile=self.compile,
+                nonfinite=self.nonfinite,
+            )
         else:
-            found = load(member, **{name: getattr(running, name) for name in running.__slots__})
+            found = wrapped(member, digest, self._running)
         if (limit := getattr(found, "limit", None)) is not None:
             limit.full = self.batch
         return found
