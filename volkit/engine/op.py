@@ -27,6 +27,10 @@ class Spread(Protocol):
     def reach(self) -> Coord:
         """Voxels that a contribution may reach beyond the block's last one."""
 
+    @property
+    def everywhere(self) -> "Spread":
+        """The same where nothing is left out: reads and covers are products of the axes' own."""
+
     def reads(self, block: Block) -> Box:
         """Say what a block needs of the inputs; empty where it contributes nothing."""
 

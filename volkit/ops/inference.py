@@ -6,100 +6,36 @@ evaluates every window that touches it (``recompute``): the bytes are the same.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
-from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Coord, Grid, Windows
 from volkit.geometry.over_blocks import network_passes
+from volkit.io.volume import Volume
 from volkit.kernels.blend import Weighting, check_coverage
 from volkit.kernels.histogram import add_histograms, value_histogram
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble, Model, Scales
 from volkit.models.scaling import Scale, Scaling
-from volkit.models.views import ViewSet, views_of
+from volkit.models.views import views_of
 from volkit.ops.arguments import Call, arguments
+from volkit.ops.inference_options import InferenceOptions as InferenceOptions
 from volkit.ops.network import Network, resolved_scale
 from volkit.ops.padding import Padding
-from volkit.ops.window_pass import OutputType, WindowPass, WindowSpread, check_output_type
+from volkit.ops.skipper import Skipper
+from volkit.ops.skipping import skipper
+from volkit.ops.window_pass import OutputType, WindowPass, check_output_type
+from volkit.ops.window_spread import WindowSpread
 
 Array = NDArray[Any]
-Seams = Literal["auto", "exchange", "recompute"]
 
 _PAYS = 1.05  # network passes over the least, from which exchanging is worth its traffic
-
-
-@dataclass(frozen=True, slots=True)
-class InferenceOptions:
-    """How windows are laid and blended.
-
-    Parameters
-    ----------
-    window : tuple of int, optional
-        What the network sees once, (z, y, x); None takes the card's.
-    stride : tuple of int, optional
-        Distance between windows; None is half the part of a window that is used.
-    weights : {'gaussian', 'linear', 'hann', 'constant', 'pyramid', 'pyramid-published'}
-        How answers of overlapping windows are weighted.
-    weight_floor : float
-        For ``pyramid-published``: voxels whose weights sum to less are dimmed by it, as its
-        authors' code does.
-    padding : {'reflect', 'edge', 'constant', 'none'}
-        What windows see beyond the domain's faces; ``none`` cuts them off there, for networks
-        that take any extent.
-    batch : int
-        Windows that go through the network together; the result does not depend on it.
-    seams : {'auto', 'exchange', 'recompute'}
-        Whether blocks exchange what windows answer beyond their faces, or evaluate windows again;
-        ``auto`` exchanges where that saves more than 5 % of the windows.  The result is the same.
-    output : {'float32', 'float16', 'uint8'}
-        What is stored; uint8 is for probabilities, of which 255 stands for 1.
-    device : str
-        ``auto``, ``cuda``, ``mps`` or ``cpu``.
-    precision : {'float32', 'bfloat16', 'float16'}
-        Of the network's arithmetic; blending is float32 always.
-    views : {'none', 'flips', 'flips+rotations'} or tuple of str
-        How every window is turned for the mean of the answers; see
-        `volkit.models.views.views_of`.
-    """
-
-    window: Coord | None = None
-    stride: Coord | None = None
-    weights: Weighting = "gaussian"
-    weight_floor: float = 1.0
-    padding: Padding = "reflect"
-    batch: int = 4
-    seams: Seams = "auto"
-    output: OutputType = "float32"
-    device: str = "auto"
-    precision: str = "float32"
-    views: ViewSet | tuple[str, ...] = "none"
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("weights", self.weights, get_args(Weighting)),
-            ("padding", self.padding, get_args(Padding)),
-            ("seams", self.seams, get_args(Seams)),
-            ("output", self.output, get_args(OutputType)),
-        ):
-            if value not in known:
-                raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
-        views_of(self.views)
-        if self.batch < 1:
-            raise ConfigError(f"batch {self.batch} must be at least 1")
-        if self.weight_floor < 0:
-            raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
-
-    @property
-    def floor(self) -> float:
-        """Sum of weights below which voxels are dimmed; 0 where none are."""
-        return self.weight_floor if self.weights == "pyramid-published" else 0.0
 
 
 def infer(
@@ -107,6 +43,7 @@ def infer(
     model: Checkpoint | Ensemble | Callable[..., Any] | Sequence[Model] | Network,
     *,
     options: InferenceOptions | None = None,
+    mask: Volume | None = None,
     grid: Grid | None = None,
     engine: Engine | None = None,
 ) -> Any:
@@ -123,6 +60,8 @@ def infer(
         ensemble whose answers are averaged.
     options : InferenceOptions, optional
         How windows are laid and blended.
+    mask : Volume, optional
+        Instead of the one that ``options.skip`` names.
     grid : Grid, optional
         Blocks to work in.
     engine : Engine, optional
@@ -153,7 +92,12 @@ def infer(
     if not options.floor:
         check_coverage(windows, options.weights)
     check_output_type(options.output, network)
-    shared = (replace(network, batch=options.batch), input_scale(network, call))
+    skip = skipper(options.skip, call, windows, mask=mask, dtype=options.output)
+    shared = (
+        replace(network, batch=options.batch),
+        input_scale(network, call),
+        *(() if skip is None else (skip,)),
+    )
     predict = Op(
         _predict_block,
         dtype=np.dtype(options.output),
@@ -169,14 +113,16 @@ def infer(
         },
         version=2,
         needs_gpu=options.device != "cpu",
-        spread=spread(windows, call.grid, options),
+        spread=spread(windows, call.grid, options, skip),
     )
     return call.wrap(
         call.engine.map(predict, *call.inputs, grid=call.grid, name="prob", shared=shared)
     )
 
 
-def spread(windows: Windows, grid: Grid, options: InferenceOptions) -> WindowSpread | None:
+def spread(
+    windows: Windows, grid: Grid, options: InferenceOptions, skip: Any = None
+) -> WindowSpread | None:
     """Decide whether blocks exchange what windows answer beyond their faces.
 
     Parameters
@@ -187,20 +133,43 @@ def spread(windows: Windows, grid: Grid, options: InferenceOptions) -> WindowSpr
         The blocks.
     options : InferenceOptions
         Say whether to, or leave it to the cost.
+    skip : Skipper or Delayed, optional
+        Which voxels are wanted.  Blocks cannot exchange before that is known.
 
     Returns
     -------
     WindowSpread or None
         None where every block evaluates all windows that touch it.
     """
-    if options.seams == "recompute":
+    if options.seams == "recompute" or not isinstance(skip, Skipper | None):
         return None
     pays = network_passes(windows, grid) > _PAYS * len(windows)
     if options.seams == "auto" and not pays:
         return None
     return WindowSpread(
-        WindowPass(windows, options.weights, options.floor, options.padding, options.output)
+        WindowPass(windows, options.weights, options.floor, options.padding, options.output), skip
     )
+
+
+def passes(windows: Windows, grid: Grid, options: InferenceOptions) -> int:
+    """Count the windows that a domain takes, those on seams as often as they are evaluated.
+
+    Parameters
+    ----------
+    windows : Windows
+        The lattice.
+    grid : Grid
+        The blocks.
+    options : InferenceOptions
+        Say how seams are treated.
+
+    Returns
+    -------
+    int
+        At least ``len(windows)``.
+    """
+    once = spread(windows, grid, options) is not None
+    return len(windows) if once else network_passes(windows, grid)
 
 
 def lattice(domain: Box, network: Network, options: InferenceOptions) -> Windows:
@@ -282,6 +251,7 @@ def _predict_block(
     image: Array,
     network: Network,
     scale: Scale,
+    skip: Skipper | None = None,
     *,
     domain: list[list[int]],
     stride: list[int],
@@ -294,6 +264,6 @@ def _predict_block(
     whole = Box(tuple(domain[0]), tuple(domain[1]))  # type: ignore[arg-type]
     windows = Windows(whole, network.window, tuple(stride), network.margin)  # type: ignore[arg-type]
     window_pass = WindowPass(windows, weights, floor, padding, output)
-    touching = windows.touching(block.write)
+    touching = window_pass.chosen(windows.touching(block.write), skip, within=block.write)
     sums = window_pass.sums(image, block.read, block.write, touching, network=network, scale=scale)
-    return window_pass.finish(sums, block.write)
+    return window_pass.finish(sums, block.write, skip)

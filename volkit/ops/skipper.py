@@ -125,6 +125,40 @@ class Skipper:
         kept = found[tuple((positions - first).T)]
         return [index for index, keep in zip(asked, kept.tolist(), strict=True) if keep]
 
+    def seen(self, windows: Windows, indices: Iterable[Coord]) -> Box:
+        """Put a box around what the needed ones of some windows see; empty where none is.
+
+        Parameters
+        ----------
+        windows : Windows
+            The lattice.
+        indices : iterable of tuple of int
+            Positions on it.
+
+        Returns
+        -------
+        Box
+            Inside the domain.
+        """
+        kept = self.chosen(windows, indices)
+        if not kept:
+            return Box(self.domain.start, self.domain.start)
+        first, last = (tuple(map(end, zip(*kept, strict=True))) for end in (min, max))
+        around = Box(windows.window(first).start, windows.window(last).stop)
+        return around.intersect(self.domain)
+
+    def fill_in(self, values: NDArray[Any], box: Box) -> None:
+        """Write the fill where nothing is wanted, in place.
+
+        Parameters
+        ----------
+        values : ndarray, shape (C, *box.shape)
+            As they are stored.
+        box : Box
+            Part of the domain.
+        """
+        values[:, ~self.wanted(box)] = self.fill
+
     def needed(self, windows: Windows, part: Box, *, within: Box | None = None) -> Marks:
         """Tell of a box of positions of a lattice which windows are needed.
 

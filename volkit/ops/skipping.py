@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from volkit.errors import ConfigError
 from volkit.geometry import AXES, Box, Coord, VoxelScale, Windows
 from volkit.io.open import open_volume
+from volkit.io.sources import CacheOptions
 from volkit.io.volume import Volume
 from volkit.ops.arguments import Call
 from volkit.ops.coarse_map import CoarseMap, Lookup
@@ -72,17 +73,21 @@ def skipper(
     SourceError
         If the mask cannot be opened.
     """
-    if options is None or not (options.skips or options.invert or mask):
+    options = options or SkipOptions()
+    if not (options.skips or options.invert or mask):
         return None
     check_fill(options.fill, dtype)
     domain = call.grid.domain
     maps: tuple[CoarseMap, ...] = ()
     if mask is None and options.mask is not None:
         mask = open_volume(
-            options.mask, level=options.mask_level, voxel_size_nm=options.mask_voxel_size_nm
+            options.mask,
+            level=options.mask_level,
+            voxel_size_nm=options.mask_voxel_size_nm,
+            cache=CacheOptions(),  # blocks are smaller than what a chunk of a coarse mask covers
         )
     if mask is None and options.invert:
-        raise ConfigError("invert turns a mask round, and there is none; give mask, or leave it out")
+        raise ConfigError("invert is about a mask, and there is none; give mask, or leave it out")
     if mask is not None:
         scale = _scale(call) or _same_voxels(mask, domain)
         maps = (CoarseMap.of(mask, scale=scale, domain=domain, invert=options.invert),)

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from volkit.engine.op import Array
 from volkit.engine.usage import count, metered
 from volkit.errors import ConfigError, ContractError, ModelError
-from volkit.geometry import Block, Box, Coord, Windows
+from volkit.geometry import Box, Coord, Windows
 from volkit.kernels.blend import Weighting, normalised_weights, weight_sums
 from volkit.kernels.sums import add_answer, blended, empty_sums
 from volkit.models.scaling import Scale
 from volkit.ops.network import Network
 from volkit.ops.padding import Padding, cut_window
+from volkit.ops.skipper import Skipper
 
 OutputType = Literal["float32", "float16", "uint8"]
 
@@ -111,7 +112,18 @@ class WindowPass:
                     self._add(sums, over, index, box, answer)
         return sums
 
-    def finish(self, sums: Array, over: Box) -> Array:
+    def chosen(
+        self, indices: Iterable[Coord], skip: Skipper | None, *, within: Box | None = None
+    ) -> Iterable[Coord]:
+        """Keep the windows that are needed, and count the others."""
+        if skip is None:
+            return indices
+        asked = list(indices)
+        kept = skip.chosen(self.windows, asked, within=within)
+        count("windows_skipped", len(asked) - len(kept))
+        return kept
+
+    def finish(self, sums: Array, over: Box, skip: Skipper | None = None) -> Array:
         """Turn complete sums into values.
 
         Parameters
@@ -120,6 +132,8 @@ class WindowPass:
             Over all windows that touch the voxels.
         over : Box
             The voxels.
+        skip : Skipper, optional
+            Says which of them are wanted; the others become its fill.
 
         Returns
         -------
@@ -133,7 +147,10 @@ class WindowPass:
         values = blended(sums)
         if self.floor:
             values *= np.minimum(weight_sums(self.windows, over, self.weights) / self.floor, 1)
-        return as_output(values, self.output)
+        stored = as_output(values, self.output)
+        if skip is not None:
+            skip.fill_in(stored, over)
+        return stored
 
     def _cut(self, image: Array, held: Box, window: Box) -> Array:
         return cut_window(image, held, window, domain=self.windows.domain, padding=self.padding)
@@ -165,50 +182,6 @@ class WindowPass:
 
     def _shape_inside(self, index: Coord) -> Coord:
         return self.windows.window(index).intersect(self.windows.domain).shape
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSpread:
-    """A window pass as what the engines exchange at seams; see `volkit.engine.op.Spread`.
-
-    Parameters
-    ----------
-    window_pass : WindowPass
-        How windows are laid and blended.
-    """
-
-    window_pass: WindowPass
-
-    @property
-    def reach(self) -> Coord:
-        """Voxels that the windows of a block may reach beyond its last one."""
-        z, y, x = (t - 1 for t in self.window_pass.windows.trusted)
-        return z, y, x
-
-    def reads(self, block: Block) -> Box:
-        """Find the voxels that the windows of a block see."""
-        return self.window_pass.windows.seen_from(block.write)
-
-    def covers(self, block: Block) -> Box:
-        """Find the voxels that the windows of a block answer."""
-        return self.window_pass.windows.decided_from(block.write)
-
-    def contribute(
-        self, block: Block, image: NDArray[Any], network: Network, scale: Scale
-    ) -> Array:
-        """Add up the windows that begin in a block, over all that they cover."""
-        return self.window_pass.sums(
-            image,
-            self.reads(block),
-            self.covers(block),
-            self.window_pass.windows.starting_in(block.write),
-            network=network,
-            scale=scale,
-        )
-
-    def finish(self, block: Block, sums: Array) -> Array:
-        """Turn complete sums over a block into values."""
-        return self.window_pass.finish(sums, block.write)
 
 
 def as_output(values: NDArray[np.float32], output: OutputType) -> Array:

@@ -1,0 +1,84 @@
+"""Options of inference: how windows are laid, blended and shared out, and what is left out."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from volkit.errors import ConfigError
+from volkit.geometry import Coord
+from volkit.kernels.blend import Weighting
+from volkit.models.views import ViewSet, views_of
+from volkit.ops.padding import Padding
+from volkit.ops.skip_options import SkipOptions
+from volkit.ops.window_pass import OutputType
+
+Seams = Literal["auto", "exchange", "recompute"]
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceOptions:
+    """How windows are laid and blended.
+
+    Parameters
+    ----------
+    window : tuple of int, optional
+        What the network sees once, (z, y, x); None takes the card's.
+    stride : tuple of int, optional
+        Distance between windows; None is half the part of a window that is used.
+    weights : {'gaussian', 'linear', 'hann', 'constant', 'pyramid', 'pyramid-published'}
+        How answers of overlapping windows are weighted.
+    weight_floor : float
+        For ``pyramid-published``: voxels whose weights sum to less are dimmed by it, as its
+        authors' code does.
+    padding : {'reflect', 'edge', 'constant', 'none'}
+        What windows see beyond the domain's faces; ``none`` cuts them off there, for networks
+        that take any extent.
+    batch : int
+        Windows that go through the network together; the result does not depend on it.
+    seams : {'auto', 'exchange', 'recompute'}
+        Whether blocks exchange what windows answer beyond their faces, or evaluate windows again;
+        ``auto`` exchanges where that saves more than 5 % of the windows.  The result is the same.
+    output : {'float32', 'float16', 'uint8'}
+        What is stored; uint8 is for probabilities, of which 255 stands for 1.
+    device : str
+        ``auto``, ``cuda``, ``mps`` or ``cpu``.
+    precision : {'float32', 'bfloat16', 'float16'}
+        Of the network's arithmetic; blending is float32 always.
+    views : {'none', 'flips', 'flips+rotations'} or tuple of str
+        How every window is turned for the mean of the answers; see
+        `volkit.models.views.views_of`.
+    skip : SkipOptions, optional
+        What is left out: masks, boxes, empty cells.
+    """
+
+    window: Coord | None = None
+    stride: Coord | None = None
+    weights: Weighting = "gaussian"
+    weight_floor: float = 1.0
+    padding: Padding = "reflect"
+    batch: int = 4
+    seams: Seams = "auto"
+    output: OutputType = "float32"
+    device: str = "auto"
+    precision: str = "float32"
+    views: ViewSet | tuple[str, ...] = "none"
+    skip: SkipOptions | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("weights", self.weights, get_args(Weighting)),
+            ("padding", self.padding, get_args(Padding)),
+            ("seams", self.seams, get_args(Seams)),
+            ("output", self.output, get_args(OutputType)),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
+        views_of(self.views)
+        if self.batch < 1:
+            raise ConfigError(f"batch {self.batch} must be at least 1")
+        if self.weight_floor < 0:
+            raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
+
+    @property
+    def floor(self) -> float:
+        """Sum of weights below which voxels are dimmed; 0 where none are."""
+        return self.weight_floor if self.weights == "pyramid-published" else 0.0
