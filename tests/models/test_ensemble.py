@@ -1,5 +1,7 @@
 import json
 import pickle
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from volkit.errors import ConfigError, ModelError
 from volkit.models.card import parse_card
 from volkit.models.ensemble import Ensemble, EnsembleOptions, read_model
-from volkit.pipelines.config import validate
+from volkit.pipelines.config import located, validate
+from volkit.pipelines.provenance_tables import references
+from volkit.pipelines.report import described_model
 from volkit.testing.networks import identity
 
 PLAIN = {
@@ -96,6 +100,47 @@ def test_a_workflow_names_one_card_or_many(tmp_path) -> None:
     assert read_model(options) == Ensemble(pair.members, (1.0, 3.0), deviation=True)
     with pytest.raises(ModelError, match="there is no card"):
         read_model([a, str(tmp_path / "c.json")])
+
+
+def test_trees_of_workflows_name_them_too(tmp_path) -> None:
+    a, b = write(tmp_path, "a.json"), write(tmp_path, "b.json", sha256="cd" * 32)
+    assert read_model({"members": [a, b], "combine": "max"}).combine == "max"
+    with pytest.raises(ConfigError, match="is no ensemble .*; give members, and where wanted"):
+        read_model({"members": [a, b], "weigths": [1, 2]})
+    with pytest.raises(ConfigError, match="an ensemble without members"):
+        read_model([])
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    checkpoint: str | tuple[str, ...] | EnsembleOptions
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a.yaml", "nets/a.yaml"),
+        (["a.yaml", "s3://b/c.yaml"], ("nets/a.yaml", "s3://b/c.yaml")),
+        (
+            {"members": ["a.yaml"], "deviation": True},
+            EnsembleOptions(members=("nets/a.yaml",), deviation=True),
+        ),
+    ],
+)
+def test_a_workflow_takes_one_card_a_list_or_a_mapping(given, expected) -> None:
+    tree = located({"checkpoint": given}, {"checkpoint", "members"}, Path("nets"))
+    assert validate(tree, Keys, where="em.yaml").checkpoint == expected
+
+
+def test_a_report_names_every_member(tmp_path) -> None:
+    a, b = card("nets/a.yaml"), card("nets/b.yaml", sha256="cd" * 32)
+    said = described_model(Ensemble((a, b), (1.0, 2.0)))
+    assert said["uri"] == "ensemble of a.yaml, b.yaml"
+    assert said["weights"] == [1.0, 2.0]
+    assert [found["uri"] for _, found in references({"checkpoint": said})] == [a.uri, b.uri]
+    assert [found for _, found in references({"checkpoint": described_model(a)})] == [
+        described_model(a)
+    ]
 
 
 def test_options_are_checked_as_keys_of_a_workflow() -> None:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
@@ -113,19 +115,24 @@ class EnsembleOptions:
         Whether the standard deviation follows in further channels.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+
     members: tuple[str, ...]
     weights: tuple[float, ...] = ()
     combine: Combine = "mean"
     deviation: bool = False
 
 
-def read_model(given: str | Path | Sequence[str] | EnsembleOptions) -> Checkpoint | Ensemble:
+def read_model(
+    given: str | Path | Sequence[str] | Mapping[str, Any] | EnsembleOptions,
+) -> Checkpoint | Ensemble:
     """Read the card of a checkpoint, or those of an ensemble.
 
     Parameters
     ----------
-    given : str, Path, sequence of str or EnsembleOptions
-        Where a card lies; several are an ensemble whose answers are averaged.
+    given : str, Path, sequence of str, mapping or EnsembleOptions
+        Where a card lies; several are an ensemble whose answers are averaged; a mapping has the
+        keys of `EnsembleOptions`.
 
     Returns
     -------
@@ -141,12 +148,24 @@ def read_model(given: str | Path | Sequence[str] | EnsembleOptions) -> Checkpoin
     """
     if isinstance(given, (str, Path)):
         return read_checkpoint(given)
+    if isinstance(given, Mapping):
+        given = _options(given)
     if not isinstance(given, EnsembleOptions):
         given = EnsembleOptions(members=tuple(given))
     members = tuple(read_checkpoint(uri) for uri in given.members)
     if len(members) == 1 and not given.deviation and not given.weights:
         return members[0]
     return Ensemble(members, given.weights, given.combine, given.deviation)
+
+
+def _options(given: Mapping[str, Any]) -> EnsembleOptions:
+    try:
+        return TypeAdapter(EnsembleOptions).validate_python(dict(given))
+    except ValidationError as error:
+        raise ConfigError(
+            f"checkpoint {dict(given)} is no ensemble ({error.errors()[0]['msg']}); give members, "
+            "and where wanted weights, combine and deviation"
+        ) from error
 
 
 def common_window(cards: Sequence[Checkpoint]) -> Coord:

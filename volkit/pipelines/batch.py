@@ -18,7 +18,7 @@ from volkit.engine.lock import run_lock
 from volkit.errors import ConfigError, VolkitError
 from volkit.io.open import open_volume
 from volkit.io.place import Place
-from volkit.models.checkpoint import read_checkpoint
+from volkit.models.ensemble import read_model
 from volkit.pipelines.batch_file import Batch, Item
 from volkit.pipelines.batch_record import (
     ItemStatus,
@@ -222,5 +222,5 @@ def _inputs(workflow: Workflow) -> dict[str, str]:
                 options["credentials"] = given.credentials
             found[name] = open_volume(uri, **options).identity
     if "output" in workflow.tree and "checkpoint" in workflow.tree:
-        found["checkpoint"] = read_checkpoint(workflow.config.checkpoint).identity
+        found["checkpoint"] = read_model(workflow.config.checkpoint).identity
     return found

@@ -33,7 +33,7 @@ def located(tree: Any, keys: Collection[str], folder: Path) -> Any:
     tree : dict, list or scalar
         As YAML has it.
     keys : collection of str
-        Names of the keys, at any depth, whose text is a path or URI.
+        Names of the keys, at any depth, whose text is a path or URI, or a list of these.
     folder : Path
         What relative paths start from.
 
@@ -53,11 +53,18 @@ def located(tree: Any, keys: Collection[str], folder: Path) -> Any:
     if not isinstance(tree, dict):
         return tree
     return {
-        key: os.path.normpath(folder / value)
-        if key in keys and isinstance(value, str) and not _SCHEME.match(value)
-        else located(value, keys, folder)
+        key: _placed(value, keys, folder) if key in keys else located(value, keys, folder)
         for key, value in tree.items()
     }
+
+
+def _placed(value: Any, keys: Collection[str], folder: Path) -> Any:
+    """Resolve a path, or several of them."""
+    if isinstance(value, list):
+        return [_placed(item, keys, folder) for item in value]
+    if not isinstance(value, str):
+        return located(value, keys, folder)
+    return value if _SCHEME.match(value) else os.path.normpath(folder / value)
 
 
 class _Loader(yaml.SafeLoader):

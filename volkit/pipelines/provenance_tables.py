@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,36 @@ def said_of(place: Place) -> Said:
     return Said(hashlib.sha256(text.encode()).hexdigest(), provenance, about, stages)
 
 
+def networks_of(
+    facts: Mapping[str, Any], shared: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Find the checkpoints that a shared value is made of: one, or those of an ensemble.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of the value.
+    shared : sequence of mapping
+        Where the shared values of the stage lay.
+
+    Yields
+    ------
+    tuple of str
+        The digest of the weights, and where their card lay; empty where nobody wrote it down.
+
+    Examples
+    --------
+    >>> facts = {"members": [{"weights": "ab"}, {"weights": "cd"}], "combine": "mean"}
+    >>> list(networks_of(facts, [{"members": [{"uri": "b.yaml", "sha256": "cd"}]}]))
+    [('ab', ''), ('cd', 'b.yaml')]
+    """
+    said = [each for value in shared for each in (value, *value.get("members", ()))]
+    for member in facts.get("members", (facts,)):
+        if "weights" in member:
+            told = [each for each in said if each.get("sha256") == member["weights"]]
+            yield str(member["weights"]), str(told[0].get("uri", "")) if told else ""
+
+
 def references(tree: object, role: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Find the volumes and checkpoints that a provenance names.
 
@@ -72,6 +102,10 @@ def references(tree: object, role: str = "") -> Iterator[tuple[str, Mapping[str,
     True
     """
     if not isinstance(tree, Mapping):
+        return
+    if "members" in tree:  # an ensemble: each of its checkpoints
+        for member in tree["members"]:
+            yield from references(member, role)
         return
     if "uri" in tree and ({"identity", "level"} <= tree.keys() or "sha256" in tree):
         yield role, tree

@@ -20,7 +20,7 @@ from volkit.io.uris import split_scheme
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import read_checkpoint
 from volkit.pipelines.provenance import Link, Node
-from volkit.pipelines.provenance_tables import references, said_of
+from volkit.pipelines.provenance_tables import networks_of, references, said_of
 from volkit.pipelines.run_index import RunIndex
 
 # A chain may lead to stores that are slow or gone: whoever asks shall not wait for long.
@@ -157,10 +157,8 @@ class Walk:
                 continue
             if "table" in value:
                 yield Link("table", self._shared_table(str(value["table"]), node, root, origin))
-            elif "weights" in value:
-                told = [s for s in origin.shared if s.get("sha256") == value["weights"]]
-                where = str(told[0].get("uri", "")) if told else ""
-                yield Link("network", self._checkpoint(str(value["weights"]), where))
+            for sha256, uri in networks_of(value, origin.shared):
+                yield Link("network", self._checkpoint(sha256, uri))
 
     def _input(self, identity: str, root: Place, origin: Origin) -> str:
         """Add a volume that was read: a neighbour, or one that still lies where it lay."""

@@ -17,6 +17,7 @@ from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, write_table
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint
+from volkit.models.ensemble import Ensemble, named
 from volkit.pipelines.figure import Panel, section_figure
 
 _PACKAGES = ("volkit", "numpy", "scipy", "numba", "dask", "distributed", "zarr", "torch")
@@ -46,7 +47,7 @@ class Report:
         Everything that the workflow says.
     inputs : mapping of str to Volume
         By their role.
-    checkpoint : Checkpoint
+    checkpoint : Checkpoint or Ensemble
         The network.
     results : mapping of str to Volume
         What the scores are of, by name.
@@ -61,7 +62,7 @@ class Report:
     scores: Mapping[str, Any] | None
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Volume]
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | Ensemble
     results: Mapping[str, Volume] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
 
@@ -111,7 +112,6 @@ def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
 
 
 def _provenance(report: Report) -> dict[str, Any]:
-    card = report.checkpoint
     return {
         "versions": dict(_versions()),
         "parameters": redacted(report.parameters),
@@ -119,14 +119,42 @@ def _provenance(report: Report) -> dict[str, Any]:
         "inputs": {name: _described(volume) for name, volume in report.inputs.items()},
         "results": {name: _described(volume) for name, volume in report.results.items()},
         "stages": list(report.stages),
-        "checkpoint": {
-            "uri": card.uri,
-            "sha256": card.sha256,
-            "identity": card.identity,
-            "description": card.description,
-            "licence": card.licence,
-            "training_data": card.training_data,
-        },
+        "checkpoint": described_model(report.checkpoint),
+    }
+
+
+def described_model(model: Checkpoint | Ensemble) -> dict[str, Any]:
+    """Say which network answered.
+
+    Parameters
+    ----------
+    model : Checkpoint or Ensemble
+        Any.
+
+    Returns
+    -------
+    dict
+        JSON: ``uri``, ``sha256`` and ``identity`` among others; for an ensemble, which lies in no
+        one place, ``uri`` is what to call it, and ``members`` holds the same of every checkpoint.
+    """
+    if isinstance(model, Ensemble):
+        cards = model.checkpoints
+        return {
+            "uri": f"ensemble of {', '.join(named(card) for card in cards)}",
+            "sha256": model.sha256,
+            "identity": model.identity,
+            "weights": list(model.shares),
+            "combine": model.combine,
+            "deviation": model.deviation,
+            "members": [described_model(card) for card in cards],
+        }
+    return {
+        "uri": model.uri,
+        "sha256": model.sha256,
+        "identity": model.identity,
+        "description": model.description,
+        "licence": model.licence,
+        "training_data": model.training_data,
     }
 
 

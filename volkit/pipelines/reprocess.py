@@ -9,11 +9,12 @@ from typing import Any
 from volkit.engine.fingerprint import changes
 from volkit.errors import ConfigError, SourceError
 from volkit.io.place import Place
-from volkit.models.checkpoint import read_checkpoint
+from volkit.models.ensemble import read_model
 from volkit.pipelines.config import Tree, located, override, validate
 from volkit.pipelines.current_version import current_version
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import Pipeline, Workflow, find_pipeline
+from volkit.pipelines.report import described_model
 from volkit.pipelines.version_selection import Limits
 from volkit.pipelines.version_stages import check_whole, version_stages
 from volkit.pipelines.versions import (
@@ -105,8 +106,8 @@ def prepare(run: Path, wanted: Changes) -> Prepared:
     pipeline = _checked_pipeline(run, base)
     check_finished(run, number)
     tree = _changed_tree(base.parameters, wanted, pipeline)
-    card = read_checkpoint(str(tree["checkpoint"]))
-    checkpoint = {"uri": card.uri, "sha256": card.sha256, "identity": card.identity}
+    found = described_model(read_model(tree["checkpoint"]))
+    checkpoint = {key: str(found[key]) for key in ("uri", "sha256", "identity")}
     version = Version(
         number=1 + max(version.number for version in read_versions(run)),
         parameters=tree,
