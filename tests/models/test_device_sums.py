@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from volkit.errors import ContractError, ModelError
+from volkit.kernels.sums import add_answer, empty_sums
 from volkit.models.device_sums import BOUNDED_BITS, PLAIN_BITS, DeviceSums
 
 DEVICES = [
@@ -63,6 +64,20 @@ def test_sums_are_those_of_numpy_to_the_bit_in_any_order(device, bounded) -> Non
     assert first.to_numpy().dtype == (np.int32 if bounded else np.int64)
     np.testing.assert_array_equal(first.to_numpy(), expected(added, bounded=bounded))
     np.testing.assert_array_equal(second.to_numpy(), first.to_numpy())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("bounded", [True, False])
+def test_sums_are_those_of_the_kernel_on_the_host(device, bounded) -> None:
+    here, there = (
+        empty_sums(2, SHAPE, bounded=bounded),
+        DeviceSums(2, SHAPE, device, bounded=bounded),
+    )
+    for answer, corner, wz, wyx, part in windows(9, bounded=bounded):
+        add_answer(here, answer[(slice(None), *part)], wz, wyx, corner=corner)
+        there.add(torch.from_numpy(answer).to(device), corner, wz, wyx, part)
+    np.testing.assert_array_equal(there.to_numpy(), here)
+    assert there.to_numpy().dtype == here.dtype
 
 
 @pytest.mark.parametrize(("bounded", "bits"), [(True, BOUNDED_BITS), (False, PLAIN_BITS)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from volkit.errors import ModelError
+from volkit.errors import ModelError, NonFiniteError
 from volkit.models import network as module
 from volkit.models.checkpoint import load, save_checkpoint
 from volkit.models.predictor import as_predictor
@@ -149,11 +149,22 @@ def test_a_strided_network_is_refused(batch) -> None:
 def test_nan_is_found(network, batch) -> None:
     with torch.no_grad():
         network.output.bias.fill_(float("nan"))
-    with pytest.raises(ModelError, match="to finite input"):
+    with pytest.raises(NonFiniteError, match="to finite input") as caught:
         as_predictor(network)(batch)
-    batch[0, 0, 1, 1, 1] = np.nan
-    with pytest.raises(ModelError, match="the input holds NaN"):
-        as_predictor(Identity())(batch)
+    assert caught.value.windows == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("model", [Identity(), identity])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_windows_with_nan_are_named_or_marked(batch, model, value) -> None:
+    batch[1, 0, 1, 1, 1] = batch[3, 0, 2, 2, 2] = value
+    with pytest.raises(NonFiniteError, match="the input holds NaN") as caught:
+        as_predictor(model)(batch)
+    assert caught.value.windows == (1, 3)
+    assert pickle.loads(pickle.dumps(caught.value)).windows == (1, 3)
+    marked = as_predictor(model, nonfinite="mark")
+    np.testing.assert_array_equal(marked(batch), batch)
+    assert marked.identity == as_predictor(model).identity
 
 
 @pytest.mark.parametrize(

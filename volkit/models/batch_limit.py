@@ -40,10 +40,13 @@ class BatchLimit:
         Whether short batches are filled up with zeros.
     full : int
         Windows of a full batch; 0 takes the largest batch so far.
+    best : dict
+        Sizes found by `volkit.models.batch_size.best_batch`.
     """
 
     fixed: bool = False
     full: int = 0
+    best: dict[Shape, int] = field(default_factory=dict)
     _fitting: dict[Shape, int] = field(default_factory=dict)
     _largest: dict[Shape, int] = field(default_factory=dict)
 

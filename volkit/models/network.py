@@ -128,7 +128,7 @@ class NetworkPredictor:
                     "choose another checkpoint, or the channels it was trained on"
                 )
             with turn(self.device):
-                answer = self.limit.run(self._answered, x)
+                answer = self.limit.run(self.answered, x)
                 check_answer(
                     tuple(answer.shape), tuple(x.shape), self.channels and self.channels[1]
                 )
@@ -136,7 +136,24 @@ class NetworkPredictor:
                     _check_finite(answer, x)
                 return answer
 
-    def _answered(self, x: Tensor) -> Tensor:
+    def answered(self, x: Tensor) -> Tensor:
+        """Answer a batch on the device as it is: neither divided, nor filled up, nor checked.
+
+        Parameters
+        ----------
+        x : Tensor of float32, shape (B, C, z, y, x)
+            Scaled.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, C', z, y, x)
+            Probabilities.
+
+        Raises
+        ------
+        ModelError
+            If the network answers anything but one tensor.
+        """
         if self.device != "mps":  # which knows no channels_last_3d
             x = x.contiguous(memory_format=torch.channels_last_3d)
         answer = self._forward(x)
