@@ -9,7 +9,7 @@ mark is computed again.
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,6 +52,10 @@ class Ledger:
     root: Place
     total: int
     fingerprint: str
+    _marks: Marks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_marks", marks_in(self.root, "done"))
 
     @classmethod
     def open(
@@ -168,10 +172,6 @@ class Ledger:
     def count(self) -> int:
         """Count the finished blocks."""
         return int(self.done().sum())
-
-    @property
-    def _marks(self) -> Marks:
-        return marks_in(self.root, "done")
 
     def _begin(self, what: Facts) -> None:
         header = {

@@ -1,17 +1,21 @@
 """Marks: bytes that are added to and never changed, in a file or in an object store."""
 
+import logging
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from volkit.io.place import Place
 
 _AT_ONCE = 16  # requests: each waits for the store more than it works
-_MANY = 64  # objects that are read one by one; beyond them they are put together
+_MANY = 64  # objects of a size; beyond them they are put together
+_LOOKS = 5  # at a log whose objects are put together meanwhile
+_logger = logging.getLogger(__name__)
 
 
 class Marks(Protocol):
@@ -79,9 +83,17 @@ class FileMarks:
         self.path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ObjectMarks:
     """A log of one object for each addition, since an object store cannot add to one.
+
+    As additions come, every 64 objects are put together into one, every 64 of those into a larger
+    one, and so on: each byte is written anew once for every size, and few objects are there at any
+    time.  ::
+
+        additions     ▫▫▫▫ ▫▫▫▫ ▫▫▫▫ ▫▫▫▫ ▫▫
+        4 together    ▭    ▭    ▭    ▭
+        16 together   ▬
 
     Parameters
     ----------
@@ -93,17 +105,25 @@ class ObjectMarks:
 
     folder: Place
     name: str
+    _sizes: list[list[str]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def append(self, data: bytes) -> None:
         """Put one more object; it is stored when this returns."""
-        self.folder.objects.put(f"{self.name}/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}", data)
+        key = self._key(f"{time.time_ns():020d}")
+        self.folder.objects.put(key, data)
+        self._gather(key, 0)
 
     def read(self) -> bytes:
-        """Read all objects, several at a time."""
-        objects = self.folder.objects
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            parts = pool.map(objects.get, objects.keys(f"{self.name}/"))
-            return b"".join(part for part in parts if part is not None)
+        """Read all objects, several at a time.
+
+        Bytes that are being put together may come twice, one time after another.
+        """
+        parts: list[bytes | None] = []
+        for _ in range(_LOOKS):
+            parts = self._fetched(list(self.folder.objects.keys(f"{self.name}/")))
+            if None not in parts:  # else the writer has put it elsewhere since it was listed
+                break
+        return b"".join(part for part in parts if part is not None)
 
     def tidy(self, sound: int) -> None:
         """Put many small objects together.
@@ -120,12 +140,42 @@ class ObjectMarks:
 
         A kill in between leaves some of what was there before.
         """
-        objects = self.folder.objects
-        keys = list(objects.keys(f"{self.name}/"))
-        objects.put(f"{self.name}/{0:020d}-{uuid.uuid4().hex[:12]}", data)
-        for key in keys:
-            objects.delete(key)
+        self._replace(list(self.folder.objects.keys(f"{self.name}/")), self._key(f"{0:020d}"), data)
+        self._sizes.clear()
 
     def reset(self) -> None:
         """Remove all objects."""
         self.folder.objects.delete_all(f"{self.name}/")
+        self._sizes.clear()
+
+    def _gather(self, key: str, size: int) -> None:
+        """Remember an object of this writer; put many of a size together."""
+        if len(self._sizes) == size:
+            self._sizes.append([])
+        self._sizes[size].append(key)
+        if len(self._sizes[size]) < _MANY:
+            return
+        keys, self._sizes[size] = self._sizes[size], []
+        begun = keys[0].rpartition("/")[2].partition("-")[0]
+        together = self._key(begun)  # sorts where the first of them did
+        try:
+            parts = self._fetched(keys)
+            self._replace(keys, together, b"".join(part for part in parts if part is not None))
+        except OSError as error:
+            # All is stored, only in more objects; the next one who opens the log tidies up.
+            _logger.warning("could not put marks together in %s: %s", self.folder, error)
+            return
+        self._gather(together, size + 1)
+
+    def _replace(self, keys: Sequence[str], by: str, data: bytes) -> None:
+        objects = self.folder.objects
+        objects.put(by, data)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(objects.delete, keys))
+
+    def _fetched(self, keys: Sequence[str]) -> list[bytes | None]:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self.folder.objects.get, keys))
+
+    def _key(self, begun: str) -> str:
+        return f"{self.name}/{begun}-{uuid.uuid4().hex[:12]}"
