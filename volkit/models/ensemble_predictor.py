@@ -14,13 +14,13 @@ import numpy as np
 
 from volkit.errors import ModelError
 from volkit.models.ensemble import Combine, Scales
-from volkit.models.predictor import Batch, Floats, Predictor, ScaleLike, scaled_batch
+from volkit.models.predictor import Batch, Floats, Predictor, ScaleLike, check_batch
 from volkit.models.roles import Roles
 from volkit.models.scaling import UNSCALED, Scale
 from volkit.models.turned import Spread, add_turned, view_counts
 from volkit.models.views import IDENTITY, View
 
-Ask = Callable[[Any, Batch], Any]
+Ask = Callable[[Any, Batch, Scale], Any]
 """How a member is asked; what it answers is an ndarray, or a tensor on its device."""
 
 _NO_ROLES = Roles()
@@ -98,19 +98,22 @@ class EnsemblePredictor:
         ModelError
             If a member refuses the batch, or members answer different channels.
         """
-        answer = self._combined(batch, scale, lambda member, seen: member(seen))
+        answer = self._combined(
+            batch, scale, lambda member, seen, numbers: member(seen, scale=numbers)
+        )
         return np.ascontiguousarray(answer, np.float32)
 
     def _combined(self, batch: Batch, scale: ScaleLike | Scales, ask: Ask) -> Any:
+        given = check_batch(batch)
         total: Any = None
         spread: Spread | None = None
         counts: Any = 1
         for member, weight, numbers in zip(
             self.members, self._shares, self._scales(scale), strict=True
         ):
-            seen, mean = scaled_batch(batch, numbers), None
+            mean: Any = None
             for view in self.views:
-                answer = view.undo(ask(member, view.apply(seen)))
+                answer = view.undo(ask(member, view.apply(given), numbers))
                 moves = self.roles.under(view, channels=int(answer.shape[1]))
                 # Copied, since a function may go on with the array that it answered.
                 mean = answer * 1 if mean is None else add_turned(mean, answer, moves)
@@ -170,7 +173,9 @@ class DeviceEnsemblePredictor(EnsemblePredictor):
         import torch
 
         with torch.inference_mode():
-            return self._combined(batch, scale, lambda member, seen: member.on_device(seen))
+            return self._combined(
+                batch, scale, lambda member, seen, numbers: member.on_device(seen, scale=numbers)
+            )
 
     def __call__(self, batch: Batch, *, scale: ScaleLike | Scales = UNSCALED) -> Floats:
         """Answer a batch of windows; see `EnsemblePredictor`."""
