@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from volkit.engine.queue import Batch, Failure, Queue, Retries
 from volkit.engine.roster import Roster, needs_gpu
-from volkit.engine.task_size import next_size, tasks_in_flight
+from volkit.engine.task_size import closing_size, next_size, tasks_in_flight
 from volkit.engine.usage import Usage, taken, working
 from volkit.errors import BlockFailedError
 
@@ -167,7 +167,9 @@ def _run_on_cluster(
         nonlocal in_flight
         threads = roster.threads()
         slots = sum(threads.values())
-        taken = list(_taken(queue, size, tasks_in_flight(slots, size) - len(batches)))
+        most = tasks_in_flight(slots, size) - len(batches)
+        left = roster.left - in_flight
+        taken = list(_taken(queue, size, most=most, left=left, slots=slots))
         in_flight += sum(len(batch.numbers) for batch in taken)
         for future, batch in _submitted(client, task, taken, roster):
             batches[future.key] = batch
@@ -206,11 +208,12 @@ def _submitted(
             yield client.submit(run_batch, task, batch.numbers, pure=False, **options), batch
 
 
-def _taken(queue: Queue, size: int, most: int) -> Iterator[Batch]:
+def _taken(queue: Queue, size: int, *, most: int, left: int, slots: int) -> Iterator[Batch]:
     for _ in range(most):
-        batch = queue.take(size)
+        batch = queue.take(closing_size(size, left, slots))
         if batch is None:
             return
+        left -= len(batch.numbers)
         yield batch
 
 

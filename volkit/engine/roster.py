@@ -87,6 +87,12 @@ class Roster:
         return self._threads
 
     @property
+    def left(self) -> int:
+        """Blocks of the stage that are not finished; very many where nobody has counted."""
+        backlog = self.watch.backlog
+        return _MANY if backlog is None else backlog.blocks
+
+    @property
     def resources(self) -> dict[str, dict[str, int]]:
         """Arguments of ``client.submit`` that choose the kind of worker."""
         return {"resources": {self._kind: 1}} if self._kind else {}

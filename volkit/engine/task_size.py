@@ -8,6 +8,7 @@ _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (
 _TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
 _SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
+_LAST = 1 / 8  # of a task: smaller ones cost more than the wait for the last worker
 
 
 def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
@@ -55,6 +56,32 @@ def next_size(seconds: Sequence[float], size: int, slots: int = 1) -> int:
     if not seconds:
         return size
     return min(blocks_per_task(sum(seconds) / len(seconds), slots), 4 * size)
+
+
+def closing_size(size: int, left: int, slots: int) -> int:
+    """Make the last tasks of a stage smaller, so that workers end at about the same time.
+
+    Where workers are many, a scheduler has no time for smaller ones.
+
+    Parameters
+    ----------
+    size : int
+        Blocks in a task so far.
+    left : int
+        Blocks that are not handed out yet.
+    slots : int
+        Blocks that are worked on at the same time.
+
+    Examples
+    --------
+    >>> [closing_size(32, left, 2) for left in (1000, 60, 20, 4)]
+    [32, 15, 5, 4]
+    >>> closing_size(32, 60, 1000)
+    32
+    """
+    crowd = slots / (_TASK_SECONDS * _TASKS_PER_SECOND)
+    least = max(1, int(size * min(1.0, max(_LAST, crowd))))
+    return min(size, max(least, left // (2 * max(1, slots))))
 
 
 def tasks_in_flight(slots: int, size: int) -> int:
