@@ -55,8 +55,8 @@ def tile_curve(
     sections = np.arange(start[0], start[0] + len(levels))
     totals = _totals(truth, sections)
     if levels.shape[1:] == shape:
-        return {**_empty(found), **_finished(found, totals, shape, thresholds)}
-    return {**found, **totals, **_no_sums(thresholds)}
+        return {**no_leaves(), **_finished(found, totals, shape, thresholds)}
+    return {**found, **totals, **no_sums(thresholds)}
 
 
 def add_curves(parts: Sequence[Columns]) -> Columns:
@@ -110,14 +110,23 @@ def _totals(truth: NDArray[Any], sections: NDArray[np.int64]) -> Columns:
     }
 
 
-def _empty(found: Columns) -> Columns:
-    names = {"total_section": np.int64, "total_truth": np.uint64, "total_count": np.int64}
-    return {name: column[:0] for name, column in found.items()} | {
-        name: np.empty(0, dtype) for name, dtype in names.items()
+def no_leaves() -> Columns:
+    """Give the columns of unfinished sections, without rows."""
+    words = {
+        "leaf": ("section", "name", "truth", "level", "count"),
+        "link": ("section", "a", "b", "level"),
+        "rim": ("section", "pixel", "name", "level"),
+        "total": ("section", "truth", "count"),
+    }
+    return {
+        f"{first}_{word}": np.empty(0, np.uint64 if word == "truth" else np.int64)
+        for first, rest in words.items()
+        for word in rest
     }
 
 
-def _no_sums(thresholds: int) -> Columns:
+def no_sums(thresholds: int) -> Columns:
+    """Give the columns of finished sections, without rows."""
     return {
         "sum_section": np.empty(0, np.int64),
         "sum_all": np.empty(0, np.int64),
@@ -139,26 +148,27 @@ def _finished(found: Columns, totals: Columns, shape: tuple[int, int], threshold
         rows.append(
             (int(z), counted, _grown(_of(found, int(z)), truths, counted, (shape[1], thresholds)))
         )
-    none = _no_sums(thresholds)
+    none = no_sums(thresholds)
     if not rows:
         return none
     objects = [sum(int(n) ** 2 for n in sizes) for _, sizes, _ in rows]
     return {
         "sum_section": np.array([z for z, _, _ in rows], np.int64),
         "sum_all": np.array([int(sizes.sum()) for _, sizes, _ in rows], np.int64),
-        "sum_objects": np.array([_halves(n) for n in objects], np.uint64),
+        "sum_objects": np.array([split_halves(n) for n in objects], np.uint64),
         "sum_voxels": np.array([g.voxels for _, _, g in rows], np.int64),
         "sum_segments": np.array([g.segments for _, _, g in rows], np.int64),
         **{
             f"sum_{name}": np.array(
-                [[_halves(n) for n in getattr(g, name)] for _, _, g in rows], np.uint64
+                [[split_halves(n) for n in getattr(g, name)] for _, _, g in rows], np.uint64
             )
             for name in _SUMS
         },
     }
 
 
-def _halves(number: int) -> tuple[int, int]:
+def split_halves(number: int) -> tuple[int, int]:
+    """Split a number of 128 bits into high and low."""
     return number >> 64, number & _LOW
 
 
