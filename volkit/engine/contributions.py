@@ -58,7 +58,7 @@ def spread_of(op: Op) -> Spread:
     return op.spread
 
 
-def run_finish(op: Op, block: Block, sums: Array) -> Array:
+def run_finish(op: Op, block: Block, sums: Array, shared: Sequence[object] = ()) -> Array:
     """Turn the sum of all contributions to a block into its result.
 
     Parameters
@@ -69,6 +69,8 @@ def run_finish(op: Op, block: Block, sums: Array) -> Array:
         Where.
     sums : ndarray
         Over ``block.write``.
+    shared : sequence
+        Values that every block gets.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def run_finish(op: Op, block: Block, sums: Array) -> Array:
         If shape or dtype differ from what the Op declares.
     """
     try:
-        result = np.asarray(spread_of(op).finish(block, sums))
+        result = np.asarray(spread_of(op).finish(block, sums, *shared))
         check_result(op, block, result)
     except Exception as error:
         add_note(error, op.kernel, block)

@@ -256,6 +256,6 @@ def _with_strips(task: MapTask, strips: Strips, block: Block, own: Array) -> Arr
 
 
 def _finish(task: MapTask, block: Block, sums: Array) -> int:
-    result = run_finish(task.op, block, sums)
+    result = run_finish(task.op, block, sums, load_shared(task.shared))
     write_metered(task.target, block.write, result)
     return content_check(result)

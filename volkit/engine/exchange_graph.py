@@ -72,7 +72,7 @@ def exchange_array(
             strips.append([giver.number, key])
         own = (f"{name}-own-{token}", block.number)
         layer[own] = (getitem, (sums, *block.index), block.number)
-        layer[out, *lead, *block.index] = (finish, block.number, own, strips)
+        layer[out, *lead, *block.index] = (finish, block.number, own, strips, values)
     collections: list[Any] = [*arrays, *delayed]
     graph = HighLevelGraph.from_collections(out, layer, dependencies=collections)
     chunks = grid.chunks if op.channels is None else ((op.channels,), *grid.chunks)
@@ -134,13 +134,15 @@ def _contribute(
     return {number: own, **given}
 
 
-def _finish(op: Op, grid: Grid, number: int, own: Array, strips: list[Any]) -> Array:
+def _finish(
+    op: Op, grid: Grid, number: int, own: Array, strips: list[Any], shared: list[Any]
+) -> Array:
     """Add the strips to a block's own sums, and finish it."""
     block, spread, total = grid[number], spread_of(op), own.copy()
     for giver, strip in strips:
         part = spread.covers(grid[giver]).intersect(block.write)
         total[(..., *part.relative_to(block.write).slices)] += strip
-    return run_finish(op, block, total)
+    return run_finish(op, block, total, load_shared(shared))
 
 
 def _assembled(pieces: Any, reads: Box) -> Array:

@@ -13,7 +13,7 @@ from volkit.engine.exchange_graph import exchange_array
 from volkit.engine.op import Array, Columns, Op, Reduction, run_block, run_partial
 from volkit.engine.run import load_shared
 from volkit.errors import GeometryError
-from volkit.geometry import AXES, Block, Coord, Grid
+from volkit.geometry import AXES, Box, Coord, Grid
 from volkit.io.volume import Volume
 
 _FAN_IN = 16  # partial tables that one task of the tree combines
@@ -184,7 +184,7 @@ def _op_task(
     block_id: tuple[int, ...],
 ) -> Array:
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
-    return run_block(work, block, _inputs(block, arrays, handles), load_shared(shared))
+    return run_block(work, block, _inputs(work.reads(block), arrays, handles), load_shared(shared))
 
 
 def _reduction_task(
@@ -197,13 +197,20 @@ def _reduction_task(
 ) -> Array:
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
     box = np.empty((1, 1, 1), object)
-    box[0, 0, 0] = run_partial(work, block, _inputs(block, arrays, handles), load_shared(shared))
+    box[0, 0, 0] = run_partial(
+        work, block, _inputs(block.read, arrays, handles), load_shared(shared)
+    )
     return box
 
 
-def _inputs(block: Block, arrays: tuple[Array, ...], handles: list[Volume | None]) -> list[Array]:
+def _inputs(box: Box, arrays: tuple[Array, ...], handles: list[Volume | None]) -> list[Array]:
     rest = iter(arrays)
-    return [next(rest) if handle is None else handle.read(block.read) for handle in handles]
+    return [
+        next(rest)
+        if handle is None
+        else (handle.read(box) if box.size else np.zeros((0, 0, 0), handle.dtype))
+        for handle in handles
+    ]
 
 
 def _unbox(part: Array) -> Columns:

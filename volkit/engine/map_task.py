@@ -32,7 +32,8 @@ class MapTask:
     def __call__(self, number: int) -> int:
         """Compute and write one block; its check sum."""
         block = self.grid[number]
-        arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
+        reads = self.op.reads(block)
+        arrays = [read_metered(v, reads, decides=block.write) for v in self.inputs]
         result = run_block(self.op, block, arrays, load_shared(self.shared))
         write_metered(self.target, block.write, result)
         return content_check(result)

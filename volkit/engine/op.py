@@ -40,7 +40,7 @@ class Spread(Protocol):
     def contribute(self, block: Block, *values: Any) -> Array:
         """Compute sums over ``covers``, from arrays that cover ``reads`` and shared values."""
 
-    def finish(self, block: Block, sums: Array) -> Array:
+    def finish(self, block: Block, sums: Array, *shared: Any) -> Array:
         """Turn the sum of all contributions to ``block.write`` into the result."""
 
 
@@ -67,6 +67,9 @@ class Op:
         Run on GPU workers where a cluster has some; results do not depend on it.
     spread : Spread, optional
         Another way to the same result, in which blocks exchange what reaches over their faces.
+    idle : callable, optional
+        ``idle(block)``: whether the kernel needs no input there, so that none is read: it gets
+        arrays without voxels.
 
     Raises
     ------
@@ -82,11 +85,18 @@ class Op:
     version: int = 1
     needs_gpu: bool = False
     spread: Spread | None = None
+    idle: Callable[[Block], bool] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         object.__setattr__(self, "halo", coord(self.halo, name="halo"))
         _check_json(self.kernel, self.params)
+
+    def reads(self, block: Block) -> Box:
+        """Say what the kernel needs of the inputs; empty where it needs nothing."""
+        if self.idle is not None and self.idle(block):
+            return Box(block.read.start, block.read.start)
+        return block.read
 
     def out_shape(self, shape: Coord) -> tuple[int, ...]:
         """Give the shape of the result for a box of ``shape``."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.usage import count, metered
@@ -30,7 +31,10 @@ def read_metered(volume: Volume, box: Box, *, decides: Box) -> NDArray[Any]:
     Returns
     -------
     ndarray, shape (Z, Y, X) or (C, Z, Y, X)
+        (0, 0, 0), without asking the source, where the box is empty.
     """
+    if not box.size:
+        return np.zeros((0, 0, 0), volume.dtype)
     with metered("read"):
         values, fetched = read_and_fetched(volume, box)
     count("bytes_read", values.nbytes)

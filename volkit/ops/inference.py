@@ -114,6 +114,7 @@ def infer(
         version=2,
         needs_gpu=options.device != "cpu",
         spread=spread(windows, call.grid, options, skip),
+        idle=skip.idle if isinstance(skip, Skipper) else None,
     )
     return call.wrap(
         call.engine.map(predict, *call.inputs, grid=call.grid, name="prob", shared=shared)
@@ -134,20 +135,21 @@ def spread(
     options : InferenceOptions
         Say whether to, or leave it to the cost.
     skip : Skipper or Delayed, optional
-        Which voxels are wanted.  Blocks cannot exchange before that is known.
+        Which voxels are wanted.
 
     Returns
     -------
     WindowSpread or None
         None where every block evaluates all windows that touch it.
     """
-    if options.seams == "recompute" or not isinstance(skip, Skipper | None):
+    if options.seams == "recompute":
         return None
     pays = network_passes(windows, grid) > _PAYS * len(windows)
     if options.seams == "auto" and not pays:
         return None
     return WindowSpread(
-        WindowPass(windows, options.weights, options.floor, options.padding, options.output), skip
+        WindowPass(windows, options.weights, options.floor, options.padding, options.output),
+        skip if isinstance(skip, Skipper) else None,
     )
 
 

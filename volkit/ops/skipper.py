@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.geometry import Box, Coord, Windows
+from volkit.geometry import Block, Box, Coord, Windows
 from volkit.kernels.emptiness import any_in_boxes
 from volkit.ops.coarse_map import CoarseMap
 
@@ -87,6 +87,10 @@ class Skipper:
     def nothing(self, box: Box) -> bool:
         """Tell whether no voxel of a part of the domain is wanted: its image need not be read."""
         return not box.size or not self._intervals(box)[0].any()
+
+    def idle(self, block: Block) -> bool:
+        """Tell whether no voxel of a block is wanted."""
+        return self.nothing(block.write)
 
     def chosen(
         self, windows: Windows, indices: Iterable[Coord], *, within: Box | None = None

@@ -120,7 +120,7 @@ class WindowPass:
             return indices
         asked = list(indices)
         kept = skip.chosen(self.windows, asked, within=within)
-        count("windows_skipped", len(asked) - len(kept))
+        count("skipped_windows", len(asked) - len(kept))
         return kept
 
     def finish(self, sums: Array, over: Box, skip: Skipper | None = None) -> Array:

@@ -22,7 +22,8 @@ class WindowSpread:
     window_pass : WindowPass
         How windows are laid and blended.
     skip : Skipper, optional
-        Which voxels are wanted; None is all.
+        Which voxels are wanted, for blocks to read no more than their windows need; None where
+        that is not known yet, or all are.
     """
 
     window_pass: WindowPass
@@ -63,9 +64,16 @@ class WindowSpread:
             scale=scale,
         )
 
-    def finish(self, block: Block, sums: Array) -> Array:
+    def finish(
+        self,
+        block: Block,
+        sums: Array,
+        network: Network,
+        scale: Scale,
+        skip: Skipper | None = None,
+    ) -> Array:
         """Turn complete sums over a block into values."""
-        return self.window_pass.finish(sums, block.write, self.skip)
+        return self.window_pass.finish(sums, block.write, skip)
 
     @property
     def everywhere(self) -> "WindowSpread":
