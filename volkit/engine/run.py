@@ -125,12 +125,9 @@ class Run:
         def tell(finished: int) -> None:
             nonlocal state
             done = state.done + finished
-            state = replace(
-                state,
-                done=done,
-                voxels=voxels * done // max(1, ledger.total),
-                seconds=time.monotonic() - begun,
-            )
+            finished_voxels = voxels * done // max(1, ledger.total)
+            seconds = time.monotonic() - begun
+            state = replace(state, done=done, voxels=finished_voxels, seconds=seconds)
             if self.on_progress is not None:
                 self.on_progress(state)
 
