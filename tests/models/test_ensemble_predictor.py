@@ -88,6 +88,35 @@ def test_a_window_thinner_than_an_offset_has_only_its_own_answer() -> None:
     np.testing.assert_array_equal(turned(BATCH), far(BATCH))
 
 
+@pytest.mark.parametrize("views", [FLIPS, FLIPS_AND_ROTATIONS])
+def test_what_lies_in_the_margin_is_not_shifted_out_of_it(views) -> None:
+    offsets, margin = (*NEAREST, (-2, 0, 0), (0, -2, 0), (0, 0, -2)), (1, 2, 2)
+    labels = np.random.default_rng(8).integers(0, 3, (1, 1, 7, 9, 9))
+
+    def valid(batch):
+        answer = np.full((1, 6, *batch.shape[2:]), 1000, np.float32)  # nothing that counts
+        answer[:, :, 1:-1, 2:-2, 2:-2] = Affinities(offsets)(batch)[:, :, 1:-1, 2:-2, 2:-2]
+        return answer
+
+    turned = ensemble_predictor(
+        (as_predictor(valid),),
+        (1.0,),
+        views=views,
+        roles=Roles(offsets),
+        margin=margin,
+        deviation=True,
+    )
+    got = turned(labels)[:, :, 1:-1, 2:-2, 2:-2]
+    np.testing.assert_array_equal(got[:, :6], valid(labels)[:, :, 1:-1, 2:-2, 2:-2])
+    assert not got[:, 6:].any()
+
+
+def test_windows_cut_at_faces_need_not_be_square() -> None:
+    cut = BATCH[..., :3]
+    turned = ensemble_predictor((as_predictor(identity),), (1.0,), views=FLIPS_AND_ROTATIONS)
+    np.testing.assert_allclose(turned(cut), cut, rtol=1e-6)
+
+
 def test_components_of_a_turned_vector_keep_their_direction() -> None:
     turned = ensemble_predictor(
         (as_predictor(gradient),),

@@ -1,8 +1,9 @@
 """Ensemble predictors: members and views answer a window, and their answers become one.
 
-Where a shifted affinity map has no value, at a window's faces, the view is left out of the mean
-there: a voxel takes the mean over the views that say something of its edge.  The window as it is
-says something everywhere, so that nothing is missing, and no margin has to be given up.
+Where a shifted affinity map has no value, at a window's faces, or one from a margin that is not to
+be used, the view is left out of the mean there: a voxel takes the mean over the views that say
+something of its edge.  The window as it is says something everywhere, so that nothing is missing,
+and no further margin has to be given up.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from volkit.errors import ModelError
+from volkit.geometry import Coord
 from volkit.models.ensemble import Combine, Scales
 from volkit.models.predictor import Batch, Floats, Predictor, ScaleLike, check_batch
 from volkit.models.roles import Roles
@@ -46,6 +48,8 @@ class EnsemblePredictor:
         What becomes of the members' answers.
     deviation : bool
         Whether the standard deviation of all answers follows in further channels.
+    margin : tuple of int
+        Voxels at a window's faces whose answer is not to be used, (z, y, x).
 
     Examples
     --------
@@ -62,6 +66,7 @@ class EnsemblePredictor:
     roles: Roles = _NO_ROLES
     combine: Combine = "mean"
     deviation: bool = False
+    margin: Coord = (0, 0, 0)
 
     @property
     def identity(self) -> str | None:
@@ -70,7 +75,7 @@ class EnsemblePredictor:
         if None in known:
             return None
         views = [view.name for view in self.views]
-        said = (known, self.weights, views, self.roles, self.combine, self.deviation)
+        said = (known, self.weights, views, self.roles, self.combine, self.deviation, self.margin)
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     @property
@@ -116,13 +121,15 @@ class EnsemblePredictor:
                 answer = view.undo(ask(member, view.apply(given), numbers))
                 moves = self.roles.under(view, channels=int(answer.shape[1]))
                 # Copied, since a function may go on with the array that it answered.
-                mean = answer * 1 if mean is None else add_turned(mean, answer, moves)
+                mean = answer * 1 if mean is None else add_turned(mean, answer, moves, self.margin)
                 if total is not None:
                     _check_alike(total, answer)
                 if self.deviation:
-                    spread = spread or Spread(mean * 1)
+                    spread = spread or Spread(mean * 1, self.margin)
                     spread.add(answer, moves, weight)
-            counts = view_counts(self.roles, self.views, mean) if total is None else counts
+            counts = (
+                view_counts(self.roles, self.views, mean, self.margin) if total is None else counts
+            )
             total = self._joined(total, mean / counts, weight)
         everything = float(np.add.accumulate(np.array(self._shares, np.float32))[-1])
         combined = total / everything if self.combine == "mean" else total
@@ -191,12 +198,13 @@ def ensemble_predictor(
     roles: Roles = _NO_ROLES,
     combine: Combine = "mean",
     deviation: bool = False,
+    margin: Coord = (0, 0, 0),
 ) -> EnsemblePredictor:
     """Make a predictor of members and views, on their device where they have one.
 
     Parameters
     ----------
-    members, weights, views, roles, combine, deviation
+    members, weights, views, roles, combine, deviation, margin
         See `EnsemblePredictor`.
 
     Returns
@@ -206,7 +214,7 @@ def ensemble_predictor(
     """
     there = all(hasattr(member, "on_device") for member in members)
     kind = DeviceEnsemblePredictor if there else EnsemblePredictor
-    return kind(members, weights, views, roles, combine, deviation)
+    return kind(members, weights, views, roles, combine, deviation, margin)
 
 
 def _check_alike(total: Any, answer: Any) -> None:

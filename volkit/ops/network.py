@@ -213,6 +213,7 @@ class Network:
             roles=self.roles,
             combine=model.combine,
             deviation=model.deviation,
+            margin=self.margin,
         )
 
     def _loaded(self, member: Model, digest: str) -> Predictor:
