@@ -96,6 +96,11 @@ def test_roles_that_cannot_be_are_refused_by_the_card(roles, message) -> None:
         parse_card(CARD | roles)
 
 
+def test_vectors_of_probabilities_are_refused() -> None:
+    with pytest.raises(ConfigError, match="under the activation 'sigmoid' cannot point backwards"):
+        parse_card(CARD | {"vectors": [[0, 1, 2]], "activation": "sigmoid"})
+
+
 def test_a_card_keeps_its_roles() -> None:
     card = parse_card(CARD | {"offsets": [*map(list, NEAREST)]}, "net.yaml")
     assert card.roles == Roles(NEAREST)

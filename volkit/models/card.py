@@ -166,6 +166,11 @@ def _check_sizes(card: Checkpoint) -> None:
             f"classes {list(card.classes)} name {len(card.classes)} output channels, "
             f"channels says {card.channels[1]}; name each of them, or none"
         )
+    if card.vectors and card.activation != "none":
+        raise ConfigError(
+            f"vectors {list(card.vectors)} under the activation {card.activation!r} cannot point "
+            "backwards; say activation: none, and let the network itself bound them"
+        )
     if card.voxel_size_nm is not None and min(card.voxel_size_nm) <= 0:
         raise ConfigError(
             f"voxel_size_nm {card.voxel_size_nm} is not positive; give nanometres as (z, y, x)"
