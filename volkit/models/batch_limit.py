@@ -144,7 +144,7 @@ def out_of_memory(error: BaseException) -> bool:
     >>> out_of_memory(MemoryError()), out_of_memory(RuntimeError("wrong shape"))
     (True, False)
     """
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and any(said in text for said in _SAID)
