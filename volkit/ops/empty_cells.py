@@ -1,11 +1,14 @@
 """Empty cells: a small map of the image that says where it holds something.
 
 The map is a stage of its own, one voxel for each cell: computed once, block by block, resumable,
-and read instead of the image by whoever asks.  Each cell is looked at as a whole.
+and read instead of the image by whoever asks.  Each cell is looked at as a whole.  At the domain's
+far faces it may be cut; what is said of the differences in it then counts the voxels before it
+too, up to the extent of a whole cell, since few voxels are alike by chance.
 """
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import dask.array as da
@@ -57,13 +60,15 @@ class CellReader:
             "cell_shape": list(self.cell_shape),
         }
 
-    def read(self, cells: Box) -> tuple[Array, Spans]:
+    def read(self, cells: Box, *, whole: bool) -> tuple[Array, Spans]:
         """Read what some cells see.
 
         Parameters
         ----------
         cells : Box
             Positions of cells.
+        whole : bool
+            Whether cells that are cut look back.
 
         Returns
         -------
@@ -74,14 +79,16 @@ class CellReader:
         """
         spans: list[NDArray[np.int64]] = []
         for axis, n in enumerate(self.cell_shape):
-            first = self.domain.start[axis] + np.arange(cells.start[axis], cells.stop[axis]) * n
-            last = np.minimum(first + n, self.domain.stop[axis]) - 1
-            found = self.lookup.along(axis, int(first[0]), int(last[-1]) + 1)
+            begin, end = self.domain.start[axis], self.domain.stop[axis]
+            ranges = _ranges(np.arange(cells.start[axis], cells.stop[axis]), n, end - begin, whole)
+            first, last = begin + ranges[:, 0], begin + ranges[:, 1] - 1
+            found = self.lookup.along(axis, int(first.min()), int(last[-1]) + 1)
             there = self.image.domain
             # Coarse levels may drop a remainder at the far faces: the last voxel stands for it.
             found = np.clip(found, there.start[axis], there.stop[axis] - 1)
-            spans.append(np.stack([found[first - first[0]], found[last - first[0]] + 1], 1))
-        start, stop = ([int(s[i, j]) for s in spans] for i, j in ((0, 0), (-1, 1)))
+            first, last = first - first.min(), last - first.min()
+            spans.append(np.stack([found[first], found[last] + 1], 1))
+        start, stop = [int(s[:, 0].min()) for s in spans], [int(s[-1, 1]) for s in spans]
         values = self.image.read(Box(tuple(start), tuple(stop)))  # type: ignore[arg-type]
         z, y, x = (s - a for s, a in zip(spans, start, strict=True))
         return values, (z, y, x)
@@ -107,7 +114,8 @@ def full_cells(call: Call, options: EmptyOptions, cell_shape: Coord) -> Any:
     Raises
     ------
     ConfigError
-        If the image has no such level, or that is finer than what the network sees.
+        If the image has no such level, or that is finer than what the network sees, or a cell is a
+        single voxel there.
     """
     image, domain = call.inputs[0], call.grid.domain
     params = {
@@ -119,6 +127,7 @@ def full_cells(call: Call, options: EmptyOptions, cell_shape: Coord) -> Any:
         return _of_dask(image, call, options, cell_shape, params)
     seen = _at_level(image, options.level)
     lookup = Lookup.between(image.scale, seen.scale)
+    _check_cells(options, cell_shape, lookup)
     reader = CellReader(seen, lookup, domain, cell_shape)
     work = Op(_full_block, dtype=np.uint8, params=params)
     counts = Box.from_shape([-(-n // c) for n, c in zip(domain.shape, cell_shape, strict=True)])
@@ -129,7 +138,7 @@ def full_cells(call: Call, options: EmptyOptions, cell_shape: Coord) -> Any:
 def _full_block(
     block: Block, reader: CellReader, *, statistic: Statistic, threshold: float, value: float
 ) -> NDArray[np.uint8]:
-    values, spans = reader.read(block.write)
+    values, spans = reader.read(block.write, whole=statistic != "value")
     empty = empty_boxes(values, spans, statistic=statistic, threshold=threshold, value=value)
     return (~empty).astype(np.uint8)
 
@@ -144,6 +153,22 @@ def _at_level(image: Volume, level: int | None) -> Volume:
             "that is there, or none"
         )
     return replace(image, level=level, region=None)
+
+
+def _check_cells(options: EmptyOptions, cell_shape: Coord, lookup: Lookup) -> None:
+    seen = [max(1, int(n * slope)) for n, slope in zip(cell_shape, lookup.slope, strict=True)]
+    if options.statistic != "value" and prod(seen) < 2:
+        raise ConfigError(
+            f"a cell of {cell_shape} is a single voxel where it is looked at, which is never "
+            "different from itself; choose a larger cell_shape, or a finer level"
+        )
+
+
+def _ranges(index: NDArray[Any], cell: int, extent: int, whole: bool) -> NDArray[np.int64]:
+    """Find the voxels of cells on one axis, counted from the domain's start."""
+    stop = np.minimum((index + 1) * cell, extent)
+    first = np.maximum(0, stop - cell) if whole else index * cell
+    return np.stack([first, stop], 1).astype(np.int64)
 
 
 def _cells_together(block_shape: Coord, cell_shape: Coord, lookup: Lookup) -> Coord:
@@ -164,9 +189,10 @@ def _of_dask(
             f"empty cells are to be found at level {options.level}, and a dask array has none; "
             "leave level out, or pass a Volume"
         )
+    _check_cells(options, cell_shape, Lookup.cells((0, 0, 0), (1, 1, 1)))
     chunks = tuple(
-        max(1, block // cell) * cell
-        for block, cell in zip(call.grid.block_shape, cell_shape, strict=True)
+        _whole_chunks(n, max(1, block // cell) * cell, cell)
+        for n, block, cell in zip(image.shape[-3:], call.grid.block_shape, cell_shape, strict=True)
     )
     whole = image.rechunk((*(-1,) * (image.ndim - 3), *chunks))
     return da.map_blocks(
@@ -182,10 +208,18 @@ def _of_dask(
     )
 
 
+def _whole_chunks(extent: int, chunk: int, cell: int) -> tuple[int, ...]:
+    """Cut an axis into chunks of whole cells; the last one keeps what a cut cell looks back at."""
+    chunks = [min(chunk, extent - start) for start in range(0, extent, chunk)]
+    if len(chunks) > 1 and chunks[-1] < cell:
+        chunks[-2:] = [chunks[-2] + chunks[-1]]
+    return tuple(chunks)
+
+
 def _full_chunk(values: Array, *, cell_shape: Coord, **params: Any) -> NDArray[np.uint8]:
-    spans = []
-    for n, cell in zip(values.shape[-3:], cell_shape, strict=True):
-        first = np.arange(0, n, cell)
-        spans.append(np.stack([first, np.minimum(first + cell, n)], 1))
-    z, y, x = spans
+    whole = params["statistic"] != "value"
+    z, y, x = (
+        _ranges(np.arange(-(-n // cell)), cell, n, whole)
+        for n, cell in zip(values.shape[-3:], cell_shape, strict=True)
+    )
     return (~empty_boxes(values, (z, y, x), **params)).astype(np.uint8)
