@@ -126,17 +126,21 @@ class _Place:
 def _answer(module: nn.Module, batch: Tensor, place: _Place) -> tuple[Tensor, _Place]:
     for layer in chain(module):
         if isinstance(layer, SummedStreams):
-            runs = [
-                _answer(stream, share, place)
-                for stream, share in zip(layer.streams, layer.shares(batch), strict=True)
-            ]
-            batch, place = sum((run[0] for run in runs[1:]), runs[0][0]), runs[0][1]
+            batch, place = _answer_streams(layer, batch, place)
             continue
         batch = _at_every_voxel(layer, batch, place.dilation)
         if (stride := stride_of(layer)) != ONE:
             batch = _split(batch, stride) if place.method == "fragments" else batch
             place = place.behind(stride)
     return batch, place
+
+
+def _answer_streams(streams: SummedStreams, batch: Tensor, place: _Place) -> tuple[Tensor, _Place]:
+    total, behind = None, place
+    for stream, share in zip(streams.streams, streams.shares(batch), strict=True):
+        answer, behind = _answer(stream, share, place)
+        total = answer if total is None else total + answer
+    return batch if total is None else total, behind
 
 
 def _at_every_voxel(layer: nn.Module, batch: Tensor, dilation: Coord) -> Tensor:

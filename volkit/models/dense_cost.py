@@ -39,7 +39,8 @@ class DenseCost:
         Multiplications of convolutions, and as many for every number that is only moved or
         compared as take the same time.
     memory_bytes : int
-        Numbers that live at once, in float32: what a layer takes and what it gives.
+        Numbers that live at once, in float32: what a layer takes and what it gives, where it is
+        not computed in place.
     """
 
     work: int
@@ -149,10 +150,14 @@ class _Tally:
 
     def _add_streams(self, layer: SummedStreams) -> None:
         begin = (list(self.extent), self.batch, self.dilation, self.maps)
+        held = 0  # the sum of the streams before
         for stream in layer.streams:
             self.extent, self.batch, self.dilation, self.maps = list(begin[0]), *begin[1:]
+            before, self.peak = self.peak, 0
             self.add(stream)
-        self.peak += (len(layer.streams) - 1) * self._numbers()
+            answer = self._numbers()
+            self.peak = max(before, held + self.peak, held + answer + (held and answer))
+            held = answer
 
     def _add_layer(self, layer: nn.Module) -> None:
         if self.maps is None and isinstance(layer, nn.Conv3d):
@@ -166,7 +171,9 @@ class _Tally:
             self.maps = layer.out_channels
             multiplied = layer.in_channels // layer.groups * prod(triple(layer.kernel_size))
             self.work += self._numbers() * multiplied
-        self.peak = max(self.peak, taken + self._numbers())
+        given = self._numbers() if isinstance(layer, (nn.Conv3d, nn.MaxPool3d)) else 0
+        between = given if isinstance(layer, nn.MaxPool3d) else 0  # after one axis of three
+        self.peak = max(self.peak, taken + between + given)
         self.work += _MOVED * self._numbers()
         if (stride := stride_of(layer)) != ONE:
             self._pass_stride(stride)

@@ -87,7 +87,7 @@ def chain(module: nn.Module) -> Iterator[nn.Module]:
     ----------
     module : torch.nn.Module
         A ``Sequential`` of convolutions, max-pooling, pointwise layers and `SummedStreams`; or a
-        module whose attribute ``chain`` is one.
+        module whose class has a property ``chain`` that is one.
 
     Yields
     ------
@@ -99,9 +99,8 @@ def chain(module: nn.Module) -> Iterator[nn.Module]:
     ModelError
         If a layer is of another kind; its answers may depend on the whole window.
     """
-    own = getattr(module, "chain", None)
-    if isinstance(own, nn.Sequential):
-        yield from chain(own)
+    if isinstance(getattr(type(module), "chain", None), property):
+        yield from chain(module.chain)  # type: ignore[arg-type]
     elif isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         for layer in module:
             yield from chain(layer)

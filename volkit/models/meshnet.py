@@ -55,6 +55,11 @@ class MeshNet(nn.Module):
         self.output = nn.Conv3d(channels, out_channels, 1)
         self.margin = (sum(dilations),) * 3
 
+    @property
+    def chain(self) -> nn.Sequential:
+        """Its layers, one after the other."""
+        return nn.Sequential(self.layers, self.output)
+
     def forward(self, batch: Tensor) -> Tensor:
         """Answer one score per class and voxel.
 
