@@ -23,6 +23,7 @@ Measure = Callable[[Callable[[], Any]], float]
 BENCHES = {
     "kernels": "volkit.bench.kernels",
     "engine": "volkit.bench.engine",
+    "inference": "volkit.bench.inference",
     "io": "volkit.bench.io",
     "scale": "volkit.bench.scale",
 }

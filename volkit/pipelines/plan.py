@@ -32,6 +32,8 @@ class StagePlan:
         Times that a network is applied to a window, and how many windows there are.
     requests : int
         Boxes that the store is asked for; 0 where nobody counts.
+    bytes_spilled : int
+        That blocks hand to each other through scratch, at the least.
     """
 
     name: str
@@ -44,6 +46,7 @@ class StagePlan:
     passes: int = 0
     least_passes: int = 0
     requests: int = 0
+    bytes_spilled: int = 0
 
     @property
     def read_per_written(self) -> float:

@@ -3,18 +3,19 @@
 A pipeline is composed once, for the engines that compute; given to this one, it plans itself.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from volkit.engine.op import Op, Reduction
+from volkit.engine.op import Op, Reduction, Spread
 from volkit.geometry import Grid
 from volkit.geometry.over_blocks import voxels_read
 from volkit.pipelines.plan import StagePlan, block_read_shape
 
+_SUM_BYTES = 4  # of one voxel that is handed over; 8 where answers have no bounds
 _TABLE_BYTES = 0  # tables are small beside volumes, and not known before
 
 
@@ -46,6 +47,9 @@ class PlanEngine:
         grid = grid.with_halo(op.halo)
         item = np.dtype(op.dtype).itemsize * (op.channels or 1)
         self._record(name, inputs, grid, item)
+        if op.spread is not None:
+            spread, channels = op.spread.everywhere, op.channels or 1
+            self.stages[-1] = exchanging(self.stages[-1], spread, grid, channels)
         lead = () if op.channels is None else (op.channels,)
         return da.zeros(
             (*lead, *grid.domain.shape),
@@ -82,6 +86,35 @@ class PlanEngine:
                 memory_bytes=self.process_bytes + int(memory),
             )
         )
+
+
+def exchanging(stage: StagePlan, spread: Spread, grid: Grid, channels: int) -> StagePlan:
+    """Plan a stage whose blocks exchange what reaches over their faces.
+
+    Parameters
+    ----------
+    stage : StagePlan
+        As it is without.
+    spread : Spread
+        How.
+    grid : Grid
+        The blocks.
+    channels : int
+        Of what it computes.
+
+    Returns
+    -------
+    StagePlan
+    """
+    read = over_blocks(grid, lambda block: spread.reads(block).size)
+    covered = over_blocks(grid, lambda block: spread.covers(block).size)
+    own = over_blocks(grid, lambda block: spread.covers(block).intersect(block.write).size)
+    return replace(
+        stage,
+        voxels_read=read,
+        bytes_read=stage.bytes_read // stage.voxels_read * read,
+        bytes_spilled=(covered - own) * channels * _SUM_BYTES,
+    )
 
 
 def _item_bytes(array: Any) -> int:

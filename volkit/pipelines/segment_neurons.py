@@ -17,10 +17,9 @@ from volkit.engine.job import JobEngine, check_aligned
 from volkit.engine.selection import Selection
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
-from volkit.geometry.over_blocks import network_passes
 from volkit.io.open import open_volume
 from volkit.io.place import Place
-from volkit.ops.inference import lattice
+from volkit.ops.inference import lattice, passes
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
 from volkit.pipelines.cluster import workers
@@ -139,7 +138,7 @@ def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> S
     activations = 4 * _FLOATS_PER_WINDOW_VOXEL * config.infer.batch * prod(network.window)
     return replace(
         stage,
-        passes=network_passes(windows, inputs.grid),
+        passes=passes(windows, inputs.grid, config.infer),
         least_passes=len(windows),
         memory_bytes=stage.memory_bytes + activations,
     )
