@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import batch, compare, data, provenance, runs, tables, versions
+from volkit.cli import batch, compare, data, evaluate, provenance, runs, tables, versions
 from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app)
 app.add_typer(compare.app)
+app.add_typer(evaluate.app)
 app.add_typer(batch.app)
 app.add_typer(runs.app)
 app.add_typer(provenance.app)

@@ -158,7 +158,7 @@ def boundary_curve(counts: Counts, thresholds: NDArray[np.float32]) -> BoundaryC
         for n, b, own in zip(counts[1], below, counts[0], strict=True)
     )
     return BoundaryCurve(
-        thresholds=tuple(float(t) for t in thresholds),
+        thresholds=tuple(float(str(t)) for t in thresholds),  # 0.2, not 0.200000003
         pixel_error=tuple(((boundary - true + false) / (boundary + interior)).tolist()),
         precision=tuple(np.where(called, true / np.maximum(called, 1), 1.0).tolist()),
         recall=tuple((true / boundary).tolist()),

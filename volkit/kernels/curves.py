@@ -259,7 +259,7 @@ def _curve(
     thresholds: NDArray[Any], sums: list[SquareSums], segments: NDArray[Any], pred_zero: PredZero
 ) -> RandCurve:
     return RandCurve(
-        thresholds=tuple(float(t) for t in thresholds),
+        thresholds=tuple(float(str(t)) for t in thresholds),  # 0.2, not 0.200000003
         scores=tuple(rand_of_sums(total, pred_zero=pred_zero) for total in sums),
         segments=tuple(int(n) for n in segments),
     )

@@ -16,6 +16,7 @@ OnMessage = Callable[[str], None]
 ENTRY_POINTS = "volkit.pipelines"
 _BUILTIN = {
     "diff": "volkit.pipelines.diff:PIPELINE",
+    "evaluate": "volkit.pipelines.evaluate:PIPELINE",
     "mirror": "volkit.pipelines.mirror:PIPELINE",
     "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",

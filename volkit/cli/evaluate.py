@@ -1,0 +1,108 @@
+"""The command evaluate: a prediction scored against the truth."""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from volkit.cli import tables
+from volkit.cli.boxes import parse_box
+from volkit.cli.progress import shown
+from volkit.cli.work import interruptible, terminal
+
+if TYPE_CHECKING:
+    from volkit.pipelines.evaluate import Scored
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    pred: Annotated[
+        str, typer.Argument(help="Labels, or a map of boundary probability.", show_default=False)
+    ],
+    truth: Annotated[str, typer.Argument(help="True labels.", show_default=False)],
+    output: Annotated[
+        str | None, typer.Option(help="Folder of the scores.", show_default="evaluation-PRED-…")
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(help="z0:z1,y0:y1,x0:x1, voxels of PRED; all if not given.")
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(help="What counts: volkit, skimage, cremi, snemi3d, isbi2012.")
+    ] = "volkit",
+    kind: Annotated[str, typer.Option(help="Of PRED: auto, labels or boundary.")] = "auto",
+    image: Annotated[
+        str | None, typer.Option(help="Volume to show objects over.", show_default=False)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON, and nothing else.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes to start; 0 is this one.")] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Do anew what another evaluation left there.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="key=value of an evaluate workflow, such as thresholds=[0.3,0.5], channel=1, "
+            "truth_boundary=edges, voxel_size_nm=[40,4,4]; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Score labels, or a boundary map, against the truth; with a figure, and resumable."""
+    from volkit.pipelines.config import override, validate
+    from volkit.pipelines.evaluate import carried_out
+    from volkit.pipelines.evaluate_config import Evaluate
+
+    tree: dict[str, Any] = {"pred": pred, "truth": truth, "cluster": {"workers": workers}}
+    tree |= {"convention": convention, "kind": kind}
+    tree |= {} if box is None else {"box": parse_box(box)}
+    tree |= {} if image is None else {"image": image}
+    tree = override(tree, settings or [])
+    tree["output"] = output or tree.get("output") or _folder(tree)
+    config = validate(tree, Evaluate, where="volkit evaluate")
+    console = terminal()
+    quiet = Console(stderr=True)
+    with interruptible(), shown(quiet if as_json else console) as on_progress:
+        found = carried_out(
+            config,
+            on_progress=on_progress,
+            on_message=lambda text: (quiet if as_json else console).print(
+                text, soft_wrap=True, highlight=False
+            ),
+            replace_stale=replace,
+        )
+    if as_json:
+        text = next(Path(place) for name, place in found.outcome.files if name == "scores")
+        typer.echo(json.dumps(json.loads(text.read_text(encoding="utf-8")), indent=1))
+        return
+    _show(console, found)
+
+
+def _show(console: Console, found: "Scored") -> None:
+    console.print()
+    console.print(tables.score_table(found.outcome.scores))
+    console.print()
+    for name, place in found.outcome.files:
+        console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
+    command, argument = found.outcome.following
+    console.print(
+        f"next: {command} {tables.brief(argument)}", soft_wrap=True, highlight=False, markup=False
+    )
+
+
+def _folder(tree: dict[str, Any]) -> str:
+    """Name a folder that another evaluation does not take."""
+    sides = [tree["pred"], tree["truth"]]
+    name = re.sub(r"[^\w@-]+", "-", sides[0].rstrip("/").rpartition("/")[2])
+    whole = [side if "://" in side else os.path.abspath(side) for side in sides]  # noqa: PTH100
+    rest = {key: tree[key] for key in sorted(tree) if key not in ("pred", "truth", "cluster")}
+    digest = hashlib.sha256(repr((whole, rest)).encode()).hexdigest()[:6]
+    return f"evaluation-{name}-{digest}"

@@ -1,0 +1,219 @@
+"""Evaluate: a prediction scored against the truth, with tables and a figure of what is wrong.
+
+::
+
+    pred ─┐
+          ├─► one pass over both ─► scores ─► tables ─► figure
+    truth ┘
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.attendance import attended
+from volkit.engine.base import OnProgress
+from volkit.engine.job import JobEngine
+from volkit.geometry import Grid
+from volkit.io.open import open_volume
+from volkit.io.redaction import redacted
+from volkit.io.volume import Volume
+from volkit.ops.evaluation import evaluate
+from volkit.ops.evaluation_alignment import Aligned, align
+from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
+from volkit.pipelines.cluster import workers
+from volkit.pipelines.evaluate_config import Evaluate
+from volkit.pipelines.evaluate_figure import Views, boundary_figure, label_figure
+from volkit.pipelines.evaluate_report import write_boundary, write_labels
+from volkit.pipelines.failure import recorded
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What an evaluation came to.
+
+    Parameters
+    ----------
+    found : LabelEvaluation or BoundaryEvaluation
+        The scores.
+    outcome : Outcome
+        What was written, and how long it took.
+    """
+
+    found: LabelEvaluation | BoundaryEvaluation
+    outcome: Outcome
+
+
+def score(
+    config: Evaluate,
+    *,
+    client: Any = None,
+    on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
+    replace_stale: bool = False,
+) -> Scored:
+    """Score, and report; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    config : Evaluate
+        What to score.
+    client : distributed.Client, optional
+        Where blocks run; None is this process.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+    on_message : callable, optional
+        Told what a person may want to know.
+    replace_stale : bool
+        Do anew what the folder has of another evaluation.
+
+    Returns
+    -------
+    Scored
+
+    Raises
+    ------
+    GeometryError
+        If prediction and truth cannot be aligned, hold no ids, or nothing counts.
+    SourceError
+        If one cannot be read.
+    StaleLedgerError
+        If the folder holds another evaluation.
+    """
+    pred, truth = open_volume(config.pred), open_volume(config.truth)
+    views = align(pred, truth, config.box)
+    watch, folder = Stopwatch(on_progress), Path(config.output)
+    engine = JobEngine(folder, client, watch, replace_stale)
+    with attended(engine.place, on_message=on_message) as attendance, recorded(folder, watch.stage):
+        found = _evaluated(config, pred, truth, views, replace(engine, attendance=attendance))
+        files = _report(config, found, views)
+    if on_message is not None:
+        for warning in found.warnings:
+            on_message(f"warning: {warning}")
+    outcome = Outcome(
+        files=files,
+        following=_following(config, found),
+        scores=tuple(found.as_table()),
+        times=watch.times(),
+    )
+    return Scored(found, outcome)
+
+
+def _evaluated(
+    config: Evaluate, pred: Volume, truth: Volume, views: Aligned, engine: JobEngine
+) -> LabelEvaluation | BoundaryEvaluation:
+    grid = None if config.block_shape is None else Grid(views.box, config.block_shape)
+    result: LabelEvaluation | BoundaryEvaluation = evaluate(
+        pred,
+        truth,
+        kind=config.kind,
+        convention=config.convention,
+        box=config.box,
+        thresholds=config.thresholds or None,
+        channel=config.channel,
+        truth_boundary=config.truth_boundary,
+        voxel_size_nm=config.voxel_size_nm,
+        grid=grid,
+        engine=engine,
+    )
+    return result
+
+
+def _report(
+    config: Evaluate, found: LabelEvaluation | BoundaryEvaluation, views: Aligned
+) -> tuple[tuple[str, Path], ...]:
+    folder = Path(config.output)
+    left_out = ("cluster", "output")
+    told = {key: value for key, value in asdict(config).items() if key not in left_out}
+    made = {
+        "volkit": __version__,
+        "parameters": redacted(told),
+        "box": str(views.box),
+        "pred": views.pred.identity,
+        "truth": open_volume(config.truth).identity,
+    }
+    image = None if config.image is None else open_volume(config.image)
+    panels = Views(views, image, config.voxel_size_nm or views.voxel_size_nm or (1.0, 1.0, 1.0))
+    figure = folder / "figure.png"
+    if isinstance(found, LabelEvaluation):
+        files = write_labels(folder, found, made)
+        label_figure(figure, found, panels, worst=config.worst)
+    else:
+        files = write_boundary(folder, found, made)
+        boundary_figure(figure, found, panels, channel=config.channel)
+    return (("figure", figure), *files)
+
+
+def _following(
+    config: Evaluate, found: LabelEvaluation | BoundaryEvaluation
+) -> tuple[str, Path | str]:
+    """Name the command to go on with: closer to the worst object, or to other thresholds."""
+    command = f"volkit evaluate {config.pred} {config.truth}"
+    if isinstance(found, LabelEvaluation):
+        worst = int(found.objects["split"].argmax())
+        spans = ",".join(
+            f"{found.objects[f'{axis}_start'][worst]}:{found.objects[f'{axis}_stop'][worst]}"
+            for axis in "zyx"
+        )
+        return f"{command} --box", spans
+    return "volkit info", config.pred
+
+
+def carry_out(
+    workflow: Workflow,
+    *,
+    on_progress: OnProgress | None,
+    on_message: OnMessage,
+    replace_stale: bool,
+) -> Outcome:
+    """Carry out a workflow file on the cluster that it names.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        Whose ``config`` is an Evaluate.
+    on_progress : callable or None
+        Told after every batch of blocks.
+    on_message : callable
+        Told what a person may want to know.
+    replace_stale : bool
+        Do anew what the folder has of another evaluation.
+
+    Returns
+    -------
+    Outcome
+    """
+    found = carried_out(
+        workflow.config, on_progress=on_progress, on_message=on_message, replace_stale=replace_stale
+    )
+    return found.outcome
+
+
+def carried_out(
+    config: Evaluate,
+    *,
+    on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
+    replace_stale: bool = False,
+) -> Scored:
+    """Score on the cluster that the options name; as :func:`score` otherwise."""
+    with workers(config.cluster) as client:
+        return score(
+            config,
+            client=client,
+            on_progress=on_progress,
+            on_message=on_message,
+            replace_stale=replace_stale,
+        )
+
+
+PIPELINE = Pipeline(
+    name="evaluate",
+    config=Evaluate,
+    run=carry_out,
+    plan=None,
+    paths=frozenset({"pred", "truth", "image", "output"}),
+)
