@@ -1,13 +1,16 @@
 """What reading took, beside what it gave: counted by hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from volkit.geometry import Box
 from volkit.io import create_volume, open_volume
-from volkit.io.fetched import read_and_fetched
+from volkit.io.fetched import _whole_chunks, read_and_fetched
 from volkit.io.sources import CacheOptions, OpenOptions
 from volkit.io.volume import Volume
 
@@ -51,3 +54,21 @@ def test_what_a_cache_holds_is_fetched_once(stored: Volume) -> None:
 def test_an_array_in_memory_costs_what_a_box_holds() -> None:
     volume = open_volume(np.zeros((4, 5, 6), np.uint8))
     assert read_and_fetched(volume, Box((1, 1, 1), (2, 3, 4)))[1] == 6
+
+
+@given(st.data(), st.integers(1, 20), st.integers(1, 7), st.integers(-30, 30))
+def test_whole_chunks_are_those_of_the_voxels(data, length: int, chunk: int, offset: int) -> None:
+    """Voxel by voxel: each belongs to a chunk, and comes if another one of it is wanted."""
+    first = -data.draw(st.integers(0, chunk - 1))
+    start = data.draw(st.integers(0, length - 1))
+    stop = data.draw(st.integers(start + 1, length))
+    wanted = {(voxel - first) // chunk for voxel in range(start, stop)}
+    come = sum((voxel - first) // chunk in wanted for voxel in range(length))
+    source = SimpleNamespace(
+        shape=(length, 5, length),
+        voxel_offset=(offset, 0, offset),
+        chunk_shape=(chunk, 2, chunk),
+        chunk_start=(first, 0, first),
+    )
+    box = Box((offset + start, 4, offset + start), (offset + stop, 5, offset + stop))
+    assert _whole_chunks(source, box) == come * 1 * come

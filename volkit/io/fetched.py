@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from volkit.geometry import Box
 from volkit.io.axes import Array
-from volkit.io.cache.lattice import chunk_lattice
+from volkit.io.sources import Source, chunk_start
 
 if TYPE_CHECKING:
     from volkit.io.volume import Volume
@@ -52,8 +52,18 @@ def read_and_fetched(volume: "Volume", box: Box) -> tuple[Array, int]:
         return values, before + newly()
     if volume.uri.startswith(_NOWHERE):
         return values, values.nbytes
-    lattice = chunk_lattice(source)
-    # In array coordinates, as chunks are counted.
-    inside = box.relative_to(Box.from_shape(source.shape, source.voxel_offset))
-    whole = lattice.span(lattice.cells(inside)).size if inside.size else 0
+    whole = _whole_chunks(source, box) if box.size else 0
     return values, whole * values.dtype.itemsize * prod(values.shape[:-3])
+
+
+def _whole_chunks(source: Source, box: Box) -> int:
+    """Count the voxels of the chunks that a box meets; bare numbers, since every block asks."""
+    voxels = 1
+    axes = (box.start, box.stop, source.voxel_offset, source.shape)
+    for a, b, offset, n, first, c in zip(
+        *axes, chunk_start(source), source.chunk_shape, strict=True
+    ):
+        origin = offset + first  # where chunks are counted from
+        start, stop = origin + (a - origin) // c * c, origin - (origin - b) // c * c
+        voxels *= min(stop, offset + n) - max(start, offset)
+    return voxels
