@@ -262,7 +262,7 @@ def monai_inference(
 
 def _monai() -> Any:
     try:
-        from monai.inferers import sliding_window_inference
+        from monai.inferers.utils import sliding_window_inference
     except ImportError as error:
         raise missing_extra("monai", "models") from error
     return sliding_window_inference

@@ -34,6 +34,8 @@ class StagePlan:
         Boxes that the store is asked for; 0 where nobody counts.
     bytes_spilled : int
         That blocks hand to each other through scratch, at the least.
+    skipped : int
+        Windows that masks and boxes leave out; empty cells are known when they are mapped.
     """
 
     name: str
@@ -47,6 +49,7 @@ class StagePlan:
     least_passes: int = 0
     requests: int = 0
     bytes_spilled: int = 0
+    skipped: int = 0
 
     @property
     def read_per_written(self) -> float:

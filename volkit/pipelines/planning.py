@@ -12,7 +12,7 @@ import numpy as np
 
 from volkit.engine.op import Op, Reduction, Spread
 from volkit.geometry import Grid
-from volkit.geometry.over_blocks import voxels_read
+from volkit.geometry.over_blocks import over_blocks, voxels_read
 from volkit.pipelines.plan import StagePlan, block_read_shape
 
 _SUM_BYTES = 4  # of one voxel that is handed over; 8 where answers have no bounds

@@ -19,9 +19,12 @@ from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
 from volkit.io.place import Place
+from volkit.ops.arguments import arguments
+from volkit.ops.empty_cells import STAGE
 from volkit.ops.inference import lattice, passes
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
+from volkit.ops.skipping import planned_windows
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
 from volkit.pipelines.figure import Panel
@@ -135,11 +138,15 @@ def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> S
     """Add what the network costs to the plan of its stage."""
     network = Network.of(inputs.checkpoint, window=config.infer.window)
     windows = lattice(inputs.grid.domain, network, config.infer)
+    call = arguments(inputs.image, grid=inputs.grid, engine=None)
+    found = planned_windows(config.infer.skip, call, windows)
     activations = 4 * _FLOATS_PER_WINDOW_VOXEL * config.infer.batch * prod(network.window)
     return replace(
         stage,
-        passes=passes(windows, inputs.grid, config.infer),
-        least_passes=len(windows),
+        # Blocks that evaluate windows on seams again do so where they are needed, alike.
+        passes=passes(windows, inputs.grid, config.infer) * found.evaluated // found.windows,
+        least_passes=found.evaluated,
+        skipped=found.skipped,
         memory_bytes=stage.memory_bytes + activations,
     )
 
@@ -148,7 +155,7 @@ def _misaligned(grid: Grid, folder: Path, stages: list[StagePlan]) -> Iterator[s
     """Name the volumes of an earlier run whose stored objects the blocks would cut."""
     for stage in stages:
         path = folder / f"{stage.name}.zarr"
-        if path.exists():
+        if path.exists() and stage.name != STAGE:  # whose blocks are not the grid's
             try:
                 check_aligned(grid, open_volume(str(path)))
             except GeometryError as error:
@@ -241,7 +248,7 @@ PIPELINE = Pipeline(
     config=SegmentNeurons,
     run=carry_out,
     plan=plan,
-    paths=frozenset({"image", "truth", "checkpoint", "output"}),
+    paths=frozenset({"image", "truth", "mask", "checkpoint", "output"}),
     reprocess=carry_out,
     compose=lambda config, engine: compute(open_inputs(config), config, engine),
 )
