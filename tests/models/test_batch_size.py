@@ -1,10 +1,9 @@
-import time
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from volkit.models import batch_size
 from volkit.models.batch_size import UNTRIED, best_batch
 from volkit.models.checkpoint import load
 from volkit.models.meshnet import MeshNet
@@ -14,7 +13,9 @@ WINDOW = (2, 2, 2)
 
 
 class Paced(nn.Module):
-    """Takes a time for every call, and a time for every window."""
+    """Takes a time for every call and for every window, on a clock of its own."""
+
+    now = 0.0
 
     def __init__(self, per_call: float, per_window: float) -> None:
         super().__init__()
@@ -23,13 +24,28 @@ class Paced(nn.Module):
 
     def forward(self, batch):
         self.seen.append(len(batch))
-        time.sleep(self.per_call + self.per_window * len(batch))
+        Paced.now += self.per_call + self.per_window * len(batch)
         return batch
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    monkeypatch.setattr(batch_size, "perf_counter", lambda: Paced.now)
 
 
 def test_many_at_once_where_calls_are_dear_and_one_where_windows_are() -> None:
     assert best_batch(as_predictor(Paced(0.04, 0), device="cpu"), WINDOW, 1) == 8
+    assert best_batch(as_predictor(Paced(0.01, 0.1), device="cpu"), WINDOW, 1) == 4
     assert best_batch(as_predictor(Paced(0, 0.02), device="cpu"), WINDOW, 1) == 1
+
+
+def test_trials_end_where_they_would_take_long() -> None:
+    predictor = as_predictor(Paced(0, 0.5), device="cpu")
+    assert best_batch(predictor, WINDOW, 1) == 1
+    assert predictor.module.seen == [1, 2, 4, 1, 2]  # 3.5 seconds, then the rest of 5
+    predictor = as_predictor(Paced(60, 0), device="cpu")
+    best_batch(predictor, WINDOW, 1)
+    assert predictor.module.seen == [1]
 
 
 def test_it_is_tried_once_per_process_and_window() -> None:

@@ -100,6 +100,14 @@ def test_an_answer_of_another_memory_order_adds_the_same() -> None:
     np.testing.assert_array_equal(*results)
 
 
+def test_an_empty_part_adds_nothing() -> None:
+    for bounded in (True, False):
+        sums = DeviceSums(1, (2, 2, 2), "cpu", bounded=bounded)
+        none, plane = np.ones(0, np.float32), np.ones((2, 2), np.float32)
+        sums.add(torch.ones(1, 2, 2, 2), (1, 0, 0), none, plane, np.s_[1:1, :, :])
+        assert not sums.to_numpy().any()
+
+
 def test_parts_beyond_the_sums_are_refused() -> None:
     sums = DeviceSums(1, (4, 4, 4), "cpu", bounded=True)
     ones, plane = np.ones(2, np.float32), np.ones((2, 2), np.float32)

@@ -1,5 +1,6 @@
 import pickle
 import threading
+from dataclasses import replace
 
 import cloudpickle
 import numpy as np
@@ -50,6 +51,17 @@ def test_few_modules_are_kept() -> None:
         net = scaling(float(factor))
         wrapped(net, callable_digest(net), Running("cpu"))
     assert len(module._WRAPPED) == 8
+
+
+def test_the_way_of_running_reaches_the_predictor(saved) -> None:
+    for model in (saved, Identity()):
+        plain = Network.of(model, window=WINDOW, device="cpu")
+        network = replace(plain, batch=6, compile=True, nonfinite="mark")
+        predictor = network.predictor()
+        assert predictor.running == Running("cpu", "float32", "torch", True, "mark")
+        assert (predictor.limit.full, predictor.limit.fixed) == (6, True)
+        assert network.facts == {**plain.facts, "compile": True}
+        assert replace(plain, backend="onnxruntime").facts["backend"] == "onnxruntime"
 
 
 def test_functions_keep_what_they_hold() -> None:

@@ -133,7 +133,7 @@ class _Trial:
                 taken[size] = self.seconds(size) / size
                 peaks[size] = torch.cuda.max_memory_allocated(self.device) - held
             except RuntimeError as error:
-                if size == 1 or not out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 break
             if size >= 4 and taken[size] * _NEAR > taken[size // 2]:
@@ -142,7 +142,7 @@ class _Trial:
                 most = most_windows(_free(self.device), peaks[size // 2], peaks[size], size=size)
             size *= 2
         torch.cuda.empty_cache()
-        return fastest(taken)
+        return fastest(taken) if taken else 1  # the run says what one window is too much for
 
 
 def fastest(seconds: Mapping[int, float]) -> int:

@@ -48,7 +48,9 @@ def _as_stored() -> set[str]:
 
 
 def _pinned(array: Batch | Floats, device: str) -> Tensor:
-    host = torch.from_numpy(np.ascontiguousarray(array)).pin_memory()
+    kind = torch.from_numpy(np.empty(0, array.dtype)).dtype
+    host = torch.empty(array.shape, dtype=kind, pin_memory=True)
+    np.copyto(host.numpy(), array)
     return host.to(device, non_blocking=True)
 
 

@@ -90,6 +90,8 @@ class DeviceSums:
                 f"{tuple(place.shape)} of the sums at {corner} do not fit; give weights of the "
                 "part, and a part that lies within the sums"
             )
+        if not seen.numel():
+            return
         with torch.inference_mode():
             weight = self._on_device(wz)[:, None, None] * self._on_device(wyx)
             if self.bounded:

@@ -42,13 +42,25 @@ def forward_of(module: nn.Module, *, device: str, precision: str, compile: bool)
     kind = torch.device(device).type
     if not compile:
         return _autocast(module, kind, precision)
-    compiled = torch.compile(module, dynamic=False)
     forward: Forward = Fallback(
-        _autocast(compiled, kind, precision), _autocast(module, kind, precision), "compiled"
+        _autocast(_compiled(module), kind, precision),
+        _autocast(module, kind, precision),
+        "compiled",
     )
     if kind != "cuda":
         return forward
     return Fallback(GraphedForward(forward), forward, "recorded")
+
+
+def _compiled(module: nn.Module) -> Forward:
+    made: list[Forward] = []
+
+    def forward(batch: Tensor) -> Tensor:
+        if not made:  # not before: there may be no compiler, and importing one takes seconds
+            made.append(torch.compile(module, dynamic=False))
+        return made[0](batch)
+
+    return forward
 
 
 def _autocast(module: Callable[[Tensor], Tensor], kind: str, precision: str) -> Forward:
