@@ -33,7 +33,7 @@ def plan_table(plan: "Plan") -> Table:
 def _stage_row(stage: "StagePlan", *, asked: bool) -> tuple[str, ...]:
     over = stage.passes_over_least
     passes = (
-        f"{stage.least_passes:,}" if stage.least_passes else "",
+        _windows(stage),
         "" if over is None else f"{over:.2f}",
     )
     return (
@@ -45,6 +45,11 @@ def _stage_row(stage: "StagePlan", *, asked: bool) -> tuple[str, ...]:
         size(stage.bytes_written),
         size(stage.memory_bytes),
     )
+
+
+def _windows(stage: "StagePlan") -> str:
+    skipped = f" ({stage.skipped:,} skipped)" if stage.skipped else ""
+    return f"{stage.least_passes:,}{skipped}" if stage.least_passes else ""
 
 
 def score_table(rows: Iterable[tuple[str, str, str]]) -> Table:

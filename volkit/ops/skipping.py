@@ -25,7 +25,7 @@ from volkit.io.volume import Volume
 from volkit.ops.arguments import Call
 from volkit.ops.coarse_map import CoarseMap, Lookup
 from volkit.ops.empty_cells import STAGE, full_cells
-from volkit.ops.skip_count import check_wanted
+from volkit.ops.skip_count import SkipCount, check_wanted, count_windows
 from volkit.ops.skip_options import SkipOptions, check_fill
 from volkit.ops.skipper import Skipper
 
@@ -101,6 +101,26 @@ def skipper(
     if isinstance(cells, da.Array):
         return delayed(_with_cells)(found, cells, cell_shape, facts, windows)
     return _with_cells(found, cells, cell_shape, facts, windows)
+
+
+def planned_windows(options: SkipOptions | None, call: Call, windows: Windows) -> SkipCount:
+    """Count the windows that masks and boxes leave out, before anything is computed.
+
+    Parameters
+    ----------
+    options : SkipOptions or None
+        What is left out; empty cells do not count, since the image is not looked at.
+    call : Call
+        Whose first input is the image.
+    windows : Windows
+        The lattice of the domain.
+
+    Returns
+    -------
+    SkipCount
+    """
+    known = None if options is None else replace(options, empty=None)
+    return count_windows(skipper(known, call, windows), windows)
 
 
 def _with_cells(
