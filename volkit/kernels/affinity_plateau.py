@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
-from volkit.kernels.affinity_ascent import CERTAIN, Ways
+from volkit.kernels.affinity_ascent import Ways
+from volkit.kernels.affinity_flat import flat_ground, way_steps
 
 Ints = NDArray[np.int64]
 Rows = dict[str, NDArray[Any]]
 """Voxels by ``index`` (uint64, C order in the domain), their ``way`` and ``mutual`` (uint8)."""
-
-_WAYS = 63  # the bits that lead somewhere
 
 
 def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -> Rows:
@@ -46,7 +45,8 @@ def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -
     -------
     dict of ndarray
         ``index`` (uint64: C-order index in the domain, ascending), ``way`` (uint8: steepest ways)
-        and ``mutual`` (uint8: those of them that come back); of voxels with several ways.
+        and ``mutual`` (uint8: those of them that come back); of voxels with several ways
+        that are drawn to another such.
 
     Examples
     --------
@@ -56,13 +56,13 @@ def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -
     >>> rows["index"].tolist(), rows["mutual"].tolist()
     ([1, 2], [36, 36])
     """
-    where, way, mutual, _, is_open = _plateaus(ways, core)
-    local = np.unravel_index(where[is_open], ways.shape)
+    flat = flat_ground(ways, core)
+    local = np.unravel_index(flat.where[flat.is_open], ways.shape)
     place = [n - c + s for n, c, s in zip(local, core.start, start, strict=True)]
     return {
         "index": _flat(place, domain_shape).astype(np.uint64),
-        "way": way[is_open],
-        "mutual": mutual[is_open],
+        "way": flat.way[flat.is_open],
+        "mutual": flat.mutual[flat.is_open],
     }
 
 
@@ -106,7 +106,7 @@ def divide_rows(rows: Rows, *, domain_shape: Coord) -> Rows:
     ([1, 2], [4, 4])
     """
     where, way = rows["index"].astype(np.int64), rows["way"].copy()
-    near = _neighbours(where, rows["mutual"], _steps(domain_shape))
+    near = _neighbours(where, rows["mutual"], way_steps(domain_shape))
     _divide(way, rows["mutual"], near, np.zeros(len(way), np.bool_))
     changed = way != rows["way"]
     return {"index": rows["index"][changed], "way": way[changed]}
@@ -143,35 +143,18 @@ def divided_ways(
     >>> divided_ways(ways, box, none, start=(0, 0, 0), domain_shape=(1, 1, 6)).tolist()
     [[[32, 32, 32, 32, 32, 4]]]
     """
-    where, way, mutual, near, is_open = _plateaus(ways, core)
-    _divide(way, mutual, near, is_open)
-    out = ways & np.uint8(_WAYS)
-    out.reshape(-1)[where] = way
+    flat = flat_ground(ways, core)
+    out, way = flat.served, flat.way.copy()
+    _divide(way, flat.mutual, flat.near, flat.is_open)
+    out.reshape(-1)[flat.where] = way
     # Rows of an open plateau are few: they look for their answer, not answers for their block.
-    rest = where[is_open]
+    rest = flat.where[flat.is_open]
     local = np.unravel_index(rest, ways.shape)
     place = [n - c + s for n, c, s in zip(local, core.start, start, strict=True)]
     index = _flat(place, domain_shape).astype(np.uint64)
     at, found = _search(divided["index"], index)
     out.reshape(-1)[rest[found]] = divided["way"][at[found]]
     return np.ascontiguousarray(out[core.slices])
-
-
-def _plateaus(ways: Ways, core: Box) -> tuple[Ints, Ways, Ways, Ints, NDArray[np.bool_]]:
-    """Find the voxels with several ways: where, ways, which come back, neighbours, open or not."""
-    ways = np.ascontiguousarray(ways)
-    steps = _steps(ways.shape)
-    where = _several(ways, core.start, core.stop)
-    way, mutual, is_open = _looks(ways, core.start, core.stop, where, steps)
-    near = _neighbours(where, mutual, steps)
-    _spread(is_open, near)
-    return where, way, mutual, near, is_open
-
-
-def _steps(shape: Sequence[int]) -> Ints:
-    """Give the step in a flat array that each bit stands for."""
-    forward = [shape[1] * shape[2], shape[2], 1]
-    return np.array([*(-n for n in forward), *forward], np.int64)
 
 
 def _flat(place: Sequence[Ints], shape: Coord) -> Ints:
@@ -198,67 +181,7 @@ def _neighbours(where: Ints, mutual: Ways, steps: Ints) -> Ints:
 
 
 @numba.njit(nogil=True, cache=True)
-def _is_several(bits: np.uint8) -> Any:
-    """Tell whether a voxel has more than one way and is not joined for certain."""
-    return (bits & (bits - 1)) != 0 and (bits & CERTAIN) == 0
-
-
-@numba.njit(nogil=True, cache=True)
-def _several(ways: Ways, start: Coord, stop: Coord) -> Any:
-    _, ny, nx = ways.shape
-    found = np.empty(1024, np.int64)
-    count = 0
-    for z in range(start[0], stop[0]):
-        for y in range(start[1], stop[1]):
-            for x in range(start[2], stop[2]):
-                if _is_several(ways[z, y, x]):
-                    if count == len(found):
-                        wider = np.empty(2 * count, np.int64)
-                        wider[:count] = found
-                        found = wider
-                    found[count] = (z * ny + y) * nx + x
-                    count += 1
-    return found[:count].copy()
-
-
-@numba.njit(nogil=True, cache=True)
-def _looks(ways: Ways, start: Coord, stop: Coord, where: Ints, steps: Ints) -> Any:
-    """Look around each voxel: which of its ways come back, and do they cross a face."""
-    _, ny, nx = ways.shape
-    flat = ways.reshape(-1)
-    way, mutual = np.zeros(len(where), np.uint8), np.zeros(len(where), np.uint8)
-    crosses = np.zeros(len(where), np.bool_)
-    for row in range(len(where)):
-        here = where[row]
-        place = (here // (ny * nx), here // nx % ny, here % nx)
-        way[row] = flat[here]
-        for bit in range(6):
-            if not flat[here] >> bit & 1:
-                continue
-            there = flat[here + steps[bit]]
-            if not there >> ((bit + 3) % 6) & 1:
-                continue
-            mutual[row] |= 1 << bit
-            axis = bit % 3
-            at_face = place[axis] == (start[axis] if bit < 3 else stop[axis] - 1)
-            crosses[row] |= at_face and _is_several(there)
-    return way, mutual, crosses
-
-
-@numba.njit(nogil=True, cache=True)
-def _spread(is_open: NDArray[np.bool_], near: Ints) -> None:
-    """Open whatever belongs to an open plateau."""
-    stack = list(np.flatnonzero(is_open))
-    while len(stack):
-        row = stack.pop()
-        for other in near[row]:
-            if other >= 0 and not is_open[other]:
-                is_open[other] = True
-                stack.append(other)
-
-
-@numba.njit(nogil=True, cache=True)
-def _divide(way: Ways, mutual: Ways, near: Ints, left_out: NDArray[np.bool_]) -> None:
+def _divide(way: Ways, mutual: Ways, near: NDArray[Any], left_out: NDArray[np.bool_]) -> None:
     """Give each voxel of a plateau that is no top the one way toward its nearest exit.
 
     A neighbour that was served before no longer comes back, and so is an exit itself; of several,
