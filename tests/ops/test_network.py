@@ -11,7 +11,7 @@ import pytest
 
 from volkit.engine.job import JobEngine
 from volkit.errors import ConfigError
-from volkit.geometry import Grid
+from volkit.geometry import Box, Grid, Windows
 from volkit.io.open import open_volume
 from volkit.models.card import parse_card
 from volkit.models.ensemble import Ensemble, Scales
@@ -136,13 +136,13 @@ def test_four_members_cost_four_passes_and_one_reading(views) -> None:
     raw = np.random.default_rng(1).random((18, 24, 26), np.float32)
     for model, turned in ((alone, "none"), (members, views)):
         watched = Watched(raw)
-        options = InferenceOptions(window=WINDOW, stride=(3, 4, 4), views=turned)
+        options = InferenceOptions(window=WINDOW, stride=(3, 4, 4), seams="exchange", views=turned)
         image = da.from_array(watched, chunks=(9, 12, 13), inline_array=True)
         infer(image, model, options=options).compute(scheduler="sync")
         seen.append((watched.reads, watched.voxels))
     assert seen[0] == seen[1]
     number = len(views_of(views))
-    assert alone.windows > 0
+    assert alone.windows == len(Windows(Box.from_shape(raw.shape), WINDOW, (3, 4, 4)))
     assert {member.windows for member in members} == {number * alone.windows}
     assert {member.calls for member in members} == {number * alone.calls}
     assert Network.of(members, window=WINDOW, views=views_of(views)).passes == 4 * number
