@@ -61,6 +61,27 @@ def test_a_ledger_of_rubbish_says_what_to_do(tmp_path: Path) -> None:
         read_header(Place.at(root))
 
 
+@given(marked=st.integers(0, 9), damaged=st.integers(0, 9), at_once=st.integers(1, 11))
+def test_records_are_the_same_piece_by_piece(
+    tmp_path_factory: pytest.TempPathFactory, marked: int, damaged: int, at_once: int
+) -> None:
+    root = tmp_path_factory.mktemp("pieces") / "a.ledger"
+    ledger = Ledger.open(root, FACTS, 10)
+    if marked:
+        ledger.mark(range(marked), [0.1] * marked)
+        data = bytearray((root / "done").read_bytes())
+        if damaged < marked:
+            data[damaged * RECORD.itemsize] ^= 1
+        (root / "done").write_bytes(data + b"torn")
+    sound = list(range(min(marked, damaged)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("volkit.engine.ledger._AT_ONCE", at_once)
+        assert ledger.records()["number"].tolist() == sound
+        assert ledger.done().nonzero()[0].tolist() == sound
+        Ledger.open(root, FACTS, 10).mark([9], [0.1])
+    assert ledger.done().nonzero()[0].tolist() == [*sound, 9]
+
+
 def test_a_hundred_thousand_marks_are_one_read(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "a.ledger", FACTS, 100_000)
     ledger.mark(np.arange(100_000).tolist(), [0.0] * 100_000)

@@ -8,7 +8,7 @@ mark is computed again.
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +32,7 @@ RECORD = np.dtype(
         ("check", "<u4"),  # of this record
     ]
 )
+_AT_ONCE = 2**20  # records: a ledger of 10^8 blocks is read within 100 MB
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads every bit of a product
 
 
@@ -95,7 +96,7 @@ class Ledger:
         if found is None:
             ledger._begin(what)
         else:
-            ledger._marks.tidy(len(ledger.records()) * RECORD.itemsize)
+            ledger._marks.tidy(sum(map(len, ledger._pieces())) * RECORD.itemsize)
         return ledger
 
     def reset(self) -> None:
@@ -160,18 +161,27 @@ class Ledger:
 
     def records(self) -> NDArray[np.void]:
         """Read the sound records, in the order in which blocks finished."""
-        return _sound_records(self._marks.read())
+        return np.concatenate([np.empty(0, RECORD), *self._pieces()])
 
     def done(self) -> NDArray[np.bool_]:
         """Tell for every block whether it is finished."""
         done = np.zeros(self.total, bool)
-        numbers = self.records()["number"]
-        done[numbers[numbers < self.total]] = True
+        for records in self._pieces():
+            numbers = records["number"]
+            done[numbers[numbers < self.total]] = True
         return done
 
     def count(self) -> int:
         """Count the finished blocks."""
         return int(self.done().sum())
+
+    def _pieces(self) -> Iterator[NDArray[np.void]]:
+        """Read the sound records, many at a time, up to the first damaged one."""
+        for piece in self._marks.pieces(_AT_ONCE * RECORD.itemsize):
+            records = _sound_records(piece)
+            yield records
+            if len(records) * RECORD.itemsize < len(piece):
+                return
 
     def _begin(self, what: Facts) -> None:
         header = {

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,9 @@ class Marks(Protocol):
 
     def read(self) -> bytes:
         """Read all that was added, in order."""
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Read the same piece by piece; of ``size`` bytes where that saves memory."""
 
     def tidy(self, sound: int) -> None:
         """Keep the first ``sound`` bytes only; nobody may be writing meanwhile."""
@@ -64,10 +67,16 @@ class FileMarks:
 
     def read(self) -> bytes:
         """Read all that was added."""
+        return b"".join(self.pieces(-1))
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Read all that was added, so many bytes at a time."""
         try:
-            return self.path.read_bytes()
+            with self.path.open("rb") as file:
+                while piece := file.read(size):
+                    yield piece
         except FileNotFoundError:
-            return b""
+            return
 
     def tidy(self, sound: int) -> None:
         """Cut off what a kill left half written, so that later records stay aligned."""
@@ -124,6 +133,10 @@ class ObjectMarks:
             if None not in parts:  # else the writer has put it elsewhere since it was listed
                 break
         return b"".join(part for part in parts if part is not None)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Read all at once: while it is read, objects may be put together."""
+        yield self.read()
 
     def tidy(self, sound: int) -> None:
         """Put many small objects together.
