@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
+from volkit.errors import ConfigError  # noqa: E402
 from volkit.models.checkpoint import save_checkpoint  # noqa: E402
 from volkit.models.dense_window import larger_window  # noqa: E402
 from volkit.models.em_networks import VD2D  # noqa: E402
@@ -79,3 +80,9 @@ def test_larger_windows_give_the_same_answers(checkpoint, image) -> None:
     ]
     np.testing.assert_allclose(answers[1], answers[0], rtol=0, atol=1e-6)
     np.testing.assert_allclose(answers[2], answers[0], rtol=0, atol=1e-6)
+
+
+def test_windows_cannot_be_cut_off(checkpoint, image) -> None:
+    options = InferenceOptions(device="cpu", padding="none")
+    with pytest.raises(ConfigError, match=r"whose margin is \(0, 54, 54\), has no answer then"):
+        infer(da.from_array(image), checkpoint, options=options)
