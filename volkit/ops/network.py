@@ -4,26 +4,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy.typing as npt
-
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.models.checkpoint import Checkpoint, load
 from volkit.models.ensemble import (
     Ensemble,
     Model,
-    Scales,
     common_window,
     named,
     widest_margin,
 )
 from volkit.models.ensemble_predictor import ensemble_predictor
+from volkit.models.members import (
+    digest_of,
+    is_bounded,
+    member_facts,
+    member_origin,
+    scaling_of,
+)
+from volkit.models.members import resolved_scale as resolved_scale
 from volkit.models.predictor import Predictor
 from volkit.models.roles import Roles
 from volkit.models.running import Backend, NonFinite, Running
-from volkit.models.scaling import Scale, Scaling
+from volkit.models.scaling import Scaling
 from volkit.models.views import IDENTITY, View
-from volkit.models.wrapped import callable_digest, wrapped
+from volkit.models.wrapped import wrapped
 
 _NO_ROLES = Roles()
 
@@ -80,7 +85,7 @@ class Network:
 
     def __post_init__(self) -> None:
         # Here and not in every task: pickling a large module takes seconds.
-        object.__setattr__(self, "digests", tuple(map(_digest, self.members)))
+        object.__setattr__(self, "digests", tuple(map(digest_of, self.members)))
         for view in self.views:
             self.roles.under(view, channels=self.channels // self._maps)
         turning = [view.name for view in self.views if view.swapped]
@@ -111,6 +116,7 @@ class Network:
         device: str = "auto",
         precision: str = "float32",
         views: tuple[View, ...] = (IDENTITY,),
+        **running: Any,
     ) -> "Network":
         """Take window, margin, channels and their roles from cards where they are not given.
 
@@ -120,6 +126,8 @@ class Network:
             A sequence is an ensemble whose answers are averaged.
         window, channels, device, precision, views
             As in `Network`; ``channels`` of a callable, without deviations.
+        **running
+            ``batch``, ``backend``, ``compile``, ``nonfinite``, as in `Network`.
 
         Raises
         ------
@@ -141,6 +149,7 @@ class Network:
             precision,
             views,
             cards[0].roles if cards else _NO_ROLES,
+            **running,
         )
 
     @property
@@ -156,18 +165,23 @@ class Network:
     @property
     def bounded(self) -> bool:
         """Whether every answer lies within [-1, 1], as known without loading it."""
-        return all(_bounded(member) for member in self.members)
+        return not self.marks and all(is_bounded(member) for member in self.members)
+
+    @property
+    def marks(self) -> bool:
+        """Whether answers may be NaN, and voxels become so."""
+        return self.nonfinite == "mark"
 
     @property
     def scaling(self) -> Scaling | tuple[Scaling, ...]:
         """How the input is scaled: for an ensemble, for each of its members."""
-        found = tuple(_scaling(member) for member in self.members)
+        found = tuple(scaling_of(member) for member in self.members)
         return found if isinstance(self.model, Ensemble) else found[0]
 
     @property
     def needs_histogram(self) -> bool:
         """Whether a member's scaling depends on the volume."""
-        return any(_scaling(member).needs_histogram for member in self.members)
+        return any(scaling_of(member).needs_histogram for member in self.members)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -183,9 +197,9 @@ class Network:
             seen["offsets"] = [offset and list(offset) for offset in self.roles.offsets]
             seen["vectors"] = [list(vector) for vector in self.roles.vectors]
         if not isinstance(self.model, Ensemble):
-            return {**_member_facts(self.model, self.digests[0]), **seen}
+            return {**member_facts(self.model, self.digests[0]), **seen}
         return {
-            "members": list(map(_member_facts, self.members, self.digests)),
+            "members": list(map(member_facts, self.members, self.digests)),
             "shares": list(self.model.shares),
             "combine": self.model.combine,
             "deviation": self.model.deviation,
@@ -196,8 +210,8 @@ class Network:
     def origin(self) -> dict[str, Any]:
         """Where it lies, which its facts must not say."""
         if not isinstance(self.model, Ensemble):
-            return {**_member_origin(self.model), "device": self.device}
-        members = [_member_origin(member) for member in self.model.members]
+            return {**member_origin(self.model), "device": self.device}
+        members = [member_origin(member) for member in self.model.members]
         return {"members": members, "device": self.device}
 
     def predictor(self) -> Predictor:
@@ -215,6 +229,27 @@ class Network:
             deviation=model.deviation,
             margin=self.margin,
         )
+
+    def batch_for(self, predictor: Predictor, channels: int) -> int:
+        """Say how many windows go through a predictor of it together.
+
+        Parameters
+        ----------
+        predictor : Predictor
+            From :meth:`predictor`.
+        channels : int
+            Of the input.
+
+        Returns
+        -------
+        int
+            At least 1; tried once per process where ``batch`` is 0.
+        """
+        if self.batch:
+            return self.batch
+        from volkit.models.batch_size import best_batch
+
+        return best_batch(predictor, self.window, channels)
 
     def _loaded(self, member: Model, digest: str) -> Predictor:
         if isinstance(member, Checkpoint):
@@ -243,54 +278,3 @@ class Network:
     @property
     def _maps(self) -> int:
         return 2 if isinstance(self.model, Ensemble) and self.model.deviation else 1
-
-
-def resolved_scale(
-    scaling: Scaling | tuple[Scaling, ...],
-    values: npt.ArrayLike | None = None,
-    counts: npt.ArrayLike | None = None,
-) -> Scale | Scales:
-    """Find the numbers that scale the input of a network.
-
-    Parameters
-    ----------
-    scaling : Scaling or tuple of Scaling
-        Of a `Network`.
-    values, counts : array_like, shape (N,), or None
-        Histogram of the volume; see `volkit.models.scaling.Scaling.resolve`.
-
-    Returns
-    -------
-    Scale or Scales
-        For a tuple, those of every member: all from one histogram.
-    """
-    if isinstance(scaling, Scaling):
-        return scaling.resolve(values, counts)
-    return Scales(tuple(each.resolve(values, counts) for each in scaling))
-
-
-def _scaling(member: Model) -> Scaling:
-    return member.scaling if isinstance(member, Checkpoint) else Scaling()
-
-
-def _bounded(member: Model) -> bool:
-    if isinstance(member, Checkpoint):
-        return member.activation != "none"
-    return bool(getattr(member, "bounded", False))
-
-
-def _digest(member: Model) -> str:
-    return member.identity if isinstance(member, Checkpoint) else callable_digest(member)
-
-
-def _member_facts(member: Model, digest: str) -> dict[str, Any]:
-    if isinstance(member, Checkpoint):
-        return {"weights": member.sha256, "card": member.identity}
-    return {"function": digest}
-
-
-def _member_origin(member: Model) -> dict[str, Any]:
-    if isinstance(member, Checkpoint):
-        return {"uri": member.uri, "sha256": member.sha256}
-    name = getattr(member, "__qualname__", type(member).__name__)
-    return {"function": f"{member.__module__}.{name}"}
