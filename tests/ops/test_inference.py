@@ -1,5 +1,6 @@
 """Blended inference: one answer, whatever the blocks (laws 3, 4 and 7)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dask.array as da
@@ -207,3 +208,77 @@ def test_wrong_options_are_refused(wrong) -> None:
 def test_a_callable_needs_its_window() -> None:
     with pytest.raises(ConfigError, match="give its window"):
         infer(open_volume(RAW), ramp, engine=LazyEngine())
+
+
+def bright_is_nan(batch):
+    """A network that fails where its window holds a bright voxel."""
+    bright = batch.max(axis=(1, 2, 3, 4), keepdims=True) > 1
+    return np.where(bright, np.nan, batch)
+
+
+@pytest.mark.parametrize("seams", ["exchange", "recompute"])
+def test_marked_windows_become_nan_and_nothing_else_changes(tmp_path: Path, seams) -> None:
+    raw = RAW.copy()
+    raw[6, 7, 9] = 2
+    net = replace(network((4, 4, 4), model=bright_is_nan, channels=1), nonfinite="mark")
+    options = {"stride": (2, 2, 2), "seams": seams, "padding": "edge"}
+    got = run(raw, block_shape=(5, 6, 7), net=net, engine=JobEngine(tmp_path / "a"), **options)
+    sound = run(RAW, block_shape=(20, 20, 20), net=net, **options)
+    windows = Windows(Box.from_shape(RAW.shape), (4, 4, 4), (2, 2, 2))
+    marked = np.zeros(RAW.shape, bool)
+    for index in np.ndindex(*windows.counts):
+        box = windows.window(index).intersect(windows.domain)
+        marked[box.slices] |= bool((raw[box.slices] > 1).any())
+    np.testing.assert_array_equal(np.isnan(got[0]), marked)
+    np.testing.assert_array_equal(got[0][~marked], sound[0][~marked])
+
+
+def test_a_window_that_is_answered_by_nan_is_named() -> None:
+    raw = RAW.copy()
+    raw[12, 14, 18] = 2
+    net = network((4, 4, 4), model=bright_is_nan, channels=1)
+    with pytest.raises(ModelError, match="NaN") as caught:
+        run(raw, block_shape=(13, 15, 19), net=net, stride=(4, 4, 4), padding="edge")
+    assert any("[12:16, 12:16, 16:20]" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("output", ["float32", "float16", "uint8"])
+def test_what_is_stored(output, tmp_path: Path) -> None:
+    net = Network(sigmoid_of, (6, 6, 6))
+    got = run(RAW, block_shape=(6, 8, 10), net=net, engine=JobEngine(tmp_path), output=output)
+    exact = run(RAW, block_shape=(6, 8, 10), net=net)
+    assert got.dtype == output
+    step = {"float32": 0, "float16": 2**-11, "uint8": 0.5 / 255 + 1e-6}[output]
+    scale = 255 if output == "uint8" else 1
+    np.testing.assert_allclose(got.astype(float) / scale, exact, atol=step, rtol=0)
+
+
+def sigmoid_of(batch):
+    return 1 / (1 + np.exp(-batch))
+
+
+sigmoid_of.bounded = True  # type: ignore[attr-defined]
+
+
+def test_values_that_the_output_cannot_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="uint8 holds probabilities"):
+        run(RAW, block_shape=(6, 8, 10), engine=JobEngine(tmp_path), output="uint8")
+    large = network(model=lambda batch: batch + 1e5, channels=1)
+    with pytest.raises(ValueError, match="float16 holds up to 65504"):
+        run(RAW, block_shape=(20, 20, 20), net=large, output="float16")
+
+
+def test_the_published_weights_dim_what_few_windows_cover(tmp_path: Path) -> None:
+    """Sums of weights below the floor are not made up for, as in the published code."""
+    from volkit.kernels.blend import weight_sums
+
+    net = Network(np.ones_like, (6, 8, 8))
+    options = {"stride": (3, 3, 3), "weights": "pyramid-published"}
+    got = run(RAW, block_shape=(6, 8, 10), net=net, engine=JobEngine(tmp_path), **options)
+    windows = Windows(Box.from_shape(RAW.shape), (6, 8, 8), (3, 3, 3))
+    sums = weight_sums(windows, windows.domain, "pyramid-published")
+    np.testing.assert_allclose(got[0], np.minimum(sums, 1), atol=1e-6)
+    assert sums.min() == 0
+    assert sums.max() > 1
+    with pytest.raises(GeometryError, match="leave voxel 0 of axis z without any"):
+        run(RAW, block_shape=(6, 8, 10), net=net, weight_floor=0.0, **options)

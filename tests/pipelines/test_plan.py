@@ -57,7 +57,13 @@ def test_plan_names_the_stages_that_a_run_has(finished) -> None:
     prob = plan.stages[0]
     # 24 x 48 x 40 voxels, windows of 8 x 16 x 16 at half overlap: 5 x 5 x 4 origins.
     assert (prob.name, prob.least_passes) == ("prob", 100)
-    assert prob.passes_over_least == pytest.approx(2.52)
+    assert prob.passes_over_least == 1
+    assert prob.bytes_spilled > 0
+    config = finished.workflow.config
+    again = replace(config, infer=replace(config.infer, seams="recompute"))
+    (stage, *_) = segment_neurons.plan(again).stages
+    assert stage.passes_over_least == pytest.approx(2.52)
+    assert stage.bytes_spilled == 0
 
 
 def test_too_little_memory_is_refused() -> None:

@@ -17,6 +17,8 @@ Array = NDArray[Any]
 BOUNDED_BITS = 30  # of answers within -1 to 1, in 32 bits: weights sum to one, so sums fit
 WIDE_BITS = 36  # of any other, in 64 bits
 WIDEST = 2.0**26  # magnitude that is left to those
+_MARK = 2**54  # far above all sums of marked answers, and 256 of them still fit into 64 bits
+_WIDEST_MARKED = 2.0**13
 
 
 def empty_sums(channels: int, shape: tuple[int, ...], *, bounded: bool) -> Array:
@@ -45,6 +47,7 @@ def add_answer(
     plane_weights: NDArray[np.float32],
     *,
     corner: tuple[int, int, int],
+    marks: bool = False,
 ) -> None:
     """Add the weighted answer of a window, or of a part of one.
 
@@ -60,6 +63,9 @@ def add_answer(
         Weights over y and x.
     corner : tuple of int
         Where the answer's first voxel lies in the sums; all of it must lie inside.
+    marks : bool
+        Whether answers may be NaN or infinite, which :func:`blended` turns into NaN; for sums of
+        int64.
 
     Raises
     ------
@@ -78,21 +84,28 @@ def add_answer(
     if sums.dtype == np.int32:
         _add_bounded(sums, answer, z_weights, plane_weights, *corner)
         return
-    largest = float(np.abs(answer).max(initial=0))
-    if not largest < WIDEST:
+    if marks:
+        finite = np.isfinite(answer)
+        z, y, x = (slice(c, c + n) for c, n in zip(corner, answer.shape[1:], strict=True))
+        sums[:, z, y, x] += np.where(finite, 0, _MARK)
+        answer = np.where(finite, answer, np.float32(0))
+    widest, largest = _WIDEST_MARKED if marks else WIDEST, float(np.abs(answer).max(initial=0))
+    if not largest < widest:
         raise ContractError(
-            f"the network answered {largest:g}; sums are exact up to {WIDEST:g}: scale its answers"
+            f"the network answered {largest:g}; sums are exact up to {widest:g}: scale its answers"
         )
     _add_wide(sums, answer, z_weights, plane_weights, *corner)
 
 
-def blended(sums: Array) -> NDArray[np.float32]:
+def blended(sums: Array, *, marks: bool = False) -> NDArray[np.float32]:
     """Turn sums into values.
 
     Parameters
     ----------
     sums : ndarray of int32 or int64
         From :func:`add_answer`, over all windows.
+    marks : bool
+        Whether answers were NaN where sums are beyond all answers.
 
     Returns
     -------
@@ -102,7 +115,10 @@ def blended(sums: Array) -> NDArray[np.float32]:
     if sums.dtype == np.int32:
         one = np.int32(2**BOUNDED_BITS)
         return np.multiply(np.clip(sums, -one, one), np.float32(1 / one), dtype=np.float32)
-    return np.multiply(sums, 2.0**-WIDE_BITS, dtype=np.float64).astype(np.float32)
+    values = np.multiply(sums, 2.0**-WIDE_BITS, dtype=np.float64).astype(np.float32)
+    if marks:
+        values[sums > _MARK // 2] = np.nan
+    return values
 
 
 @numba.njit(nogil=True, cache=True)

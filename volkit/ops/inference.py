@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
+from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Coord, Grid, Windows
 from volkit.geometry.over_blocks import network_passes
 from volkit.io.volume import Volume
@@ -94,7 +95,7 @@ def infer(
     check_output_type(options.output, network)
     skip = skipper(options.skip, call, windows, mask=mask, dtype=options.output)
     shared = (
-        replace(network, batch=options.batch),
+        replace(network, batch=0 if options.batch == "auto" else options.batch),
         input_scale(network, call),
         *(() if skip is None else (skip,)),
     )
@@ -113,7 +114,7 @@ def infer(
         },
         version=2,
         needs_gpu=options.device != "cpu",
-        spread=spread(windows, call.grid, options, skip),
+        spread=spread(windows, call.grid, options, skip=skip, marks=network.marks),
         idle=skip.idle if isinstance(skip, Skipper) else None,
     )
     return call.wrap(
@@ -122,7 +123,12 @@ def infer(
 
 
 def spread(
-    windows: Windows, grid: Grid, options: InferenceOptions, skip: Any = None
+    windows: Windows,
+    grid: Grid,
+    options: InferenceOptions,
+    *,
+    skip: Any = None,
+    marks: bool = False,
 ) -> WindowSpread | None:
     """Decide whether blocks exchange what windows answer beyond their faces.
 
@@ -136,6 +142,8 @@ def spread(
         Say whether to, or leave it to the cost.
     skip : Skipper or Delayed, optional
         Which voxels are wanted.
+    marks : bool
+        Whether answers may be NaN, and voxels become so.
 
     Returns
     -------
@@ -148,7 +156,7 @@ def spread(
     if options.seams == "auto" and not pays:
         return None
     return WindowSpread(
-        WindowPass(windows, options.weights, options.floor, options.padding, options.output),
+        WindowPass(windows, options.weights, options.floor, options.padding, options.output, marks),
         skip if isinstance(skip, Skipper) else None,
     )
 
@@ -189,7 +197,20 @@ def lattice(domain: Box, network: Network, options: InferenceOptions) -> Windows
     Returns
     -------
     Windows
+
+    Raises
+    ------
+    ConfigError
+        If windows would be cut off where a network needs all of them.
     """
+    if options.padding == "none" and any(
+        isinstance(member, Checkpoint) and member.output == "valid" for member in network.members
+    ):
+        raise ConfigError(
+            "padding 'none' cuts windows off at the domain's faces, where a network of valid "
+            f"convolutions, whose margin is {network.margin}, has no answer then; choose reflect, "
+            "edge or constant"
+        )
     half: Coord = tuple(  # type: ignore[assignment]
         max(1, (n - 2 * m) // 2) for n, m in zip(network.window, network.margin, strict=True)
     )
@@ -237,6 +258,9 @@ def _network(model: Any, options: InferenceOptions) -> Network:
         device=options.device,
         precision=options.precision,
         views=views_of(options.views),
+        backend=options.backend,
+        compile=options.compile,
+        nonfinite=options.nonfinite,
     )
 
 
@@ -265,7 +289,7 @@ def _predict_block(
     """Blend all windows that touch a block."""
     whole = Box(tuple(domain[0]), tuple(domain[1]))  # type: ignore[arg-type]
     windows = Windows(whole, network.window, tuple(stride), network.margin)  # type: ignore[arg-type]
-    window_pass = WindowPass(windows, weights, floor, padding, output)
+    window_pass = WindowPass(windows, weights, floor, padding, output, network.marks)
     touching = window_pass.chosen(windows.touching(block.write), skip, within=block.write)
     sums = window_pass.sums(image, block.read, block.write, touching, network=network, scale=scale)
     return window_pass.finish(sums, block.write, skip)

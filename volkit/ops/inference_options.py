@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.kernels.blend import Weighting
+from volkit.models.running import Backend, NonFinite
 from volkit.models.views import ViewSet, views_of
 from volkit.ops.padding import Padding
 from volkit.ops.skip_options import SkipOptions
@@ -32,8 +33,9 @@ class InferenceOptions:
     padding : {'reflect', 'edge', 'constant', 'none'}
         What windows see beyond the domain's faces; ``none`` cuts them off there, for networks
         that take any extent.
-    batch : int
-        Windows that go through the network together; the result does not depend on it.
+    batch : int or 'auto'
+        Windows that go through the network together, ``auto`` for as many as are fastest; on the
+        CPU the result does not depend on it.
     seams : {'auto', 'exchange', 'recompute'}
         Whether blocks exchange what windows answer beyond their faces, or evaluate windows again;
         ``auto`` exchanges where that saves more than 5 % of the windows.  The result is the same.
@@ -42,7 +44,14 @@ class InferenceOptions:
     device : str
         ``auto``, ``cuda``, ``mps`` or ``cpu``.
     precision : {'float32', 'bfloat16', 'float16'}
-        Of the network's arithmetic; blending is float32 always.
+        Of the network's arithmetic; sums are exact always.
+    backend : {'torch', 'onnxruntime'}
+        What computes the network.
+    compile : bool
+        Whether torch compiles it at its first batch.
+    nonfinite : {'fail', 'mark'}
+        What becomes of a window that is answered by NaN or infinity: an error that names it, or
+        NaN in the voxels that it decides.
     views : {'none', 'flips', 'flips+rotations'} or tuple of str
         How every window is turned for the mean of the answers; see
         `volkit.models.views.views_of`.
@@ -55,11 +64,14 @@ class InferenceOptions:
     weights: Weighting = "gaussian"
     weight_floor: float = 1.0
     padding: Padding = "reflect"
-    batch: int = 4
+    batch: int | Literal["auto"] = 4
     seams: Seams = "auto"
     output: OutputType = "float32"
     device: str = "auto"
     precision: str = "float32"
+    backend: Backend = "torch"
+    compile: bool = False
+    nonfinite: NonFinite = "fail"
     views: ViewSet | tuple[str, ...] = "none"
     skip: SkipOptions | None = None
 
@@ -69,12 +81,14 @@ class InferenceOptions:
             ("padding", self.padding, get_args(Padding)),
             ("seams", self.seams, get_args(Seams)),
             ("output", self.output, get_args(OutputType)),
+            ("backend", self.backend, get_args(Backend)),
+            ("nonfinite", self.nonfinite, get_args(NonFinite)),
         ):
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
         views_of(self.views)
-        if self.batch < 1:
-            raise ConfigError(f"batch {self.batch} must be at least 1")
+        if self.batch != "auto" and self.batch < 1:
+            raise ConfigError(f"batch {self.batch} must be at least 1, or auto")
         if self.weight_floor < 0:
             raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
 

@@ -7,6 +7,7 @@ Which windows a block evaluates is all that tells ``recompute`` from ``exchange`
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, Literal
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 
 from volkit.engine.op import Array
 from volkit.engine.usage import count, metered
-from volkit.errors import ConfigError, ContractError, ModelError
+from volkit.errors import ConfigError, ContractError, ModelError, NonFiniteError
 from volkit.geometry import Box, Coord, Windows
 from volkit.kernels.blend import Weighting, normalised_weights, weight_sums
-from volkit.kernels.sums import add_answer, blended, empty_sums
+from volkit.kernels.sums import blended
 from volkit.models.scaling import Scale
 from volkit.ops.network import Network
 from volkit.ops.padding import Padding, cut_window
 from volkit.ops.skipper import Skipper
+from volkit.ops.window_sums import WindowSums, window_sums
 
 OutputType = Literal["float32", "float16", "uint8"]
 
@@ -47,6 +49,8 @@ class WindowPass:
         What windows see beyond the domain's faces.
     output : {'float32', 'float16', 'uint8'}
         What values become.
+    marks : bool
+        Whether answers may be NaN, and voxels become so.
     """
 
     windows: Windows
@@ -54,6 +58,7 @@ class WindowPass:
     floor: float
     padding: Padding
     output: OutputType
+    marks: bool = False
 
     def sums(
         self,
@@ -99,18 +104,19 @@ class WindowPass:
                 "the source, or choose a box without them"
             )
         predictor = network.predictor()
-        sums = empty_sums(network.channels, over.shape, bounded=network.bounded)
-        for batch in self._batches(indices, network.batch):
+        sums = window_sums(predictor, network, over.shape)
+        channels = image.shape[0] if image.ndim == 4 else 1
+        for batch in self._batches(indices, network.batch_for(predictor, channels)):
             boxes = [self.windows.window(index) for index in batch]
             seen = np.stack([self._cut(image, held, box) for box in boxes])
-            with metered("network"):
-                answers = predictor(seen, scale=scale)
+            with metered("network"), _naming(boxes):
+                answers = sums.ask(seen, scale)
             count("windows", len(batch))
             check_channels(answers.shape[1], network.channels)
             with metered("blend"):
                 for index, box, answer in zip(batch, boxes, answers, strict=True):
                     self._add(sums, over, index, box, answer)
-        return sums
+        return sums.total()
 
     def chosen(
         self, indices: Iterable[Coord], skip: Skipper | None, *, within: Box | None = None
@@ -144,7 +150,7 @@ class WindowPass:
         ContractError
             If a value is too large for it.
         """
-        values = blended(sums)
+        values = blended(sums, marks=self.marks)
         if self.floor:
             values *= np.minimum(weight_sums(self.windows, over, self.weights) / self.floor, 1)
         stored = as_output(values, self.output)
@@ -155,19 +161,14 @@ class WindowPass:
     def _cut(self, image: Array, held: Box, window: Box) -> Array:
         return cut_window(image, held, window, domain=self.windows.domain, padding=self.padding)
 
-    def _add(self, sums: Array, over: Box, index: Coord, window: Box, answer: Array) -> None:
+    def _add(self, sums: WindowSums, over: Box, index: Coord, window: Box, answer: Array) -> None:
         held = window.intersect(self.windows.domain) if self.padding == "none" else window
         trusted = self.windows.trusted_box(index)
         part = trusted.intersect(over)
         z_weights, plane_weights = normalised_weights(self.windows, index, self.weights)
         z, y, x = part.relative_to(trusted).slices
-        add_answer(
-            sums,
-            answer[(..., *part.relative_to(held).slices)],
-            z_weights[z],
-            plane_weights[y, x],
-            corner=part.relative_to(over).start,
-        )
+        corner, seen = part.relative_to(over).start, part.relative_to(held).slices
+        sums.add(answer, corner, z_weights[z], plane_weights[y, x], seen)
 
     def _batches(self, indices: Iterable[Coord], size: int) -> Iterator[list[Coord]]:
         """Yield windows in batches of equal extent."""
@@ -182,6 +183,17 @@ class WindowPass:
 
     def _shape_inside(self, index: Coord) -> Coord:
         return self.windows.window(index).intersect(self.windows.domain).shape
+
+
+@contextmanager
+def _naming(windows: list[Box]) -> Iterator[None]:
+    """Say where the windows lie that were answered by NaN or infinity."""
+    try:
+        yield
+    except NonFiniteError as error:
+        where = ", ".join(str(windows[number]) for number in error.windows)
+        error.add_note(f"volkit: in windows {where}; nonfinite='mark' goes on, with NaN there")
+        raise
 
 
 def as_output(values: NDArray[np.float32], output: OutputType) -> Array:
@@ -227,13 +239,14 @@ def check_output_type(output: OutputType, network: Network) -> None:
     Raises
     ------
     ConfigError
-        If it is uint8 and the network's card does not say that it answers probabilities.
+        If it is uint8 and the network's card does not say that it answers probabilities, or NaN
+        is to be marked.
     """
     if output == "uint8" and not network.bounded:
         raise ConfigError(
             "output uint8 holds probabilities, from 0 to 1, and this network does not say that it "
-            "answers them (a card with activation sigmoid or softmax does); store float16 or "
-            "float32"
+            "answers them (a card with activation sigmoid or softmax does, unless NaN is marked); "
+            "store float16 or float32"
         )
 
 
