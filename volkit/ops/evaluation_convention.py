@@ -61,7 +61,7 @@ class Convention:
             *(["objects are 2D components"] if self.components else []),
             *(["borders thinned to one pixel"] if self.thin else []),
         ]
-        return f"{self.name}: " + ", ".join(parts)
+        return ", ".join(parts)
 
 
 CONVENTIONS = {

@@ -8,13 +8,14 @@
 """
 
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
-from volkit.geometry import Grid
+from volkit.geometry import AXES, Grid
 from volkit.io.open import open_volume
 from volkit.io.redaction import redacted
 from volkit.io.volume import Volume
@@ -95,7 +96,7 @@ def score(
             on_message(f"warning: {warning}")
     outcome = Outcome(
         files=files,
-        following=_following(config, found),
+        following=_following(config, found, views),
         scores=tuple(found.as_table()),
         times=watch.times(),
     )
@@ -148,18 +149,20 @@ def _report(
 
 
 def _following(
-    config: Evaluate, found: LabelEvaluation | BoundaryEvaluation
+    config: Evaluate, found: LabelEvaluation | BoundaryEvaluation, views: Aligned
 ) -> tuple[str, Path | str]:
-    """Name the command to go on with: closer to the worst object, or to other thresholds."""
-    command = f"volkit evaluate {config.pred} {config.truth}"
+    """Name the command to go on with: closer to the object that is cut most, or to the figure."""
     if isinstance(found, LabelEvaluation):
         worst = int(found.objects["split"].argmax())
-        spans = ",".join(
-            f"{found.objects[f'{axis}_start'][worst]}:{found.objects[f'{axis}_stop'][worst]}"
-            for axis in "zyx"
-        )
-        return f"{command} --box", spans
-    return "volkit info", config.pred
+        spans = [
+            (int(found.objects[f"{axis}_start"][worst]), int(found.objects[f"{axis}_stop"][worst]))
+            for axis in AXES
+        ]
+        size = prod(b - a for a, b in spans)
+        if found.objects["split"][worst] > 0 and 2 * size < views.box.size:
+            text = ",".join(f"{a}:{b}" for a, b in spans)
+            return f"volkit evaluate {config.pred} {config.truth} --box", text
+    return "open", Path(config.output) / "figure.png"
 
 
 def carry_out(

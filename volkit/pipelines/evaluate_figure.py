@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from volkit.geometry import AXES, Box, Coord
@@ -91,6 +92,12 @@ def label_figure(path: Path, found: LabelEvaluation, views: Views, *, worst: int
     for n, (side, row) in enumerate(chosen):
         axes = [figure.add_subplot(rows[1 + n, column]) for column in range(3)]
         _object(axes, found, views, side, row)
+    if chosen:
+        figure.supxlabel(
+            "colours: what the object overlaps on the other side; grey: nothing there",
+            color=_PALE,
+            fontsize=9,
+        )
     main = found.main.rand
     scope = "3D" if found.convention.scope == "volume" else "2D"
     figure.suptitle(
@@ -118,10 +125,14 @@ def boundary_figure(path: Path, found: BoundaryEvaluation, views: Views, *, chan
         Which channel of the map is the boundary.
     """
     curve, edge = found.curve, found.boundary
-    tall = 2 if curve is not None else 1
-    figure = Figure(figsize=(11, 3.8 * tall), dpi=130, facecolor=_DARK, layout="constrained")
+    _, height, width = (
+        n * size for n, size in zip(views.volumes.box.shape, views.voxel_size_nm, strict=True)
+    )
+    ratios = [1.0] if curve is None else [1.0, min(max(height / width, 0.3), 1.3)]
+    size = (11, 3.8 * sum(ratios) + 0.4)
+    figure = Figure(figsize=size, dpi=130, facecolor=_DARK, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(tall, 3)
+    grid = figure.add_gridspec(len(ratios), 3, height_ratios=ratios)
     ax = _plot(figure.add_subplot(grid[0, 1]), "threshold", "boundary pixels")
     ax.plot(edge.thresholds, edge.precision, color=_MERGE, label="precision")
     ax.plot(edge.thresholds, edge.recall, color=_SPLIT, label="recall")
@@ -184,6 +195,8 @@ def _sizes(ax: Axes, found: LabelEvaluation) -> None:
     ax.barh([f"{text} " for _, text, _ in bars], [n for n, _, _ in bars],
             color=[colour for _, _, colour in bars])  # fmt: skip
     ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _object(axes: list[Axes], found: LabelEvaluation, views: Views, side: str, row: int) -> None:
