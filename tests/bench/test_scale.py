@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.bench import engine_costs, many_blocks, scale
+from volkit.bench import engine_costs, many_blocks, scale, scaling
 from volkit.bench.harness import run_bench
 from volkit.bench.scale_model import Site, Work, simulate, stops_scaling
 from volkit.engine.ledger import Ledger
@@ -142,12 +142,12 @@ def test_resuming_finds_nothing_missing_where_all_is_finished() -> None:
         assert many_blocks.resume(folder, blocks=2500) == 2
 
 
-def test_empty_blocks_and_a_killed_worker_on_a_cluster() -> None:
-    with engine_costs._workers(2) as workers:
+def test_empty_blocks_and_blocks_that_compute_on_a_cluster() -> None:
+    with scaling._workers(2) as workers:
         empty = many_blocks.Empty(workers.client, workers.folder / "empty")
         assert empty.run(3000) == 3000
         assert sum(empty.batches) == 3000
         assert max(empty.batches) <= 256
         assert empty.run_bare() == 3000
         assert empty.most[0] > 0
-        assert workers.run(12, kill_after=4) == 12
+        assert workers.run(12) == 12

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.bench import engine_costs, many_blocks
+from volkit.bench import engine_costs, fault_costs, many_blocks, scaling
 from volkit.bench.harness import Case, peak_megabytes, wall_seconds
 from volkit.bench.many_blocks import Batched
 from volkit.engine.cluster import local_client
@@ -48,7 +48,9 @@ def cases(*, quick: bool) -> Iterator[Case]:
     )
     yield from _planning()
     yield from many_blocks.cases(quick=quick)
+    yield from scaling.cases(quick=quick)
     yield from engine_costs.cases(quick=quick)
+    yield from fault_costs.cases(quick=quick)
 
 
 def _planning() -> Iterator[Case]:

@@ -21,7 +21,7 @@ from volkit.io.place import Place
 from volkit.io.sources import OpenOptions
 from volkit.testing.chaos.job import compute
 
-_PATIENCE = Patience(first_wait_seconds=0.02, most_wait_seconds=0.5, attempts=12)
+PATIENCE = Patience(first_wait_seconds=0.02, most_wait_seconds=0.5, attempts=12)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         owner=owner,
         clock=lambda: time.time() + told.skew,
     )
-    place = Place(told.root, OpenOptions(patience=_PATIENCE))
+    place = Place(told.root, OpenOptions(patience=PATIENCE))
     try:
         with attended(place, lock, on_message=_say) as attendance, _client(told) as client:
             compute(JobEngine(place, client, attendance=attendance), Path(told.input))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from volkit.testing.chaos.job import GRID, HOG, POISON, STAGES
-from volkit.testing.chaos.processes import wait_until
+from volkit.testing.chaos.processes import start_cluster, start_nanny, wait_until
 from volkit.testing.chaos.trials import Trial
 from volkit.testing.servers.faults import FaultProxy
 from volkit.testing.servers.s3 import S3Server
@@ -52,12 +52,12 @@ def kill_all(trial: Trial) -> None:
 
 def kill_nanny(trial: Trial) -> None:
     """SIGKILL a nanny: its worker ends, too, and another nanny is started later."""
-    scheduler, nannies = _cluster(trial)
+    scheduler, nannies = start_cluster(trial.processes)
     process = trial.client("--scheduler", scheduler)
     trial.wait_for_blocks(process)
     trial.faults += trial.processes.kill([trial.rng.choice(nannies)])
     time.sleep(trial.rng.random())
-    trial.processes.start("distributed.cli.dask_worker", scheduler, *_WORKER)
+    start_nanny(trial.processes, scheduler)
     trial.ended(process, None)
     if process.returncode:
         trial.until_it_ends("--scheduler", scheduler)
@@ -65,7 +65,7 @@ def kill_nanny(trial: Trial) -> None:
 
 def kill_scheduler(trial: Trial) -> None:
     """SIGKILL the scheduler: the client ends with a message; a new cluster does the rest."""
-    scheduler, _ = _cluster(trial)
+    scheduler, _ = start_cluster(trial.processes)
     process = trial.client("--scheduler", scheduler)
     trial.wait_for_blocks(process, share=trial.rng.random() * 0.8)
     trial.faults += trial.processes.kill([trial.processes.started[0]])
@@ -193,22 +193,6 @@ KINDS: dict[str, Callable[[Trial], None]] = {
     "clock skew": clock_skew,
     "stopped": stopped,
 }
-
-_WORKER = ("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--nanny")
-
-
-def _cluster(trial: Trial) -> tuple[str, list["subprocess.Popen[bytes]"]]:
-    """Start a scheduler and two nannies as processes of their own; the first is the scheduler."""
-    scheduler = trial.processes.start(
-        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
-    )
-    wait_until(lambda: "Scheduler at:" in trial.processes.said(scheduler), seconds=30)
-    said = trial.processes.said(scheduler)
-    address = said.partition("Scheduler at:")[2].split()[0]
-    nannies = [
-        trial.processes.start("distributed.cli.dask_worker", address, *_WORKER) for _ in range(2)
-    ]
-    return address, nannies
 
 
 def _restore(before: dict[str, str]) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 
 _POLL_SECONDS = 0.01
+_START_SECONDS = 120.0  # where other work presses hard
+_WORKER = ("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--nanny")
 
 
 @dataclass(slots=True)
@@ -100,3 +102,25 @@ def wait_until(ready: Callable[[], bool], *, seconds: float) -> bool:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def start_cluster(processes: Processes) -> tuple[str, list["subprocess.Popen[bytes]"]]:
+    """Start a scheduler and two nannies as processes of their own.
+
+    Returns
+    -------
+    str
+        Address of the scheduler, which is the first process.
+    list of Popen
+        The nannies.
+    """
+    here = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    scheduler = processes.start("distributed.cli.dask_scheduler", *here)
+    wait_until(lambda: "Scheduler at:" in processes.said(scheduler), seconds=_START_SECONDS)
+    address = processes.said(scheduler).partition("Scheduler at:")[2].split()[0]
+    return address, [start_nanny(processes, address) for _ in range(2)]
+
+
+def start_nanny(processes: Processes, address: str) -> "subprocess.Popen[bytes]":
+    """Start a nanny of one worker."""
+    return processes.start("distributed.cli.dask_worker", address, *_WORKER)
