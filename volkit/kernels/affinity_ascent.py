@@ -64,9 +64,9 @@ def steepest_ways(affinities: Floats, core: Box, *, low: float, high: float, tow
             f"affinities are {affinities.shape}; give (3, Z, Y, X): those on z, y, x"
         )
     out = np.empty(core.shape, np.uint8)
-    _ways(
-        affinities, core.start, core.stop, np.float32(low), np.float32(high), int(toward > 0), out
-    )
+    # Nothing is above 1: voxels that reach it are on a top, which need not be looked for.
+    least = np.float32(low), np.float32(min(high, 1.0))
+    _ways(affinities, core.start, core.stop, *least, int(toward > 0), out)
     return out
 
 

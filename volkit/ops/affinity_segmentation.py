@@ -120,7 +120,7 @@ def affinity_segment(
         threshold=options.threshold,
         smallest=options.smallest,
     )
-    tree = _graph(pieces, call, options.watershed, finalize)
+    tree = graph_of(pieces, call, options.watershed, finalize)
     labels = rename(pieces, tree, grid=call.grid, engine=call.engine, name="labels")
     return AffinitySegmentation(call.wrap(labels), call.wrap(pieces), tree)
 
@@ -155,7 +155,7 @@ def affinity_graph(
     """
     call = affinity_call(affinities, grid, engine)
     pieces = arguments(fragments, grid=call.grid, engine=call.engine).inputs[0]
-    return _graph(pieces, call, options, None)
+    return graph_of(pieces, call, options, None)
 
 
 def relabel_at(
@@ -205,7 +205,25 @@ def relabel_at(
     return call.wrap(labels)
 
 
-def _graph(pieces: Any, call: Call, options: AffinityOptions, finalize: Any) -> Any:
+def graph_of(pieces: Any, call: Call, options: AffinityOptions, finalize: Any) -> Any:
+    """Reduce fragments and a call's affinities to their graph, or to what ``finalize`` makes of it.
+
+    Parameters
+    ----------
+    pieces : Volume or dask array of uint64, shape (Z, Y, X)
+        Fragments.
+    call : Call
+        Whose only input are the affinities.
+    options : AffinityOptions
+        Their offsets, and whether sections stand alone.
+    finalize : callable or None
+        What the graph is for.
+
+    Returns
+    -------
+    object
+        What ``finalize`` returns, or the graph (LazyEngine: a Delayed of it).
+    """
     graph = Reduction(
         _graph_block,
         add_graphs,
