@@ -20,6 +20,7 @@ from volkit.testing import strategies as vst
 SHAPE = (9, 13, 17)
 RAW = np.random.default_rng(3).random(SHAPE).astype(np.float32)
 DOMAIN = Box.from_shape(SHAPE)
+ONE_VOXEL = Box((0, 0, 0), (1, 1, 1))
 SEEN: list[int] = []
 
 
@@ -154,7 +155,7 @@ def test_skipped_windows_are_counted(tmp_path) -> None:
 def test_the_fill_is_stored_as_it_is(tmp_path) -> None:
     net = Network(lambda batch: batch * 0 + 0.5, (6, 6, 6), (0, 0, 0), 1)
     marks = blobs(9)
-    options = InferenceOptions(output="float16", skip=SkipOptions(fill=-1))
+    options = InferenceOptions(dtype="float16", skip=SkipOptions(fill=-1))
     got = infer(open_volume(RAW), net, options=options, mask=open_volume(marks))
     values = got.compute(scheduler="sync")[0]
     assert values.dtype == np.float16
@@ -164,4 +165,15 @@ def test_the_fill_is_stored_as_it_is(tmp_path) -> None:
 
 def test_a_fill_beyond_the_type_is_refused() -> None:
     with pytest.raises(ConfigError, match="fill 1e\\+06 does not fit into float16"):
-        run(output="float16", skip=SkipOptions(fill=1e6, boxes=(DOMAIN,)))
+        run(dtype="float16", skip=SkipOptions(fill=1e6, boxes=(DOMAIN,)))
+
+
+def test_blocks_without_windows_hand_over_no_more_than_a_shape(tmp_path) -> None:
+    few = run(folder=tmp_path / "few", seams="exchange", skip=SkipOptions(boxes=(ONE_VOXEL,)))
+    run(folder=tmp_path / "all", seams="exchange")
+    spilled = [
+        read_usage(Place.at(tmp_path / name / "prob.ledger")).counts["bytes_spilled"]
+        for name in ("few", "all")
+    ]
+    assert spilled[0] < spilled[1] / 3
+    assert np.count_nonzero(few[1]) == 1
