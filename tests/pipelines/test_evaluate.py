@@ -85,6 +85,10 @@ def test_it_goes_on_where_it_was_and_refuses_what_is_stale(sides, tmp_path) -> N
     found = score(other, replace_stale=True)
     assert found.found.convention.border_nm == 25
     assert found.outcome.scores[0][0] == "CREMI score"
+    found = score(Evaluate(**sides, convention="isbi2012"), replace_stale=True)
+    assert len(found.found.objects["id"]) == 0  # components of sections name nothing in 3D
+    assert found.outcome.scores[0][0] == "2D Rand F"
+    assert found.outcome.following[0] == "open"
 
 
 def test_a_boundary_map_leaves_its_curve_and_its_worst_section(sides, truth, tmp_path) -> None:

@@ -117,10 +117,13 @@ def label_evaluation(table: Table, *, convention: Convention) -> LabelEvaluation
             "check the truth"
         )
     whole = volume_table(table)
-    objects = object_errors(table)
-    if convention.background:
-        objects = {**objects, "id": objects["id"] - np.uint64(1)}  # see _objects
-    segments = segment_errors(table)
+    # Components of sections have numbers of their own, which name nothing in the volume.
+    named = {k: v[:0] for k, v in table.items()} if convention.components else table
+    objects, segments = object_errors(named), segment_errors(named)
+    if convention.background:  # see _objects
+        objects = {**objects, "id": objects["id"] - np.uint64(1)}
+        best = segments["best"]
+        segments = {**segments, "best": np.where(best > 0, best - np.uint64(1), best)}
     return LabelEvaluation(
         convention=convention,
         volume=_scores(whole, convention),
@@ -128,7 +131,7 @@ def label_evaluation(table: Table, *, convention: Convention) -> LabelEvaluation
         sections=_sections(table, convention),
         objects=objects,
         segments=segments,
-        warnings=_suspicions(whole),
+        warnings=() if convention.components else _suspicions(whole),
     )
 
 

@@ -62,17 +62,26 @@ class LabelEvaluation:
             int(x[name].sum()) / max(1, int(x["voxels"].sum()))
             for x, name in ((objects, "split"), (segments, "merged"))
         )
-        rows = [
-            *([] if self.convention.components else _scores("3D", three.rand, three.voi)),
-            *_scores("2D", two.rand, two.voi),
-            ("true objects", f"{three.true_objects:,}", f"{cut:,} cut: {split:.1%} of all voxels"),
-            (
-                "segments",
-                f"{three.pred_segments:,}",
-                f"{joined:,} join several: {merged:.1%} of all voxels",
-            ),
-            ("voxels", f"{three.rand.voxels:,}", f"that count, in {len(self.sections):,} sections"),
-        ]
+        rows = [*_scores("2D", two.rand, two.voi)]
+        if self.convention.components:
+            rows += [
+                ("2D objects", f"{two.true_objects:,}", "components of sections"),
+                ("2D segments", f"{two.pred_segments:,}", "of sections"),
+            ]
+        else:
+            rows = [
+                *_scores("3D", three.rand, three.voi),
+                *rows,
+                ("true objects", f"{three.true_objects:,}", f"{cut:,} cut: {split:.1%} of voxels"),
+                (
+                    "segments",
+                    f"{three.pred_segments:,}",
+                    f"{joined:,} join several: {merged:.1%} of voxels",
+                ),
+            ]
+        rows.append(
+            ("voxels", f"{two.rand.voxels:,}", f"that count, in {len(self.sections):,} sections")
+        )
         if self.convention.name == "cremi":
             rows.insert(0, ("CREMI score", f"{self.cremi_score:.4f}", "0 best"))
         return [*rows, ("convention", self.convention.name, self.convention.describe())]

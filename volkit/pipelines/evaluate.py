@@ -24,8 +24,9 @@ from volkit.ops.evaluation_alignment import Aligned, align
 from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.evaluate_config import Evaluate
-from volkit.pipelines.evaluate_figure import Views, boundary_figure, label_figure
+from volkit.pipelines.evaluate_figure import boundary_figure, label_figure
 from volkit.pipelines.evaluate_report import write_boundary, write_labels
+from volkit.pipelines.evaluate_views import Views
 from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
@@ -152,7 +153,7 @@ def _following(
     config: Evaluate, found: LabelEvaluation | BoundaryEvaluation, views: Aligned
 ) -> tuple[str, Path | str]:
     """Name the command to go on with: closer to the object that is cut most, or to the figure."""
-    if isinstance(found, LabelEvaluation):
+    if isinstance(found, LabelEvaluation) and len(found.objects["id"]):
         worst = int(found.objects["split"].argmax())
         spans = [
             (int(found.objects[f"{axis}_start"][worst]), int(found.objects[f"{axis}_stop"][worst]))

@@ -1,6 +1,5 @@
 """Figure of an evaluation: scores over sections or thresholds, and what is wrong, to look at."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ from numpy.typing import NDArray
 
 from volkit.geometry import AXES, Box, Coord
 from volkit.geometry.scale import Vector
-from volkit.io.volume import Volume
-from volkit.kernels.border import section_components
+from volkit.kernels.border import section_components, thinned
 from volkit.kernels.probability import probabilities
 from volkit.ops.components import single_channel
-from volkit.ops.evaluation_alignment import Aligned
 from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
 from volkit.pipelines.colours import label_colours
 from volkit.pipelines.evaluate_report import worst_first
+from volkit.pipelines.evaluate_views import Views
 
 Array = NDArray[Any]
 
@@ -29,34 +27,6 @@ _F, _SPLIT, _MERGE = "#f2f2f7", "#ff9f6b", "#6bb7ff"
 _PLANES = ((0, "xy"), (1, "xz"), (2, "yz"))  # the axis that a plane cuts, and its name
 _MARGIN = 12  # voxels shown around an object
 _LONGEST: Coord = (192, 384, 384)  # voxels of an object that are read to be drawn
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """Where the voxels of a figure come from.
-
-    Parameters
-    ----------
-    volumes : Aligned
-        Prediction and truth.
-    image : Volume or None
-        To show objects over, in the coordinates of the prediction.
-    voxel_size_nm : tuple of float
-        (z, y, x).
-    """
-
-    volumes: Aligned
-    image: Volume | None
-    voxel_size_nm: Vector
-
-    def read(self, box: Box) -> tuple[Array, Array, Array]:
-        """Read prediction, truth, and how bright to show them, 0 to 1."""
-        pred, truth = self.volumes.pred.read(box), self.volumes.truth.read(box)
-        if self.image is None or not self.image.domain.contains(box):
-            return pred, truth, np.full(box.shape, 0.75, np.float32)
-        grey = self.image.read(box).astype(np.float32)
-        low, high = np.percentile(grey, (1, 99))
-        return pred, truth, np.clip((grey - low) / ((high - low) or 1), 0, 1)
 
 
 def label_figure(path: Path, found: LabelEvaluation, views: Views, *, worst: int) -> None:
@@ -88,7 +58,8 @@ def label_figure(path: Path, found: LabelEvaluation, views: Views, *, worst: int
                 marker="." if len(z) < 40 else None)  # fmt: skip
     ax.set_ylim(min(0.5, *(min(s.split, s.merge) for s in scores)) - 0.02, 1.01)
     _legend(ax)
-    _sizes(figure.add_subplot(rows[0, 2]), found)
+    if chosen:
+        _sizes(figure.add_subplot(rows[0, 2]), found)
     for n, (side, row) in enumerate(chosen):
         axes = [figure.add_subplot(rows[1 + n, column]) for column in range(3)]
         _object(axes, found, views, side, row)
@@ -258,6 +229,7 @@ def _worst_section(axes: list[Axes], found: BoundaryEvaluation, views: Views, ch
     pred, truth, _ = views.read(box)
     prob = probabilities(single_channel(pred, channel))
     parts = section_components(prob < np.float32(curve.thresholds[curve.best]))
+    parts = thinned(parts) if found.convention.thin else parts
     scores = found.sections[z].scores[curve.best]
     true = section_components(truth != 0) if found.convention.components else truth
     for ax, picture, name in (
