@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextmanager
 def _client(told: argparse.Namespace) -> Iterator[Any]:
     if told.scheduler:
-        with connected_client(told.scheduler) as client:
+        with connected_client(told.scheduler, on_message=_say) as client:
             yield client
     elif told.workers:
         with local_client(told.workers, memory_limit=told.memory) as client:

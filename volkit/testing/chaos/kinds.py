@@ -15,6 +15,7 @@ from volkit.testing.servers.s3 import S3Server
 
 _FAR, _NEAR = ("--machine", "far"), ("--machine", "near")
 _DAY = 86400.0
+_NOTICE_SECONDS = 60.0
 
 
 def kill_worker(trial: Trial) -> None:
@@ -61,6 +62,21 @@ def kill_nanny(trial: Trial) -> None:
     trial.ended(process, None)
     if process.returncode:
         trial.until_it_ends("--scheduler", scheduler)
+
+
+def lose_workers(trial: Trial) -> None:
+    """SIGKILL all nannies: the client says that it waits, and goes on when a worker comes."""
+    scheduler, nannies = start_cluster(trial.processes)
+    process = trial.client("--scheduler", scheduler)
+    trial.wait_for_blocks(process, share=trial.rng.random() * 0.8)
+    trial.faults += trial.processes.kill(nannies)
+
+    def has_noticed() -> bool:
+        return "has no worker" in trial.processes.said(process) or process.poll() is not None
+
+    wait_until(has_noticed, seconds=_NOTICE_SECONDS)
+    start_nanny(trial.processes, scheduler)
+    trial.ended(process, 0, says="has no worker")
 
 
 def kill_scheduler(trial: Trial) -> None:
@@ -184,6 +200,7 @@ KINDS: dict[str, Callable[[Trial], None]] = {
     "client": kill_client,
     "all": kill_all,
     "nanny": kill_nanny,
+    "no workers": lose_workers,
     "scheduler": kill_scheduler,
     "memory": memory,
     "poison": poison,
