@@ -139,15 +139,15 @@ def no_sums(thresholds: int) -> Columns:
 
 def _finished(found: Columns, totals: Columns, shape: tuple[int, int], thresholds: int) -> Columns:
     rows = []
-    for z in np.unique(totals["total_section"]):
-        own = totals["total_section"] == z
-        truths, at = np.unique(totals["total_truth"][own], return_inverse=True)
+    whole = _by_section({**found, **totals})
+    for z in np.unique(totals["total_section"]).tolist():
+        own = _of(whole, z)
+        truths, at = np.unique(own["total_truth"], return_inverse=True)
         sizes = np.zeros(len(truths), np.int64)
-        np.add.at(sizes, at, totals["total_count"][own])
+        np.add.at(sizes, at, own["total_count"])
         counted = np.where(truths == 0, 0, sizes)
-        rows.append(
-            (int(z), counted, _grown(_of(found, int(z)), truths, counted, (shape[1], thresholds)))
-        )
+        grown = _grown(own, truths, counted, (shape[1], thresholds))
+        rows.append((z, counted, grown))
     none = no_sums(thresholds)
     if not rows:
         return none
@@ -172,12 +172,21 @@ def split_halves(number: int) -> tuple[int, int]:
     return number >> 64, number & _LOW
 
 
+def _by_section(found: Columns) -> Columns:
+    """Bring rows into the order of their sections, so that each is a slice."""
+    ordered: Columns = {}
+    for word in ("leaf", "link", "rim", "total"):
+        rank = np.argsort(found[f"{word}_section"], kind="stable")
+        ordered |= {n: found[n][rank] for n in found if n.startswith(f"{word}_")}
+    return ordered
+
+
 def _of(found: Columns, z: int) -> Columns:
-    """Take what belongs to a section."""
+    """Take what belongs to a section, of rows in the order of sections."""
     kept: Columns = {}
-    for word in ("leaf", "link", "rim"):
-        own = found[f"{word}_section"] == z
-        kept |= {name: found[name][own] for name in found if name.startswith(f"{word}_")}
+    for word in ("leaf", "link", "rim", "total"):
+        first, last = np.searchsorted(found[f"{word}_section"], (z, z + 1))
+        kept |= {n: found[n][first:last] for n in found if n.startswith(f"{word}_")}
     return kept
 
 
