@@ -189,7 +189,7 @@ def stopped(trial: Trial) -> None:
         return
     second = trial.client(*_NEAR)
     wait_until(lambda: "taking over" in trial.processes.said(second), seconds=30)
-    for each in frozen:
+    for each in reversed(frozen):  # a client that wakes may end its workers at once
         each.send_signal(signal.SIGCONT)
     trial.ended(first, 1, says="was taken over by")
     trial.ended(second)
