@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from volkit.engine.cluster import local_client
 from volkit.engine.exchange import FINISHED
 from volkit.engine.job import JobEngine
 from volkit.engine.stages import find_stages
@@ -189,15 +190,10 @@ def test_a_lazy_graph_gives_the_same_bytes_from_volumes_and_arrays(block_shape, 
 
 def test_a_lazy_exchange_on_a_cluster() -> None:
     """Strips travel between two processes."""
-    from distributed import Client, LocalCluster
-
     whole, _ = lazily(open_volume(RAW), block_shape=RAW.shape, stride=(3, 4, 3))
     array = da.from_array(RAW, chunks=(5, 7, 9))
     options = InferenceOptions(stride=(3, 4, 3), seams="exchange")
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+    with local_client(2) as client:
         result = infer(array, network(), options=options)
         np.testing.assert_array_equal(client.compute(result).result(timeout=120), whole)
 

@@ -242,14 +242,14 @@ def test_a_window_that_is_answered_by_nan_is_named() -> None:
     assert any("[12:16, 12:16, 16:20]" in note for note in caught.value.__notes__)
 
 
-@pytest.mark.parametrize("output", ["float32", "float16", "uint8"])
-def test_what_is_stored(output, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_what_is_stored(dtype, tmp_path: Path) -> None:
     net = Network(sigmoid_of, (6, 6, 6))
-    got = run(RAW, block_shape=(6, 8, 10), net=net, engine=JobEngine(tmp_path), output=output)
+    got = run(RAW, block_shape=(6, 8, 10), net=net, engine=JobEngine(tmp_path), dtype=dtype)
     exact = run(RAW, block_shape=(6, 8, 10), net=net)
-    assert got.dtype == output
-    step = {"float32": 0, "float16": 2**-11, "uint8": 0.5 / 255 + 1e-6}[output]
-    scale = 255 if output == "uint8" else 1
+    assert got.dtype == dtype
+    step = {"float32": 0, "float16": 2**-11, "uint8": 0.5 / 255 + 1e-6}[dtype]
+    scale = 255 if dtype == "uint8" else 1
     np.testing.assert_allclose(got.astype(float) / scale, exact, atol=step, rtol=0)
 
 
@@ -262,10 +262,10 @@ sigmoid_of.bounded = True  # type: ignore[attr-defined]
 
 def test_values_that_the_output_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="uint8 holds probabilities"):
-        run(RAW, block_shape=(6, 8, 10), engine=JobEngine(tmp_path), output="uint8")
+        run(RAW, block_shape=(6, 8, 10), engine=JobEngine(tmp_path), dtype="uint8")
     large = network(model=lambda batch: batch + 1e5, channels=1)
     with pytest.raises(ValueError, match="float16 holds up to 65504"):
-        run(RAW, block_shape=(20, 20, 20), net=large, output="float16")
+        run(RAW, block_shape=(20, 20, 20), net=large, dtype="float16")
 
 
 def test_the_published_weights_dim_what_few_windows_cover(tmp_path: Path) -> None:

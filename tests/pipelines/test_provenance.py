@@ -60,7 +60,7 @@ def test_labels_lead_to_the_image_and_the_checkpoint(finished) -> None:
     config = finished.workflow.config
     assert node(chain, "image.zarr").id == open_volume(config.input.image).identity
     assert node(chain, "identity.yaml").id == read_checkpoint(config.checkpoint).sha256
-    assert prob.facts["params"]["batch"] == 2
+    assert prob.facts["params"]["weights"] == "gaussian"
     assert prob.facts["block_shape"] == [12, 16, 20]
     assert prob.about["blocks"] == prob.sessions[0].blocks == 12
     assert all(found.state == "here" for found in chain.nodes.values())

@@ -120,7 +120,7 @@ def check_first_block(run: Path, louder: Path, limits: Limits) -> None:
     expected = old.copy()
     first = (slice(None), *FIRST_BLOCK.slices)
     expected[first] = expected[first] * np.float32(0.8)
-    np.testing.assert_allclose(new, expected, rtol=1e-6)
+    np.testing.assert_allclose(new, expected, rtol=1e-6, atol=2**-28)  # sums are fixed point
     outside = np.ones(new.shape, bool)
     outside[first] = False
     assert (new[outside] == old[outside]).all()

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         network = Network.of(_identity, window=(_WINDOW,) * 3, channels=1, device="cpu")
         _ours(image, Path(folder), network, Box.from_shape((_BLOCK,) * 3))  # compiles and imports
         if what == "monai":
-            from volkit.bench.inference import monai_inference
+            from volkit.bench.inference_job import monai_inference
 
             monai_inference(np.zeros((_WINDOW,) * 3, np.uint8), network)
         before, begun = held("VmRSS"), time.perf_counter()

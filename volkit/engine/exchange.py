@@ -13,6 +13,7 @@ marked are never evaluated again.  Scratch is deleted at the end.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from volkit.engine.strips import Strips
 from volkit.engine.usage import count, metered
 from volkit.errors import BlockFailedError
 from volkit.geometry import Block, Grid
+from volkit.io.volume import Volume
 
 WINDOWS = "windows.ledger"
 FINISHED = "finished.json"
@@ -54,6 +56,16 @@ class ContributeTask:
     def needs_gpu(self) -> bool:
         """Whether it is for GPU workers."""
         return self.task.needs_gpu
+
+    @property
+    def inputs(self) -> tuple[Volume, ...]:
+        """What it reads."""
+        return self.task.inputs
+
+    @property
+    def shared(self) -> tuple[Any, ...]:
+        """Values that every block gets."""
+        return self.task.shared
 
     def __call__(self, number: int) -> int | None:
         """Evaluate one block; its check sum where it is finished, None where strips lack."""
@@ -103,6 +115,16 @@ class FinishTask:
 
     task: MapTask
     strips: Strips
+
+    @property
+    def inputs(self) -> tuple[Volume, ...]:
+        """What its voxels come from."""
+        return self.task.inputs
+
+    @property
+    def shared(self) -> tuple[Any, ...]:
+        """Values that every block gets."""
+        return self.task.shared
 
     def __call__(self, number: int) -> int:
         """Finish one block; its check sum."""

@@ -92,8 +92,8 @@ def infer(
     windows = lattice(call.grid.domain, network, options)
     if not options.floor:
         check_coverage(windows, options.weights)
-    check_output_type(options.output, network)
-    skip = skipper(options.skip, call, windows, mask=mask, dtype=options.output)
+    check_output_type(options.dtype, network)
+    skip = skipper(options.skip, call, windows, mask=mask, dtype=options.dtype)
     shared = (
         replace(network, batch=0 if options.batch == "auto" else options.batch),
         input_scale(network, call),
@@ -101,7 +101,7 @@ def infer(
     )
     predict = Op(
         _predict_block,
-        dtype=np.dtype(options.output),
+        dtype=np.dtype(options.dtype),
         halo=window_halo(windows, call.grid.block_shape),
         channels=network.channels,
         params={
@@ -110,7 +110,7 @@ def infer(
             "weights": options.weights,
             "floor": options.floor,
             "padding": options.padding,
-            "output": options.output,
+            "dtype": options.dtype,
         },
         version=2,
         needs_gpu=options.device != "cpu",
@@ -156,7 +156,7 @@ def spread(
     if options.seams == "auto" and not pays:
         return None
     return WindowSpread(
-        WindowPass(windows, options.weights, options.floor, options.padding, options.output, marks),
+        WindowPass(windows, options.weights, options.floor, options.padding, options.dtype, marks),
         skip if isinstance(skip, Skipper) else None,
     )
 
@@ -284,12 +284,12 @@ def _predict_block(
     weights: Weighting,
     floor: float,
     padding: Padding,
-    output: OutputType,
+    dtype: OutputType,
 ) -> Array:
     """Blend all windows that touch a block."""
     whole = Box(tuple(domain[0]), tuple(domain[1]))  # type: ignore[arg-type]
     windows = Windows(whole, network.window, tuple(stride), network.margin)  # type: ignore[arg-type]
-    window_pass = WindowPass(windows, weights, floor, padding, output, network.marks)
+    window_pass = WindowPass(windows, weights, floor, padding, dtype, network.marks)
     touching = window_pass.chosen(windows.touching(block.write), skip, within=block.write)
     sums = window_pass.sums(image, block.read, block.write, touching, network=network, scale=scale)
     return window_pass.finish(sums, block.write, skip)

@@ -39,7 +39,7 @@ class InferenceOptions:
     seams : {'auto', 'exchange', 'recompute'}
         Whether blocks exchange what windows answer beyond their faces, or evaluate windows again;
         ``auto`` exchanges where that saves more than 5 % of the windows.  The result is the same.
-    output : {'float32', 'float16', 'uint8'}
+    dtype : {'float32', 'float16', 'uint8'}
         What is stored; uint8 is for probabilities, of which 255 stands for 1.
     device : str
         ``auto``, ``cuda``, ``mps`` or ``cpu``.
@@ -66,7 +66,7 @@ class InferenceOptions:
     padding: Padding = "reflect"
     batch: int | Literal["auto"] = 4
     seams: Seams = "auto"
-    output: OutputType = "float32"
+    dtype: OutputType = "float32"
     device: str = "auto"
     precision: str = "float32"
     backend: Backend = "torch"
@@ -80,7 +80,7 @@ class InferenceOptions:
             ("weights", self.weights, get_args(Weighting)),
             ("padding", self.padding, get_args(Padding)),
             ("seams", self.seams, get_args(Seams)),
-            ("output", self.output, get_args(OutputType)),
+            ("dtype", self.dtype, get_args(OutputType)),
             ("backend", self.backend, get_args(Backend)),
             ("nonfinite", self.nonfinite, get_args(NonFinite)),
         ):

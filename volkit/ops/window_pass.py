@@ -47,7 +47,7 @@ class WindowPass:
         0 elsewhere.
     padding : {'reflect', 'edge', 'constant', 'none'}
         What windows see beyond the domain's faces.
-    output : {'float32', 'float16', 'uint8'}
+    dtype : {'float32', 'float16', 'uint8'}
         What values become.
     marks : bool
         Whether answers may be NaN, and voxels become so.
@@ -57,7 +57,7 @@ class WindowPass:
     weights: Weighting
     floor: float
     padding: Padding
-    output: OutputType
+    dtype: OutputType
     marks: bool = False
 
     def sums(
@@ -143,7 +143,7 @@ class WindowPass:
 
         Returns
         -------
-        ndarray of ``output``, shape (C, *over.shape)
+        ndarray of ``dtype``, shape (C, *over.shape)
 
         Raises
         ------
@@ -153,7 +153,7 @@ class WindowPass:
         values = blended(sums, marks=self.marks)
         if self.floor:
             values *= np.minimum(weight_sums(self.windows, over, self.weights) / self.floor, 1)
-        stored = as_output(values, self.output)
+        stored = as_output(values, self.dtype)
         if skip is not None:
             skip.fill_in(stored, over)
         return stored
@@ -196,19 +196,19 @@ def _naming(windows: list[Box]) -> Iterator[None]:
         raise
 
 
-def as_output(values: NDArray[np.float32], output: OutputType) -> Array:
+def as_output(values: NDArray[np.float32], dtype: OutputType) -> Array:
     """Bring values into the type that is stored.
 
     Parameters
     ----------
     values : ndarray of float32
         From 0 to 1 for uint8.
-    output : {'float32', 'float16', 'uint8'}
+    dtype : {'float32', 'float16', 'uint8'}
         The type; 255 stands for 1.
 
     Returns
     -------
-    ndarray of ``output``
+    ndarray of ``dtype``
 
     Raises
     ------
@@ -220,20 +220,20 @@ def as_output(values: NDArray[np.float32], output: OutputType) -> Array:
     >>> as_output(np.array([0, 0.5, 1], np.float32), "uint8").tolist()
     [0, 128, 255]
     """
-    if output == "uint8":
+    if dtype == "uint8":
         return np.rint(values * np.float32(255)).astype(np.uint8)
-    if output == "float16":
+    if dtype == "float16":
         largest = float(np.abs(values).max(initial=0))
         if largest > _HALF_MAX:
             raise ContractError(
                 f"the network answered {largest:g}, float16 holds up to {_HALF_MAX:g}; store "
-                "float32 (output: float32)"
+                "float32 (dtype: float32)"
             )
         return values.astype(np.float16)
     return values
 
 
-def check_output_type(output: OutputType, network: Network) -> None:
+def check_output_type(dtype: OutputType, network: Network) -> None:
     """Refuse a type that cannot hold what a network answers.
 
     Raises
@@ -242,9 +242,9 @@ def check_output_type(output: OutputType, network: Network) -> None:
         If it is uint8 and the network's card does not say that it answers probabilities, or NaN
         is to be marked.
     """
-    if output == "uint8" and not network.bounded:
+    if dtype == "uint8" and not network.bounded:
         raise ConfigError(
-            "output uint8 holds probabilities, from 0 to 1, and this network does not say that it "
+            "dtype uint8 holds probabilities, from 0 to 1, and this network does not say that it "
             "answers them (a card with activation sigmoid or softmax does, unless NaN is marked); "
             "store float16 or float32"
         )

@@ -8,7 +8,8 @@ from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
 from volkit.io.volume import Volume
-from volkit.models.checkpoint import Checkpoint, read_checkpoint
+from volkit.models.checkpoint import Checkpoint
+from volkit.models.ensemble import Ensemble, read_model
 from volkit.ops.inference import infer
 from volkit.ops.metrics import segmentation_scores
 from volkit.ops.segmentation import segment
@@ -25,7 +26,7 @@ class Inputs:
         What the network sees.
     truth : Volume or None
         Labels to score against.
-    checkpoint : Checkpoint
+    checkpoint : Checkpoint or Ensemble
         The network.
     grid : Grid
         Domain and blocks.
@@ -33,7 +34,7 @@ class Inputs:
 
     image: Volume
     truth: Volume | None
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | Ensemble
     grid: Grid
 
 
@@ -91,7 +92,7 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
                 f"input.truth {told.truth} covers {truth.domain}, the domain is {domain}; give "
                 "labels of the same voxels, or a box that both cover"
             )
-    checkpoint = read_checkpoint(config.checkpoint)
+    checkpoint = read_model(config.checkpoint)
     return Inputs(image, truth, checkpoint, Grid(domain, config.block_shape))
 
 

@@ -8,6 +8,7 @@ from volkit.geometry import Box, Coord
 from volkit.io.faults import Patience
 from volkit.io.sources import CacheOptions
 from volkit.kernels.scores import Form, PredZero, TrueZero
+from volkit.models.ensemble import EnsembleOptions
 from volkit.ops.inference import InferenceOptions
 from volkit.ops.segmentation import SegmentationOptions
 from volkit.pipelines.cluster import ClusterOptions
@@ -64,8 +65,9 @@ class SegmentNeurons:
     ----------
     input : InputOptions
         What to segment.
-    checkpoint : str
-        Card of a boundary network: a path, a URL, or ``builtin:NAME``.
+    checkpoint : str, tuple of str or EnsembleOptions
+        Card of a boundary network: a path, a URL, or ``builtin:NAME``; or several, which are
+        averaged; or a mapping with members, weights, combine and deviation.
     output : str
         Folder of the run.
     block_shape : tuple of int
@@ -75,7 +77,7 @@ class SegmentNeurons:
     """
 
     input: InputOptions
-    checkpoint: str
+    checkpoint: str | tuple[str, ...] | EnsembleOptions
     output: str
     block_shape: Coord = (128, 256, 256)
     infer: InferenceOptions = field(default_factory=InferenceOptions)

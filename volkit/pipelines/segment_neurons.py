@@ -19,6 +19,7 @@ from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
 from volkit.io.place import Place
+from volkit.models.views import views_of
 from volkit.ops.arguments import arguments
 from volkit.ops.empty_cells import STAGE
 from volkit.ops.inference import lattice, passes
@@ -49,6 +50,7 @@ _WORK_BYTES = {
     "contingency": 10.0,
 }
 _PROCESS_BYTES = 450 * 2**20  # a worker with torch and numba loaded takes 330 to 430 MiB
+_MOST_WINDOWS = 8  # of a batch that is found by trying, on the CPU
 _FLOATS_PER_WINDOW_VOXEL = 128  # the compact U-Net of first width 16 takes 111 in float32
 
 
@@ -136,17 +138,24 @@ def plan(config: SegmentNeurons) -> Plan:
 
 def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> StagePlan:
     """Add what the network costs to the plan of its stage."""
-    network = Network.of(inputs.checkpoint, window=config.infer.window)
+    network = Network.of(
+        inputs.checkpoint, window=config.infer.window, views=views_of(config.infer.views)
+    )
     windows = lattice(inputs.grid.domain, network, config.infer)
     call = arguments(inputs.image, grid=inputs.grid, engine=None)
     found = planned_windows(config.infer.skip, call, windows)
-    activations = 4 * _FLOATS_PER_WINDOW_VOXEL * config.infer.batch * prod(network.window)
+    batch = _MOST_WINDOWS if config.infer.batch == "auto" else config.infer.batch
+    activations = 4 * _FLOATS_PER_WINDOW_VOXEL * batch * prod(network.window)
+    turned, laid = network.passes, passes(windows, inputs.grid, config.infer)
     return replace(
         stage,
         # Blocks that evaluate windows on seams again do so where they are needed, alike.
-        passes=passes(windows, inputs.grid, config.infer) * found.evaluated // found.windows,
-        least_passes=found.evaluated,
-        skipped=found.skipped,
+        passes=turned
+        * passes(windows, inputs.grid, config.infer)
+        * found.evaluated
+        // found.windows,
+        least_passes=turned * found.evaluated,
+        skipped=turned * found.skipped,
         memory_bytes=stage.memory_bytes + activations,
     )
 
@@ -248,7 +257,7 @@ PIPELINE = Pipeline(
     config=SegmentNeurons,
     run=carry_out,
     plan=plan,
-    paths=frozenset({"image", "truth", "mask", "checkpoint", "output"}),
+    paths=frozenset({"image", "truth", "mask", "checkpoint", "members", "output"}),
     reprocess=carry_out,
     compose=lambda config, engine: compute(open_inputs(config), config, engine),
 )
