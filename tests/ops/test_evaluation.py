@@ -15,7 +15,8 @@ from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.kernels.border import thinned
-from volkit.ops.evaluation import evaluate
+from volkit.ops import evaluation
+from volkit.ops.evaluation import EvaluationOptions
 from volkit.testing.strategies import label_volumes, probability_maps
 
 SHAPE = (3, 8, 9)
@@ -25,6 +26,14 @@ PRED = np.where(RNG.random(TRUTH.shape) < 0.8, TRUTH, RNG.integers(0, 7, TRUTH.s
 BOUNDARY = np.clip((TRUTH == 0) * 0.6 + RNG.random(TRUTH.shape) * 0.5, 0, 1).astype(np.float32)
 
 block_shapes = st.tuples(*(st.integers(1, n) for n in SHAPE))
+
+
+OPTIONS = ("kind", "thresholds", "channel", "truth_boundary", "voxel_size_nm")
+
+
+def evaluate(pred, truth, **given):
+    how = {name: given.pop(name) for name in OPTIONS if name in given}
+    return evaluation.evaluate(pred, truth, options=EvaluationOptions(**how), **given)
 
 
 def now(value):

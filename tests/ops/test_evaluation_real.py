@@ -14,7 +14,7 @@ from volkit.kernels.counted import SquareSums, square_sums
 from volkit.kernels.curves import merge_curve
 from volkit.kernels.relabel import renamed
 from volkit.kernels.scores import rand_of_sums, rand_scores
-from volkit.ops.evaluation import evaluate
+from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_convention import Convention
 from volkit.ops.metrics import rand
 from volkit.ops.segmentation import region_graph
@@ -84,7 +84,7 @@ def test_fib25_networks_and_fragments(shared_data) -> None:
 
 def test_the_line_search_of_a_real_map_is_what_labelling_it_anew_gives(shared_data) -> None:
     prob, truth = (gala(shared_data, f"{name}.lzf") for name in ("p1", "gt"))
-    found = scored(prob, truth, thresholds=(0.2, 0.5, 0.8))
+    found = scored(prob, truth, options=EvaluationOptions(thresholds=(0.2, 0.5, 0.8)))
     true, values = truth.read(), prob.read()
     for k, threshold in enumerate(np.float32([0.2, 0.5, 0.8])):
         total = SquareSums(0, 0, 0, 0)

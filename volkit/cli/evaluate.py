@@ -36,14 +36,9 @@ def evaluate(
     convention: Annotated[
         str, typer.Option(help="What counts: volkit, skimage, cremi, snemi3d, isbi2012.")
     ] = "volkit",
-    kind: Annotated[str, typer.Option(help="Of PRED: auto, labels or boundary.")] = "auto",
-    image: Annotated[
-        str | None, typer.Option(help="Volume to show objects over.", show_default=False)
-    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON, and nothing else.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes to start; 0 is this one.")] = 0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Do anew what another evaluation left there.")
     ] = False,
@@ -51,8 +46,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--set",
-            help="key=value of an evaluate workflow, such as thresholds=[0.3,0.5], channel=1, "
-            "truth_boundary=edges, voxel_size_nm=[40,4,4]; may be repeated.",
+            help="key=value of an evaluate workflow, such as image=em.zarr, kind=boundary, "
+            "thresholds=[0.3,0.5], truth_boundary=edges, voxel_size_nm=[40,4,4], "
+            "cluster.workers=4; may be repeated.",
         ),
     ] = None,
 ) -> None:
@@ -61,10 +57,9 @@ def evaluate(
     from volkit.pipelines.evaluate import carried_out
     from volkit.pipelines.evaluate_config import Evaluate
 
-    tree: dict[str, Any] = {"pred": pred, "truth": truth, "cluster": {"workers": workers}}
-    tree |= {"convention": convention, "kind": kind}
+    tree: dict[str, Any] = {"pred": pred, "truth": truth, "cluster": {"workers": 0}}
+    tree |= {"convention": convention}
     tree |= {} if box is None else {"box": parse_box(box)}
-    tree |= {} if image is None else {"image": image}
     tree = override(tree, settings or [])
     tree["output"] = output or tree.get("output") or _folder(tree)
     config = validate(tree, Evaluate, where="volkit evaluate")

@@ -178,6 +178,18 @@ def merge_curve(
     sizes, outside = np.zeros((2, len(truths)), np.int64)
     np.add.at(sizes, truth, count)
     np.add.at(outside, truth, np.where(pred == 0, count, 0))
+    return _scored(found, sizes, outside, thresholds, order, pred_zero)
+
+
+def _scored(
+    found: Growth,
+    sizes: NDArray[np.int64],
+    outside: NDArray[np.int64],
+    thresholds: NDArray[Any],
+    order: NDArray[np.int64],
+    pred_zero: PredZero,
+) -> RandCurve:
+    """Score what has grown, by the whole sizes of true objects and what is in no fragment."""
     total = sum(int(n) ** 2 for n in sizes)
     sums = [
         _by_convention(

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -43,17 +43,54 @@ _COARSE = tuple(round(0.1 * n, 1) for n in range(1, 10))  # as published for thi
 _MANY = 2**24  # voxels of a block of whole sections
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """How a prediction is understood.
+
+    Parameters
+    ----------
+    kind : {'auto', 'labels', 'boundary'}
+        What the prediction is; ``auto`` takes integers without channels for labels.
+    thresholds : tuple of float
+        Of a boundary map, ascending; empty takes 0.01 to 0.99.
+    channel : int
+        Which channel of the map is the boundary.
+    truth_boundary : {'auto', 'zero', 'edges'}
+        What is boundary in true labels: label 0, or pixels beside another label in their section;
+        ``auto`` takes label 0 where it has 1 % of the voxels or more.
+    voxel_size_nm : tuple of float, optional
+        (z, y, x), for conventions with distances, where the inputs do not say it.
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown, or thresholds do not ascend from above 0 up to 1.
+    """
+
+    kind: Kind = "auto"
+    thresholds: tuple[float, ...] = ()
+    channel: int = 0
+    truth_boundary: TruthBoundary = "auto"
+    voxel_size_nm: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "labels", "boundary"):
+            raise ConfigError(f"kind is {self.kind!r}; choose auto, labels or boundary")
+        if self.truth_boundary not in ("auto", "zero", "edges"):
+            raise ConfigError(
+                f"truth_boundary is {self.truth_boundary!r}; choose auto, zero or edges"
+            )
+        if len(self.thresholds):
+            _checked(self.thresholds)
+
+
 def evaluate(
     pred: Any,
     truth: Any,
     *,
-    kind: Kind = "auto",
     convention: str | Convention = "volkit",
     box: Box | None = None,
-    thresholds: Sequence[float] | None = None,
-    channel: int = 0,
-    truth_boundary: TruthBoundary = "auto",
-    voxel_size_nm: tuple[float, float, float] | None = None,
+    options: EvaluationOptions | None = None,
     grid: Grid | None = None,
     engine: Engine | None = None,
     name: str = "evaluation",
@@ -66,22 +103,13 @@ def evaluate(
         Labels (integers), or boundary probability: floats from 0 to 1, or uint8 where 255 is 1.
     truth : Volume, dask array, ndarray or DataArray of int or bool, shape (Z, Y, X)
         Labels; or bool, where True is boundary.
-    kind : {'auto', 'labels', 'boundary'}
-        What the prediction is; ``auto`` takes integers without channels for labels.
     convention : str or Convention
         What counts: ``volkit``, ``skimage``, ``cremi``, ``snemi3d`` or ``isbi2012``; see
         :mod:`volkit.ops.evaluation_convention`.
     box : Box, optional
         What to score, voxels of the prediction; None takes all that both cover.
-    thresholds : sequence of float, optional
-        Of a boundary map, ascending; 0.01 to 0.99 by default.
-    channel : int
-        Which channel of the map is the boundary.
-    truth_boundary : {'auto', 'zero', 'edges'}
-        What is boundary in true labels: label 0, or pixels beside another label in their section;
-        ``auto`` takes label 0 where it has 1 % of the voxels or more.
-    voxel_size_nm : tuple of float, optional
-        (z, y, x), for conventions with distances, where the inputs do not say it.
+    options : EvaluationOptions, optional
+        How the prediction is understood.
     grid : Grid, optional
         Blocks to work in, within what both cover; the result does not depend on it.
     engine : Engine, optional
@@ -106,21 +134,19 @@ def evaluate(
     K. Lee et al., Recursive training of 2D-3D convolutional networks for neuronal boundary
     detection, 2015, https://doi.org/10.48550/arXiv.1508.04843
     """
-    chosen = find_convention(convention)
+    chosen, options = find_convention(convention), options or EvaluationOptions()
     found = align(pred, truth, box)
-    size = voxel_size_nm or found.voxel_size_nm
-    wanted = _kind(found, kind)
+    wanted = _kind(found, options.kind)
     if wanted == "labels":
-        work = _label_work(found, chosen, size)
+        work = _label_work(chosen, options.voxel_size_nm or found.voxel_size_nm)
     else:
-        steps = thresholds or (_COARSE if chosen.thin else _THRESHOLDS)
-        work = _boundary_work(found, chosen, _checked(steps), channel, truth_boundary)
+        work = _boundary_work(found, chosen, options)
     whole = chosen.components or chosen.thin
     grid = _grid(found, grid, whole=whole, deep=wanted == "boundary")
     inputs, shared = _inputs(found, grid)
     engine = LazyEngine() if engine is None else engine
     result = engine.reduce(work, *inputs, grid=grid, name=name, shared=shared)
-    notes = (*found.notes, *_doubts(found, kind, wanted))
+    notes = (*found.notes, *_doubts(found, options.kind, wanted))
     finish = delayed(_noted) if is_dask_collection(result) else _noted
     return finish(result, notes)
 
@@ -139,8 +165,6 @@ def _kind(found: Aligned, kind: Kind) -> Literal["labels", "boundary"]:
                 "give integer ids of shape (z, y, x), for example labels.astype(numpy.uint64) "
                 "where every value is a whole number"
             )
-    if kind not in ("auto", "labels", "boundary"):
-        raise ConfigError(f"kind is {kind!r}; choose auto, labels or boundary")
     if kind != "auto":
         return kind
     channels = pred.channels is not None if isinstance(pred, Volume) else pred.ndim != 3
@@ -171,7 +195,7 @@ def _checked(thresholds: Sequence[float]) -> list[float]:
     return [float(t) for t in steps]
 
 
-def _label_work(found: Aligned, chosen: Convention, size: Any) -> Reduction:
+def _label_work(chosen: Convention, size: Any) -> Reduction:
     reach = 0.0
     if chosen.border_nm:
         if size is None or abs(size[1] - size[2]) > 1e-6 * size[1]:
@@ -196,19 +220,20 @@ def _label_work(found: Aligned, chosen: Convention, size: Any) -> Reduction:
     )
 
 
-def _boundary_work(
-    found: Aligned, chosen: Convention, thresholds: list[float], channel: int, edges: str
-) -> Reduction:
-    if edges not in ("auto", "zero", "edges"):
-        raise ConfigError(f"truth_boundary is {edges!r}; choose auto, zero or edges")
+def _boundary_work(found: Aligned, chosen: Convention, options: EvaluationOptions) -> Reduction:
     if chosen.border_nm:
         raise ConfigError(
             f"convention {chosen.name} scores labels in 3D, and the prediction is a boundary map; "
             "segment it first, or choose volkit, snemi3d or isbi2012"
         )
     truth = found.truth.volume if _shifted(found) else found.truth
-    is_mask = truth.dtype.kind == "b" and not chosen.components
-    domain = [list(found.box.start), list(found.box.stop)]
+    is_mask = truth.dtype.kind == "b"
+    wanted = {
+        "segments": not is_mask or chosen.components,
+        "components": chosen.components,
+        "thin": chosen.thin,
+    }
+    thresholds = _checked(options.thresholds or (_COARSE if chosen.thin else _THRESHOLDS))
     return Reduction(
         boundary_block,
         add_boundaries,
@@ -216,18 +241,16 @@ def _boundary_work(
             boundary_evaluation,
             convention=chosen,
             thresholds=thresholds,
-            truth_boundary="mask" if truth.dtype.kind == "b" else edges,
+            truth_boundary="mask" if is_mask else options.truth_boundary,
             shape=list(found.box.shape[1:]),
-            segments=not is_mask,
+            segments=wanted["segments"],
         ),
         halo=(0, 1, 1),
         params={
             "thresholds": thresholds,
-            "channel": channel,
-            "domain": domain,
-            "segments": not is_mask,
-            "thin": chosen.thin,
-            "components": chosen.components,
+            "channel": options.channel,
+            "domain": [list(found.box.start), list(found.box.stop)],
+            "steps": [step for step, is_wanted in wanted.items() if is_wanted],
         },
     )
 

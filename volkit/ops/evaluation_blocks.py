@@ -64,34 +64,32 @@ def boundary_block(
     thresholds: list[float],
     channel: int,
     domain: list[list[int]],
-    segments: bool,
-    thin: bool,
-    components: bool,
+    steps: list[str],
 ) -> Columns:
     """Count pixels by level, and follow the segments of a block over all thresholds."""
-    steps = np.asarray(thresholds, np.float32)
+    tried = np.asarray(thresholds, np.float32)
     true = _read(truth, block)
     prob = probabilities(single_channel(pred, channel)[block.crop])
-    levels = threshold_levels(prob, steps)
+    levels = threshold_levels(prob, tried)
     own = true[block.crop]
     mask = true.dtype.kind == "b"
     counts = {
-        "zero": count_levels(levels, own if mask else own == 0, thresholds=len(steps)),
-        "edges": count_levels(levels, label_edges(true)[block.crop], thresholds=len(steps)),
+        "zero": count_levels(levels, own if mask else own == 0, thresholds=len(tried)),
+        "edges": count_levels(levels, label_edges(true)[block.crop], thresholds=len(tried)),
     }
-    if not segments:
+    if "segments" not in steps:
         return counts
     box = domain_box(domain)
     objects = _ids(own, "true")
-    if components:
+    if "components" in steps:
         objects = section_components(~own if mask else own != 0)
     start = block.write.relative_to(box).start
-    if thin:
-        return {**counts, **thinned_curve(prob, objects, thresholds=steps, start=block.write.start)}
+    if "thin" in steps:
+        return {**counts, **thinned_curve(prob, objects, thresholds=tried, start=block.write.start)}
     curve = tile_curve(
         levels,
         objects,
-        thresholds=len(steps),
+        thresholds=len(tried),
         start=(block.write.start[0], start[1], start[2]),
         shape=box.shape[1:],
     )

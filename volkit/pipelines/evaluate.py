@@ -19,7 +19,7 @@ from volkit.geometry import AXES, Grid
 from volkit.io.open import open_volume
 from volkit.io.redaction import redacted
 from volkit.io.volume import Volume
-from volkit.ops.evaluation import evaluate
+from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_alignment import Aligned, align
 from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
 from volkit.pipelines.cluster import workers
@@ -111,13 +111,15 @@ def _evaluated(
     result: LabelEvaluation | BoundaryEvaluation = evaluate(
         pred,
         truth,
-        kind=config.kind,
         convention=config.convention,
         box=config.box,
-        thresholds=config.thresholds or None,
-        channel=config.channel,
-        truth_boundary=config.truth_boundary,
-        voxel_size_nm=config.voxel_size_nm,
+        options=EvaluationOptions(
+            kind=config.kind,
+            thresholds=config.thresholds,
+            channel=config.channel,
+            truth_boundary=config.truth_boundary,
+            voxel_size_nm=config.voxel_size_nm,
+        ),
         grid=grid,
         engine=engine,
     )

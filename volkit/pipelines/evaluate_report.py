@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from volkit.io.tables import Column, Schema, write_table
 from volkit.kernels.curves import RandCurve
+from volkit.kernels.scores import RandScores
 from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
 
 Files = tuple[tuple[str, Path], ...]
@@ -56,15 +57,7 @@ def write_labels(folder: Path, found: LabelEvaluation, provenance: Mapping[str, 
     }
     if found.convention.components:
         del scores["volume"], scores["cremi_score"]  # objects of sections have no third dimension
-    sections = pd.DataFrame(
-        {
-            "z": np.array(list(found.sections), np.int64),
-            "f_score": [s.f_score for s in found.sections.values()],
-            "split": [s.split for s in found.sections.values()],
-            "merge": [s.merge for s in found.sections.values()],
-            "voxels": np.array([s.voxels for s in found.sections.values()], np.int64),
-        }
-    )
+    sections = _section_rows(found.sections)
     return (
         ("scores", _json(folder / "scores.json", {**scores, "made": provenance})),
         ("objects", _objects(folder / "objects.csv", found.objects, "split", provenance)),
@@ -102,12 +95,7 @@ def write_boundary(folder: Path, found: BoundaryEvaluation, provenance: Mapping[
             "threshold": found.curve.thresholds[at],
             **asdict(found.curve.scores[at]),
         }
-        rows = [
-            (z, curve.scores[at].f_score, curve.scores[at].split, curve.scores[at].merge,
-             curve.scores[at].voxels)
-            for z, curve in found.sections.items()
-        ]  # fmt: skip
-        frame = pd.DataFrame(rows, columns=["z", "f_score", "split", "merge", "voxels"])
+        frame = _section_rows({z: curve.scores[at] for z, curve in found.sections.items()})
         files.append(("sections", _rand_table(folder / "sections.csv", frame, provenance)))
     scores = {
         "kind": "boundary",
@@ -127,6 +115,18 @@ def write_boundary(folder: Path, found: BoundaryEvaluation, provenance: Mapping[
 def worst_first(table: Mapping[str, NDArray[Any]], by: str) -> NDArray[np.int64]:
     """Order objects by what is wrong with them, most first; of equal ones, the smaller id."""
     return np.lexsort((table["id"], -table[by]))
+
+
+def _section_rows(scores: Mapping[int, RandScores]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "z": np.array(list(scores), np.int64),
+            "f_score": [s.f_score for s in scores.values()],
+            "split": [s.split for s in scores.values()],
+            "merge": [s.merge for s in scores.values()],
+            "voxels": np.array([s.voxels for s in scores.values()], np.int64),
+        }
+    )
 
 
 def _rand_columns(curve: RandCurve) -> dict[str, Any]:
