@@ -150,10 +150,7 @@ def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> S
     return replace(
         stage,
         # Blocks that evaluate windows on seams again do so where they are needed, alike.
-        passes=turned
-        * passes(windows, inputs.grid, config.infer)
-        * found.evaluated
-        // found.windows,
+        passes=turned * (laid * found.evaluated // found.windows),
         least_passes=turned * found.evaluated,
         skipped=turned * found.skipped,
         memory_bytes=stage.memory_bytes + activations,
