@@ -233,8 +233,7 @@ def _by_convention(
 ) -> SquareSums:
     """Make of what is inside the sums that a convention asks for.
 
-    ``sums`` are of pairs, segments and true objects inside, and of true objects outside; ``whole``
-    are the voxels of all true objects, and the sum of their squares.
+    ``sums``: pairs, segments and objects inside, objects outside; ``whole``: voxels and squares.
     """
     both, pred, true, rest = sums
     voxels, objects = whole
@@ -247,7 +246,6 @@ def _by_convention(
 
 
 def _row_sums(sums: Columns, row: int, pred_zero: PredZero) -> list[SquareSums]:
-    """Read the sums of a section at every threshold."""
     whole = int(sums["sum_all"][row]), _number(sums["sum_objects"][row])
     found = []
     for k in range(sums["sum_voxels"].shape[1]):
