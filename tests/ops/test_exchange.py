@@ -1,6 +1,7 @@
 """Exchange at seams: every window once, and the bytes of the whole volume."""
 
 import json
+import threading
 from pathlib import Path
 
 import dask.array as da
@@ -23,6 +24,7 @@ from volkit.ops.network import Network
 
 RAW = np.random.default_rng(7).random((13, 15, 19)).astype(np.float32)
 SEEN: list[int] = []
+BOTH = threading.Barrier(2, timeout=60)
 
 
 def ramp(batch):
@@ -87,10 +89,25 @@ def test_auto_exchanges_where_it_saves_windows(tmp_path: Path) -> None:
     assert not (tmp_path / "one" / "prob.exchange").exists()
 
 
+def meets(batch):
+    """A network that answers once two blocks have come to it."""
+    BOTH.wait()
+    return batch
+
+
+def test_blocks_are_read_and_written_beside_the_network(tmp_path: Path) -> None:
+    """Two blocks at a time: while one waits inside its network, the other one begins."""
+    raw = np.zeros((4, 4, 8), np.float32)
+    options = {"stride": (4, 4, 4), "seams": "recompute"}
+    run(tmp_path, block_shape=(4, 4, 4), raw=raw, net=Network(meets, (4, 4, 4)), **options)
+    assert BOTH.n_waiting == 0
+
+
 def test_scratch_holds_the_strips_alone_and_goes_at_the_end(tmp_path: Path) -> None:
     raw = np.random.default_rng(1).random((32, 32, 32)).astype(np.float32)
     net = network((8, 8, 8))
-    run(tmp_path, block_shape=(16, 16, 16), net=net, raw=raw, stride=(4, 4, 4), seams="exchange")
+    options = {"stride": (4, 4, 4), "seams": "exchange", "blocks_at_once": 1}
+    run(tmp_path, block_shape=(16, 16, 16), net=net, raw=raw, **options)
     usage = json.loads((tmp_path / "prob.ledger" / "usage.json").read_text())
     # Windows reach 4 voxels beyond a block; at the domain's far faces there is nobody to give to.
     reached = (16 + 4) ** 3 * 1 + 3 * 20**2 * 16 + 3 * 20 * 16**2 + 16**3 - 8 * 16**3
@@ -114,7 +131,7 @@ class KilledError(Exception):
 
 
 def test_a_killed_exchange_evaluates_no_window_twice(tmp_path: Path) -> None:
-    options = {"stride": (3, 4, 3), "seams": "exchange"}
+    options = {"stride": (3, 4, 3), "seams": "exchange", "blocks_at_once": 1}
     undisturbed, least = run(tmp_path / "a", block_shape=(5, 7, 9), **options)
     volume, total, attempts = open_volume(RAW), 0, 0
 

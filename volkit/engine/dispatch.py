@@ -3,13 +3,13 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 from volkit.engine.queue import Batch, Failure, Queue, Retries
-from volkit.engine.roster import Roster, needs_gpu
+from volkit.engine.roster import Roster, at_once, needs_gpu
 from volkit.engine.task_size import closing_size, next_size, tasks_in_flight
 from volkit.engine.usage import Usage, taken, working
 from volkit.errors import BlockFailedError
@@ -89,7 +89,9 @@ def dispatch(
         At once, if it would meet every piece alike.
     """
     queue = Queue(numbers, retries or Retries())
-    if client is None:
+    if client is None and at_once(task) > 1:
+        _run_in_threads(task, queue, receive, on_flight, threads=at_once(task))
+    elif client is None:
         _run_here(task, queue, receive, on_flight)
     else:
         _run_on_cluster(task, queue, client, receive, on_flight)
@@ -146,6 +148,29 @@ def _run_here(task: Task, queue: Queue, receive: Receive, on_flight: OnFlight | 
         size = next_size(outcome.seconds, size)
 
 
+def _run_in_threads(
+    task: Task, queue: Queue, receive: Receive, on_flight: OnFlight | None, *, threads: int
+) -> None:
+    """Run several batches at once, so that blocks are read and written beside a network."""
+    flying: dict[Future[Outcome], int] = {}
+    size = 1
+    taken()  # what was metered before is not of this work
+    with ThreadPoolExecutor(threads, thread_name_prefix="volkit-block") as pool:
+        while True:
+            while len(flying) < threads and (batch := queue.take(size)):
+                flying[pool.submit(run_batch, task, batch.numbers)] = len(batch.numbers)
+            if not flying:
+                return
+            if on_flight is not None:
+                on_flight(in_flight=sum(flying.values()), workers=1, threads=threads)
+            ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in ready:
+                del flying[future]
+                outcome = future.result()
+                receive(_settled(queue, outcome))
+                size = next_size(outcome.seconds, size, threads)
+
+
 def _settled(queue: Queue, outcome: Outcome) -> Outcome:
     """Note what failed, and keep of it only what was set aside."""
     aside = [found for f in outcome.failures if (found := queue.fail(f)) is not None]
@@ -157,7 +182,7 @@ def _run_on_cluster(
 ) -> None:
     from distributed import as_completed
 
-    roster = Roster(client, needs_gpu(task))
+    roster = Roster(client, needs_gpu(task), at_once(task))
     roster.wait()
     flying = as_completed(with_results=False)
     batches: dict[str, Batch] = {}

@@ -58,6 +58,11 @@ class ContributeTask:
         return self.task.needs_gpu
 
     @property
+    def at_once(self) -> int:
+        """Blocks that a process may work on at the same time."""
+        return self.task.at_once
+
+    @property
     def inputs(self) -> tuple[Volume, ...]:
         """What it reads."""
         return self.task.inputs

@@ -29,6 +29,11 @@ class MapTask:
         """Whether it is for GPU workers."""
         return self.op.needs_gpu
 
+    @property
+    def at_once(self) -> int:
+        """Blocks that a process may work on at the same time."""
+        return self.op.at_once
+
     def __call__(self, number: int) -> int:
         """Compute and write one block; its check sum."""
         block = self.grid[number]

@@ -65,6 +65,9 @@ class Op:
         To be raised when the kernel's results change.
     needs_gpu : bool
         Run on GPU workers where a cluster has some; results do not depend on it.
+    at_once : int
+        Blocks that a process may work on at the same time: more than one where the kernel waits its
+        turn, as for a network, so that others are read and written meanwhile.
     spread : Spread, optional
         Another way to the same result, in which blocks exchange what reaches over their faces.
     idle : callable, optional
@@ -84,6 +87,7 @@ class Op:
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     needs_gpu: bool = False
+    at_once: int = 1
     spread: Spread | None = None
     idle: Callable[[Block], bool] | None = None
 
@@ -243,5 +247,5 @@ def _check_json(kernel: Callable[..., object], params: Mapping[str, Any]) -> Non
     except (TypeError, ValueError) as error:
         raise ContractError(
             f"params of {kernel_name(kernel)} are not JSON ({error}); they are recorded as "
-            "provenance: pass plain numbers, strings, lists and dicts, and everything else as shared"
+            "provenance: pass plain numbers, strings, lists and dicts, and all else as shared"
         ) from None

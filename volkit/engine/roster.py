@@ -25,10 +25,13 @@ class Roster:
         Of the cluster.
     needs_gpu : bool
         Whether the stage runs a network.
+    at_once : int
+        Blocks that a GPU worker may work on at the same time.
     """
 
     client: Any
     needs_gpu: bool = False
+    at_once: int = 1
     watch: Watch = field(init=False)
     _threads: dict[str, int] = field(default_factory=dict)
     _kind: str = ""
@@ -76,7 +79,7 @@ class Roster:
             found = self.client.scheduler_info(n_workers=-1)["workers"]
             self._kind = self._choose(found)
             self._threads = {
-                address: worker["nthreads"]
+                address: self._slots(worker)
                 for address, worker in found.items()
                 if not self._kind or self._kind in worker["resources"]
             }
@@ -93,19 +96,33 @@ class Roster:
         return _MANY if backlog is None else backlog.blocks
 
     @property
-    def resources(self) -> dict[str, dict[str, int]]:
-        """Arguments of ``client.submit`` that choose the kind of worker."""
-        return {"resources": {self._kind: 1}} if self._kind else {}
+    def resources(self) -> dict[str, dict[str, float]]:
+        """Arguments of ``client.submit`` that choose the kind of worker, and how much of one."""
+        share = 1 / self.at_once if self._kind == GPU and self.needs_gpu else 1.0
+        return {"resources": {self._kind: share}} if self._kind else {}
+
+    def _slots(self, worker: dict[str, Any]) -> int:
+        """Count the blocks that a worker takes at once: a GPU worker reads and writes beside."""
+        threads = int(worker["nthreads"])
+        return min(threads, self.at_once) if self._kind == GPU and self.needs_gpu else threads
 
     def _choose(self, workers: dict[str, Any]) -> str:
         kinds = self.watch.kinds or {kind for w in workers.values() for kind in w["resources"]}
         wanted = GPU if self.needs_gpu else CPU
-        return wanted if wanted in kinds else ""
+        if wanted in kinds:
+            return wanted
+        # Beside a network there are threads to read and write, too many for kernels.
+        return GPU if kinds == {GPU} else ""
 
 
 def needs_gpu(task: object) -> bool:
     """Tell whether a task is for GPU workers, where the cluster has some."""
     return bool(getattr(task, "needs_gpu", False))
+
+
+def at_once(task: object) -> int:
+    """Count the blocks of a task that a process may work on at the same time."""
+    return int(getattr(task, "at_once", 1))
 
 
 def note_backlog(client: Any, task: object, left: int, seconds_each: float | None = None) -> None:

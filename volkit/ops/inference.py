@@ -114,6 +114,7 @@ def infer(
         },
         version=2,
         needs_gpu=options.device != "cpu",
+        at_once=options.blocks_at_once,
         spread=spread(windows, call.grid, options, skip=skip, marks=network.marks),
         idle=skip.idle if isinstance(skip, Skipper) else None,
     )

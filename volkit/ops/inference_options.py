@@ -49,6 +49,9 @@ class InferenceOptions:
         What computes the network.
     compile : bool
         Whether torch compiles it at its first batch.
+    blocks_at_once : int
+        Blocks that a process works on at the same time: while one is in the network, others are
+        read and written.
     nonfinite : {'fail', 'mark'}
         What becomes of a window that is answered by NaN or infinity: an error that names it, or
         NaN in the voxels that it decides.
@@ -71,6 +74,7 @@ class InferenceOptions:
     precision: str = "float32"
     backend: Backend = "torch"
     compile: bool = False
+    blocks_at_once: int = 2
     nonfinite: NonFinite = "fail"
     views: ViewSet | tuple[str, ...] = "none"
     skip: SkipOptions | None = None
@@ -89,6 +93,8 @@ class InferenceOptions:
         views_of(self.views)
         if self.batch != "auto" and self.batch < 1:
             raise ConfigError(f"batch {self.batch} must be at least 1, or auto")
+        if self.blocks_at_once < 1:
+            raise ConfigError(f"blocks_at_once {self.blocks_at_once} must be at least 1")
         if self.weight_floor < 0:
             raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
 

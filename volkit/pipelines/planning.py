@@ -46,7 +46,7 @@ class PlanEngine:
         """
         grid = grid.with_halo(op.halo)
         item = np.dtype(op.dtype).itemsize * (op.channels or 1)
-        self._record(name, inputs, grid, item)
+        self._record(name, inputs, grid, item, at_once=op.at_once)
         if op.spread is not None:
             spread, channels = op.spread.everywhere, op.channels or 1
             self.stages[-1] = exchanging(self.stages[-1], spread, grid, channels)
@@ -68,7 +68,9 @@ class PlanEngine:
         """Record a Reduction; its value is not known, and None."""
         self._record(name, inputs, grid.with_halo(reduction.halo), _TABLE_BYTES)
 
-    def _record(self, name: str, inputs: tuple[Any, ...], grid: Grid, out_bytes: int) -> None:
+    def _record(
+        self, name: str, inputs: tuple[Any, ...], grid: Grid, out_bytes: int, *, at_once: int = 1
+    ) -> None:
         in_bytes = sum(_item_bytes(value) for value in inputs)
         read = voxels_read(grid)
         seen = prod(block_read_shape(grid))
@@ -83,7 +85,7 @@ class PlanEngine:
                 bytes_read=read * in_bytes,
                 bytes_written=grid.domain.size * out_bytes,
                 # Twice the result: the kernel's, and the store's compressed copy at its worst.
-                memory_bytes=self.process_bytes + int(memory),
+                memory_bytes=self.process_bytes + at_once * int(memory),
             )
         )
 

@@ -16,7 +16,7 @@ from volkit.engine.cluster.options import ClusterOptions, walltime_seconds
 from volkit.engine.cluster.preflight import check_script, check_system
 from volkit.engine.cluster.settings import scheduler_settings, worker_environment
 from volkit.engine.cluster.systems import SYSTEMS, System, has_ended
-from volkit.engine.cluster.watch import CPU, GPU, Watch, watched
+from volkit.engine.cluster.watch import CPU, GPU, THREADS, Watch, watched
 from volkit.errors import missing_extra
 
 _HOME = "~/.volkit/clusters"
@@ -134,7 +134,7 @@ def _job_options(
     system = SYSTEMS[options.place]
     arguments = {**worker_arguments(folder / "tls"), "--resources": f"{kind}=1"}
     if kind == GPU:
-        arguments["--nthreads"] = "1"  # whatever processors its job has
+        arguments["--nthreads"] = str(THREADS)  # whatever processors its job has
     quoted = [word for pair in arguments.items() for word in (pair[0], shlex.quote(pair[1]))]
     walltime = None
     if options.walltime is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from volkit.engine.cluster.credentials import Credentials
 from volkit.engine.cluster.keeper import Keeper, Pool, kept, kinds_of
 from volkit.engine.cluster.settings import WORKER, scheduler_settings
-from volkit.engine.cluster.watch import CPU, GPU, Watch, watched
+from volkit.engine.cluster.watch import CPU, GPU, THREADS, Watch, watched
 from volkit.errors import ConfigError
 
 _HOST = "127.0.0.1"
@@ -111,7 +111,7 @@ def _pools(
     # Where some workers have GPUs, the others must not see them: their memory would fill up.
     other = {"resources": {CPU: 1}, "env": {"CUDA_VISIBLE_DEVICES": ""}} if devices else {}
     cpu = {**common, **other, "memory_limit": limits[0]}
-    gpu = {**common, "resources": {GPU: 1}, "memory_limit": limits[1]}
+    gpu = {**common, "nthreads": THREADS, "resources": {GPU: 1}, "memory_limit": limits[1]}
     own = [{**gpu, "env": {"CUDA_VISIBLE_DEVICES": device}} for device in devices]
     pools = (
         Pool(CPU, ({"cls": Nanny, "options": cpu},) * workers),

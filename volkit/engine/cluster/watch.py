@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from volkit.errors import ConfigError, VolkitError
 
 CPU, GPU = "CPU", "GPU"
+THREADS = 2  # of a GPU worker: beside the one in the network, one reads and writes
 
 
 @dataclass(slots=True)
