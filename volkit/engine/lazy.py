@@ -1,7 +1,8 @@
 """LazyEngine: kernels as dask graphs, one task per block; nothing is computed here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -95,10 +96,12 @@ class LazyEngine:
             chunks=cells,
             dtype=np.dtype(object),
         )
-        layer = [delayed(_unbox)(part) for part in parts.to_delayed().ravel()]
-        combine = delayed(reduction.combine, pure=True)
+        # Tables are no lists of Delayed, nor is `shared` of `_map_blocks`: dask optimises such a
+        # list at once, so that upstream tasks are fused into it, and run again for others.
+        layer = [delayed(_unbox)(x) for x in parts.to_delayed(optimize_graph=False).ravel()]
+        combine = delayed(partial(_combined, reduction.combine), pure=True)
         while True:
-            layer = [combine(layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
+            layer = [combine(*layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
             if len(layer) == 1:
                 break
         return layer[0] if reduction.finalize is None else delayed(reduction.finalize)(*layer)
@@ -126,7 +129,7 @@ def _map_blocks(
         work=work,
         grid=grid,
         handles=handles,
-        shared=list(shared),
+        **{f"shared_{n}": value for n, value in enumerate(shared)},
         name=f"{name}-{tokenize(task, work, grid, handles, shared, *arrays)}",
         chunks=chunks,
         dtype=dtype,
@@ -180,11 +183,12 @@ def _op_task(
     work: Op,
     grid: Grid,
     handles: list[Volume | None],
-    shared: list[Any],
     block_id: tuple[int, ...],
+    **shared: Any,
 ) -> Array:
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
-    return run_block(work, block, _inputs(work.reads(block), arrays, handles), load_shared(shared))
+    values = load_shared(_in_order(shared))
+    return run_block(work, block, _inputs(work.reads(block), arrays, handles), values)
 
 
 def _reduction_task(
@@ -192,15 +196,22 @@ def _reduction_task(
     work: Reduction,
     grid: Grid,
     handles: list[Volume | None],
-    shared: list[Any],
     block_id: tuple[int, ...],
+    **shared: Any,
 ) -> Array:
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
     box = np.empty((1, 1, 1), object)
-    box[0, 0, 0] = run_partial(
-        work, block, _inputs(block.read, arrays, handles), load_shared(shared)
-    )
+    values = load_shared(_in_order(shared))
+    box[0, 0, 0] = run_partial(work, block, _inputs(block.read, arrays, handles), values)
     return box
+
+
+def _in_order(shared: Mapping[str, Any]) -> list[Any]:
+    return [shared[f"shared_{n}"] for n in range(len(shared))]
+
+
+def _combined(combine: Callable[[Sequence[Columns]], Columns], *tables: Columns) -> Columns:
+    return combine(tables)
 
 
 def _inputs(box: Box, arrays: tuple[Array, ...], handles: list[Volume | None]) -> list[Array]:
