@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.kernels.contacts import ONE
+from volkit.kernels.edge_lists import (
+    find_edge,
+    link_half,
+    new_edge_table,
+    remove_edge,
+    smallest_members,
+)
 
 Labels = NDArray[np.uint64]
 Ints = NDArray[np.int64]
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys
-_TURN = np.uint64(32)  # takes the high, well mixed bits of a product
 
 
 def agglomerate_mean(
@@ -83,7 +87,7 @@ def _agglomerate(ends: Ints, sums: Ints, nodes: int, limit: float) -> Ints:
     """Merge until the lowest mean reaches the limit; give the smallest member of every group."""
     edges = ends.shape[1]
     alive = np.ones(edges, np.bool_)
-    graph = (ends, sums, alive, _new_table(edges), nodes)
+    graph = (ends, sums, alive, new_edge_table(edges), nodes)
     # Each node's half-edges are a linked list: half-edge h belongs to edge h // 2.
     behind, first = np.full(2 * edges, -1, np.int64), np.full(nodes, -1, np.int64)
     lists = (behind, first, np.zeros(nodes, np.int64))
@@ -92,8 +96,8 @@ def _agglomerate(ends: Ints, sums: Ints, nodes: int, limit: float) -> Ints:
     queued = 0
     for edge in range(edges):
         for side in range(2):
-            _link(lists, ends[side, edge], 2 * edge + side)
-        graph[3][_find(graph, ends[0, edge], ends[1, edge])] = edge
+            link_half(lists, ends[side, edge], 2 * edge + side)
+        graph[3][find_edge(graph, ends[0, edge], ends[1, edge])] = edge
         queued = _push(queue, queued, _mean(sums, edge), edge, limit)
     parent = np.arange(nodes)
     while queued:
@@ -106,9 +110,9 @@ def _agglomerate(ends: Ints, sums: Ints, nodes: int, limit: float) -> Ints:
             keep, gone = gone, keep
         parent[gone] = keep
         alive[edge] = False
-        _remove(graph, keep, gone)
+        remove_edge(graph, keep, gone)
         queued = _absorb(graph, lists, queue, queued, keep, gone, limit)
-    return _smallest_members(parent)
+    return smallest_members(parent)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -124,12 +128,12 @@ def _absorb(
         edge = half // 2
         if alive[edge]:
             other = ends[0, edge] if ends[1, edge] == gone else ends[1, edge]
-            _remove(graph, gone, other)
-            slot = _find(graph, keep, other)
+            remove_edge(graph, gone, other)
+            slot = find_edge(graph, keep, other)
             twin = table[slot]
             if twin < 0 or edge < twin:
                 ends[0, edge], ends[1, edge] = keep, other
-                _link(lists, keep, half)
+                link_half(lists, keep, half)
                 table[slot] = edge
             if twin >= 0:
                 chosen, dropped = min(edge, twin), max(edge, twin)
@@ -143,78 +147,6 @@ def _absorb(
 @numba.njit(nogil=True, cache=True)
 def _mean(sums: Ints, edge: int) -> Any:
     return np.float64(sums[edge, 0]) / np.float64(sums[edge, 1])
-
-
-@numba.njit(nogil=True, cache=True)
-def _link(lists: Any, node: int, half: int) -> None:
-    behind, first, length = lists
-    behind[half] = first[node]
-    first[node] = half
-    length[node] += 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _smallest_members(parent: Ints) -> Ints:
-    smallest = np.full(len(parent), -1, np.int64)
-    out = np.empty(len(parent), np.int64)
-    for node in range(len(parent)):
-        root = node
-        while parent[root] != root:
-            parent[root] = parent[parent[root]]
-            root = parent[root]
-        if smallest[root] < 0:
-            smallest[root] = node
-        out[node] = smallest[root]
-    return out
-
-
-@numba.njit(nogil=True, cache=True)
-def _new_table(edges: int) -> Ints:
-    """Make an empty table of edges by their ends, at most half full."""
-    size = 16
-    while size < 2 * edges:
-        size *= 2
-    return np.full(size, -1, np.int64)
-
-
-@numba.njit(nogil=True, cache=True)
-def _home(graph: Any, a: int, b: int) -> Any:
-    """Compute the slot at which the search for a pair begins."""
-    _, _, _, table, nodes = graph
-    key = np.uint64(min(a, b) * nodes + max(a, b)) * _MIX
-    return np.int64((key >> _TURN ^ key) & np.uint64(len(table) - 1))
-
-
-@numba.njit(nogil=True, cache=True)
-def _find(graph: Any, a: int, b: int) -> Any:
-    """Find the slot of the edge between two nodes, or the free one where it belongs."""
-    ends, _, _, table, _ = graph
-    slot = _home(graph, a, b)
-    while table[slot] >= 0:
-        edge = table[slot]
-        p, q = ends[0, edge], ends[1, edge]
-        if (p == a and q == b) or (p == b and q == a):
-            break
-        slot = (slot + 1) & (len(table) - 1)
-    return slot
-
-
-@numba.njit(nogil=True, cache=True)
-def _remove(graph: Any, a: int, b: int) -> None:
-    """Empty the slot of an edge, and move up those that had to make way for it."""
-    ends, _, _, table, _ = graph
-    hole = _find(graph, a, b)
-    table[hole] = -1
-    mask = len(table) - 1
-    slot = (hole + 1) & mask
-    while table[slot] >= 0:
-        edge = table[slot]
-        home = _home(graph, ends[0, edge], ends[1, edge])
-        if ((slot - home) & mask) >= ((slot - hole) & mask):
-            table[hole] = edge
-            table[slot] = -1
-            hole = slot
-        slot = (slot + 1) & mask
 
 
 @numba.njit(nogil=True, cache=True)
