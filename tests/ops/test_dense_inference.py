@@ -7,10 +7,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 from volkit.errors import ConfigError  # noqa: E402
+from volkit.geometry import Box  # noqa: E402
 from volkit.models.checkpoint import save_checkpoint  # noqa: E402
 from volkit.models.dense_window import larger_window  # noqa: E402
 from volkit.models.em_networks import VD2D  # noqa: E402
-from volkit.ops.inference import InferenceOptions, infer  # noqa: E402
+from volkit.ops.free_windows import window_advice  # noqa: E402
+from volkit.ops.inference import InferenceOptions, infer, lattice  # noqa: E402
+from volkit.ops.network import Network  # noqa: E402
 
 CARD = {
     "architecture": "vd2d",
@@ -86,3 +89,18 @@ def test_windows_cannot_be_cut_off(checkpoint, image) -> None:
     options = InferenceOptions(device="cpu", padding="none")
     with pytest.raises(ConfigError, match=r"whose margin is \(0, 54, 54\), has no answer then"):
         infer(da.from_array(image), checkpoint, options=options)
+
+
+def test_windows_of_valid_convolutions_lie_side_by_side(checkpoint, image) -> None:
+    """No voxel is answered twice, unless somebody asks for it."""
+    network, domain = Network.of(checkpoint), Box.from_shape(image.shape)
+    assert lattice(domain, network, InferenceOptions()).stride == (1, 16, 16)
+    assert lattice(domain, network, InferenceOptions(stride=(1, 8, 8))).stride == (1, 8, 8)
+
+
+def test_larger_windows_are_advised_where_memory_allows(checkpoint) -> None:
+    network = Network.of(checkpoint)
+    windows = lattice(Box.from_shape((4, 600, 600)), network, InferenceOptions())
+    (advice,) = window_advice(network, windows, 100_000_000, batch=1)
+    assert str(list(larger_window(checkpoint, 100_000_000, domain=(4, 600, 600)))) in advice
+    assert list(window_advice(network, windows, None, batch=1)) == []

@@ -75,6 +75,8 @@ def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> No
         terminal().print(tables.plan_table(found))
         if found.memory_bytes is not None:
             typer.echo(f"memory for each worker: {size(found.memory_bytes)}")
+        for advice in found.advice:
+            typer.echo(advice)
     problems = found.problems(replace=replace)
     if problems:
         say_error("\n".join(problems))

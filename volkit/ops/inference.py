@@ -26,6 +26,7 @@ from volkit.models.ensemble import Ensemble, Model, Scales
 from volkit.models.scaling import Scale, Scaling
 from volkit.models.views import views_of
 from volkit.ops.arguments import Call, arguments
+from volkit.ops.free_windows import are_free
 from volkit.ops.inference_options import InferenceOptions as InferenceOptions
 from volkit.ops.network import Network, resolved_scale
 from volkit.ops.padding import Padding
@@ -212,10 +213,14 @@ def lattice(domain: Box, network: Network, options: InferenceOptions) -> Windows
             f"convolutions, whose margin is {network.margin}, has no answer then; choose reflect, "
             "edge or constant"
         )
-    half: Coord = tuple(  # type: ignore[assignment]
-        max(1, (n - 2 * m) // 2) for n, m in zip(network.window, network.margin, strict=True)
+    if options.stride is not None:
+        return Windows(domain, network.window, options.stride, network.margin)
+    overlapping = 1 if are_free(network) else 2
+    stride: Coord = tuple(  # type: ignore[assignment]
+        max(1, (n - 2 * m) // overlapping)
+        for n, m in zip(network.window, network.margin, strict=True)
     )
-    return Windows(domain, network.window, options.stride or half, network.margin)
+    return Windows(domain, network.window, stride, network.margin)
 
 
 def window_halo(windows: Windows, block_shape: Coord) -> Coord:

@@ -24,7 +24,8 @@ class InferenceOptions:
     window : tuple of int, optional
         What the network sees once, (z, y, x); None takes the card's.
     stride : tuple of int, optional
-        Distance between windows; None is half the part of a window that is used.
+        Distance between windows; None is half the part of a window that is used, or all of it
+        where the network answers alike in every window.
     weights : {'gaussian', 'linear', 'hann', 'constant', 'pyramid', 'pyramid-published'}
         How answers of overlapping windows are weighted.
     weight_floor : float

@@ -78,6 +78,8 @@ class Plan:
         What each of them may use; None where nobody knows.
     conflicts : tuple of str
         Volumes of an earlier run that stand in the way, unless they are replaced.
+    advice : tuple of str
+        What would cost less.
     """
 
     grid: Grid
@@ -85,6 +87,7 @@ class Plan:
     workers: int
     memory_bytes: int | None
     conflicts: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def worst(self) -> StagePlan:

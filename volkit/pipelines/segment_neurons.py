@@ -22,6 +22,7 @@ from volkit.io.place import Place
 from volkit.models.views import views_of
 from volkit.ops.arguments import arguments
 from volkit.ops.empty_cells import STAGE
+from volkit.ops.free_windows import window_advice
 from volkit.ops.inference import lattice, passes
 from volkit.ops.metrics import SegmentationScores
 from volkit.ops.network import Network
@@ -133,7 +134,16 @@ def plan(config: SegmentNeurons) -> Plan:
         workers=config.cluster.processes,
         memory_bytes=config.cluster.memory_bytes,
         conflicts=tuple(_misaligned(inputs.grid, Path(config.output), stages)),
+        advice=tuple(_advice(inputs, config)),
     )
+
+
+def _advice(inputs: Inputs, config: SegmentNeurons) -> Iterator[str]:
+    """Say what would cost less."""
+    network = Network.of(inputs.checkpoint, window=config.infer.window)
+    windows = lattice(inputs.grid.domain, network, config.infer)
+    batch = _MOST_WINDOWS if config.infer.batch == "auto" else config.infer.batch
+    yield from window_advice(network, windows, config.cluster.memory_bytes, batch=batch)
 
 
 def _with_network(stage: StagePlan, inputs: Inputs, config: SegmentNeurons) -> StagePlan:
