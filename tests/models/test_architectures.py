@@ -51,6 +51,7 @@ def test_monai_names_its_extra() -> None:
 @pytest.mark.skipif(find_spec("monai") is None, reason="MONAI is not installed")
 def test_monai_networks_are_built() -> None:
     options = {"spatial_dims": 3, "in_channels": 1, "out_channels": 2, "features": [4] * 6}
-    assert build("monai:BasicUNet", **options)(torch.zeros(1, 1, 16, 16, 16)).shape[1] == 2
+    network = build("monai:BasicUNet", **options).eval()
+    assert network(torch.zeros(1, 1, 32, 32, 32)).shape[1] == 2
     with pytest.raises(ModelError, match=r"no network 'BasicUNot' \(did you mean"):
         build("monai:BasicUNot")
