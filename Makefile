@@ -25,7 +25,8 @@ demo: $(STAMP) ## segment and score a synthetic specimen; run it again to see it
 	$(BIN)/volkit run workflows/segment_neurons.yaml
 
 test: $(STAMP) ## every test that needs neither a GPU, a network nor much time
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not slurm' -n auto --dist worksteal
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .
