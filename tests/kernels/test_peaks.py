@@ -101,3 +101,39 @@ def test_refuses_planes_and_negative_radii() -> None:
         peaks(np.zeros((3, 3)), radius=1, threshold=0)
     with pytest.raises(GeometryError, match="radius of 0 or more"):
         peaks(np.zeros((3, 3, 3)), radius=-1, threshold=0)
+
+
+@given(small, radii, st.data())
+def test_within_a_box_only(values, radius, data) -> None:
+    start = data.draw(st.tuples(*[st.integers(0, n - 1) for n in values.shape]))
+    stop = tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, values.shape, strict=True))
+    box = Box(start, stop)
+    inside = [
+        p
+        for p in points_of(values, radius=radius, threshold=0)
+        if all(a <= i < b for a, i, b in zip(start, p, stop, strict=True))
+    ]
+    assert points_of(values, radius=radius, threshold=0, within=box) == inside
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "i2", "u8", "f2", "f4", "f8"])
+def test_thresholds_are_exact_in_every_type(dtype) -> None:
+    values = np.array([[[0, 1, 0]]], dtype)
+    for threshold, found in ((0.999, 1), (1.0, 0), (1e300, 0), (np.inf, 0), (np.nan, 0), (-1, 1)):
+        assert len(points_of(values, radius=1, threshold=threshold)) == found
+    tenth = np.array([[[0.1]]], "f4")  # a little more than 0.1
+    assert points_of(tenth, radius=0, threshold=0.1) == [(0, 0, 0)]
+    assert points_of(tenth, radius=0, threshold=float(np.float32(0.1))) == []
+    lowest = np.array([[[np.iinfo(np.int16).min]]], np.int16)
+    assert points_of(lowest, radius=0, threshold=-np.inf) == [(0, 0, 0)]
+
+
+def test_long_rows_are_searched_to_their_end() -> None:
+    values = np.zeros((1, 2, 200), np.float32)
+    values[0, 1, [0, 63, 66, 127, 131, 199]] = [3, 1, 2, 5, 4, 1]
+    assert [x for _, _, x in points_of(values, radius=3, threshold=0)] == [0, 66, 127, 131, 199]
+
+
+def test_refuses_a_box_outside() -> None:
+    with pytest.raises(GeometryError, match="choose a box inside it"):
+        peaks(np.zeros((2, 2, 2)), radius=1, threshold=0, within=Box((0, 0, 0), (2, 2, 3)))
