@@ -1,0 +1,64 @@
+"""Rules of linkage: what the score of two regions is, and how a threshold is written exactly."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from volkit.errors import ConfigError
+from volkit.kernels.contacts import ONE
+
+MEAN, LOWEST = -1, -2
+"""How kernels know the rules; any other number is a quantile in per cent."""
+
+_EXACT = 2**40  # of denominators: 53 bits of a threshold and this stay below 128
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """How the score of two regions follows from the affinities between them.
+
+    The lowest score merges first.  Mean: 1 - their mean.  Max: 1 - the largest.  Quantile: 1 - the
+    middle of the bin, of 256, in which the quantile lies, as waterz counts.
+
+    Parameters
+    ----------
+    kind : {'mean', 'max', 'quantile'}
+        Which.
+    percent : int
+        Of affinities that lie below the quantile.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown, or the quantile is none.
+    """
+
+    kind: Literal["mean", "max", "quantile"] = "mean"
+    percent: int = 50
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("mean", "max", "quantile"):
+            raise ConfigError(f"linkage is {self.kind!r}; choose 'mean', 'max' or 'quantile'")
+        if not 0 <= self.percent < 100:
+            raise ConfigError(f"percent is {self.percent}; give a quantile of 0 to 99 per cent")
+
+    @property
+    def rule(self) -> int:
+        """The number by which kernels know it."""
+        return {"mean": MEAN, "max": LOWEST, "quantile": self.percent}[self.kind]
+
+
+def ratio(score: float) -> tuple[int, int]:
+    """Write a score as the ratio of two whole numbers, in units of 2**-30.
+
+    Raises
+    ------
+    ConfigError
+        If it lies outside 0 to 1.
+    """
+    if not 0 <= score <= 1:
+        raise ConfigError(f"threshold is {score}; give 1 - an affinity, 0 to 1")
+    exact = Fraction(score * ONE)
+    if exact.denominator > _EXACT:
+        exact = exact.limit_denominator(_EXACT)
+    return exact.numerator, exact.denominator
