@@ -19,7 +19,7 @@ from volkit.training.config import (
     TrainConfig,
 )
 from volkit.training.loop import Progress, train
-from volkit.training.state import load_state, state_path
+from volkit.training.state import fingerprint, load_state, state_path
 
 
 class KilledError(Exception):
@@ -103,7 +103,7 @@ def test_damaged_state_is_refused(configured) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(ModelError, match="delete it to train from the start"):
-        load_state(path, config)
+        load_state(path, fingerprint(config))
 
 
 def test_loss_that_is_not_finite_stops_the_run(configured) -> None:

@@ -19,7 +19,10 @@ _BUILTIN = {
     "evaluate": "volkit.pipelines.evaluate:PIPELINE",
     "mirror": "volkit.pipelines.mirror:PIPELINE",
     "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
+    "train_affinities": "volkit.pipelines.train_affinities:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
+    "train_particles": "volkit.pipelines.train_particles:PIPELINE",
+    "train_dense": "volkit.pipelines.train_dense:PIPELINE",
 }
 
 

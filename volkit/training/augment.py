@@ -1,8 +1,11 @@
 """Augmentation: the ways in which images of the same tissue differ.
 
-Everything here changes the image alone; warps, which also move the labels, are in `warp`.
+Everything here changes the image alone but misalignment, which moves sections and their labels;
+warps, which move both too, are in `warp`.
 Images are scaled already: mean about 0 and deviation about 1.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -91,3 +94,63 @@ def _damaged(image: Floats, rng: Generator) -> Floats:
         else:  # another beam current
             image[z] = image[z] * rng.uniform(0.4, 1.0) + rng.normal(0, 0.7)
     return image
+
+
+def misalignment(sections: int, rng: Generator, options: Augmentation) -> NDArray[np.int64]:
+    """Draw how far sections slipped when they were put upon each other.
+
+    Parameters
+    ----------
+    sections : int
+        How many there are.
+    rng : numpy.random.Generator
+        Source of chance.
+    options : Augmentation
+        ``misaligned`` and ``slip``.
+
+    Returns
+    -------
+    ndarray of int64, shape (sections, 2)
+        Shift of every section along (y, x), voxels: one section slipped, or all from one on.
+
+    References
+    ----------
+    Lee et al., Superhuman accuracy on the SNEMI3D connectomics challenge, 2017,
+    doi:10.48550/arXiv.1706.00120.
+    """
+    shifts = np.zeros((sections, 2), np.int64)
+    if sections > 1 and rng.random() < options.misaligned:
+        z = int(rng.integers(1, sections))
+        last = z + 1 if rng.random() < 0.5 else sections
+        shifts[z:last] = rng.integers(-options.slip, options.slip + 1, 2)
+    return shifts
+
+
+def slipped(values: NDArray[Any], shifts: NDArray[np.int64], slip: int) -> NDArray[Any]:
+    """Cut every section out where it slipped to.
+
+    Parameters
+    ----------
+    values : ndarray, shape (Z, Y + 2 slip, X + 2 slip)
+        Image or labels.
+    shifts : ndarray of int64, shape (Z, 2)
+        From `misalignment`.
+    slip : int
+        Largest shift, voxels.
+
+    Returns
+    -------
+    ndarray, shape (Z, Y, X)
+        A copy.
+
+    Examples
+    --------
+    >>> slipped(np.arange(6).reshape(2, 1, 3).repeat(3, 1), np.array([[0, 0], [0, 1]]), 1).tolist()
+    [[[1]], [[5]]]
+    """
+    y, x = (n - 2 * slip for n in values.shape[1:])
+    cuts = [
+        section[slip + dy : slip + dy + y, slip + dx : slip + dx + x]
+        for section, (dy, dx) in zip(values, shifts, strict=True)
+    ]
+    return np.stack(cuts)

@@ -95,6 +95,10 @@ class Augmentation:
         Strength of slow changes of brightness within a patch.
     sections : float
         Share of patches in which sections are missing, repeated, blurred or noisy.
+    misaligned : float
+        Share of patches in which a section, or all from one on, slipped sideways.
+    slip : int
+        Largest shift of a misalignment, voxels.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -110,6 +114,8 @@ class Augmentation:
     blur: float = 1.1
     shading: float = 0.25
     sections: float = 0.2
+    misaligned: float = 0.0
+    slip: int = 4
 
     def __post_init__(self) -> None:
         for name in self.__slots__[1:]:

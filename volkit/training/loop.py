@@ -1,6 +1,6 @@
-"""The training loop: draw, step, average, judge, store."""
+"""The training loop: draw, step, average, judge, store; what is learnt is a `Lesson`'s."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from time import perf_counter
@@ -10,16 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from volkit.errors import ConfigError, ModelError
-from volkit.models.architectures import build
+from volkit.errors import ModelError
 from volkit.models.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from volkit.models.residual_unet import ResidualUNet3D, folded
+from volkit.training.affinity_config import AffinityConfig
+from volkit.training.affinity_lesson import AffinityLesson
+from volkit.training.boundary_lesson import BoundaryLesson
 from volkit.training.config import TrainConfig
-from volkit.training.losses import balanced_bce, dice_loss
-from volkit.training.patches import Floats, draw_batch, open_tissue
-from volkit.training.schedule import RunningAverage, learning_rate
+from volkit.training.dense_config import DenseConfig
+from volkit.training.dense_lesson import DenseLesson
+from volkit.training.lesson import Answer, Floats, Lesson
+from volkit.training.schedule import RunningAverage
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
-from volkit.training.validate import Scores, validated
+from volkit.training.validate import Scores
+
+AnyConfig = TrainConfig | DenseConfig | AffinityConfig
 
 # Steps of which the loss is averaged for show; a single batch says little.
 _SHOWN = 20
@@ -74,7 +78,7 @@ class TrainResult:
 
 
 def train(
-    config: TrainConfig, *, on_progress: Callable[[Progress], None] | None = None
+    config: AnyConfig, *, on_progress: Callable[[Progress], None] | None = None
 ) -> TrainResult:
     """Train a network, or go on where an interrupted run of the same configuration ended.
 
@@ -85,8 +89,8 @@ def train(
 
     Parameters
     ----------
-    config : TrainConfig
-        The run, whole.
+    config : TrainConfig, DenseConfig or AffinityConfig
+        The run, whole: boundaries by a U-Net, the published networks with pooling, or affinities.
     on_progress : callable or None
         Called after every step.
 
@@ -103,7 +107,7 @@ def train(
         If the loss is no longer finite.
     """
     began = perf_counter()
-    run = _Run(config)
+    run = _Run(config, _lesson(config))
     run.resume()
     steps = config.optimisation.steps
     while run.step < steps:
@@ -116,66 +120,61 @@ def train(
     return TrainResult(checkpoint, tuple(run.losses), tuple(run.scores), perf_counter() - began)
 
 
+def _lesson(config: AnyConfig) -> Lesson:
+    if isinstance(config, DenseConfig):
+        return DenseLesson(config)
+    if isinstance(config, AffinityConfig):
+        return AffinityLesson(config)
+    return BoundaryLesson(config)
+
+
 class _Run:
     """A run in progress: the network, its average, the optimiser and what was measured."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: AnyConfig, lesson: Lesson) -> None:
         self.config = config
+        self.lesson = lesson
         torch.manual_seed(config.seed)
-        self.network = build(config.architecture, **_arguments(config))
+        self.network = lesson.network()
         self.device = _device(config.device)
         self.network.to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last_3d
         )
-        options = config.optimisation
-        self.average = RunningAverage(self.network, decay=options.average)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-        )
-        self.tissues = [open_tissue(spec, config.scaling) for spec in config.volumes]
-        self.unseen = [open_tissue(spec, config.scaling) for spec in config.validation.volumes]
+        self.average = RunningAverage(self.network, decay=config.optimisation.average)
+        self.optimiser = lesson.optimiser(self.network)
         self.step = 0
         self.losses: list[float] = []
         self.scores: list[tuple[int, Scores]] = []
 
     def advance(self) -> float:
         """Take one step; return its learning rate."""
-        options = self.config.optimisation
-        rate = learning_rate(
-            self.step, peak=options.learning_rate, warmup=options.warmup, steps=options.steps
-        )
+        rate = self.lesson.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
-        loss = self._loss()
+        # Dropout draws from torch: a seed for every step makes a resumed run draw alike.
+        torch.manual_seed(_step_seed(self.config.seed, self.step))
+        loss = self.lesson.loss(self._answer(self.network), self.step)
+        if not bool(torch.isfinite(loss)):
+            raise ModelError(
+                f"the loss of step {self.step} is {loss.item()}; lower learning_rate, or train "
+                "with precision float32"
+            )
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimisation.clip)
         self.optimiser.step()
         self.average.update(self.network, self.step)
         self.losses.append(loss.item())
         self.step += 1
         return rate
 
-    def _loss(self) -> Tensor:
-        config, options = self.config, self.config.optimisation
-        rng = np.random.default_rng([config.seed, self.step])
-        images, targets = draw_batch(self.tissues, config.patches, config.augmentation, rng)
-        with self._precision():
-            logits = self.network(torch.from_numpy(images).to(self.device)).float()
-        target = torch.from_numpy(targets).to(self.device)
-        boundary, rest = (logits[:, :1], target[:, :1]), (logits[:, 1:], target[:, 1:])
-        loss = balanced_bce(*boundary, balance=options.balance)
-        if options.dice:
-            loss = loss + options.dice * dice_loss(*boundary)
-        if config.patches.separations:
-            loss = loss + balanced_bce(*rest)
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"the loss of step {self.step} is {loss.item()}; lower learning_rate, or train "
-                "with precision float32"
-            )
-        return loss
+    def _answer(self, network: nn.Module) -> Answer:
+        def answer(images: Floats) -> Tensor:
+            with self._precision():
+                return network(torch.from_numpy(images).to(self.device)).float()
+
+        return answer
 
     def is_due(self) -> bool:
         """Tell whether the step just taken is followed by a validation."""
@@ -183,18 +182,13 @@ class _Run:
         return last or self.step % self.config.validation.every == 0
 
     def judge(self) -> Scores | None:
-        """Store the network and the state, and score the network where there is a truth."""
-        scores = None
-        if self.unseen:
-            scores = validated(self._predict, self.unseen, self.config.validation)
+        """Score the network where there is a truth, and store it and the state."""
+        with torch.inference_mode():
+            scores = self.lesson.judged(self._answer(self.average.network))
+        if scores is not None:
             self.scores.append((self.step, scores))
         self._save()
         return scores
-
-    def _predict(self, windows: Floats) -> Floats:
-        with torch.inference_mode(), self._precision():
-            logits = self.average.network(torch.from_numpy(windows).to(self.device))
-            return torch.sigmoid(logits[:, :1].float()).cpu().numpy()
 
     def _precision(self) -> Any:
         if self.config.precision == "bfloat16":
@@ -203,9 +197,10 @@ class _Run:
 
     def _save(self) -> None:
         """Write the checkpoint before the state: a state promises its checkpoint."""
-        save_checkpoint(*_stored(self.average.network, self.config))
+        stored = self.lesson.stored(self.average.network)
+        save_checkpoint(stored.weights, self.config.checkpoint, stored.card)
         state: State = {
-            "fingerprint": fingerprint(self.config),
+            "fingerprint": fingerprint(self.config, self.lesson.facts),
             "step": self.step,
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
@@ -217,7 +212,8 @@ class _Run:
 
     def resume(self) -> None:
         """Take over the state of an earlier run, if there is one."""
-        state = load_state(state_path(self.config), self.config)
+        wanted = fingerprint(self.config, self.lesson.facts)
+        state = load_state(state_path(self.config), wanted)
         if state is None:
             return
         self.network.load_state_dict(state["network"])
@@ -228,42 +224,12 @@ class _Run:
         self.scores = [(int(step), Scores(**scores)) for step, scores in state["scores"]]
 
 
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([abs(seed), step]).generate_state(1)[0])
+
+
 def _device(wanted: str) -> torch.device:
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise ModelError("device 'cuda' is not here; use auto or cpu")
     return torch.device("cpu" if wanted == "cpu" or not there else "cuda")
-
-
-def _arguments(config: TrainConfig) -> dict[str, Any]:
-    """Give the network that trains a channel for every separation."""
-    if not config.patches.separations:
-        return dict(config.arguments)
-    if config.architecture != "residual_unet3d":
-        raise ConfigError(
-            f"separations need the architecture residual_unet3d, not {config.architecture}; "
-            "leave them out"
-        )
-    return {**config.arguments, "out_channels": 1 + len(config.patches.separations)}
-
-
-def _stored(
-    network: nn.Module, config: TrainConfig
-) -> tuple[Mapping[str, Tensor], str, dict[str, Any]]:
-    """Give the weights, place and card of a checkpoint."""
-    weights, arguments = network.state_dict(), dict(config.arguments)
-    if isinstance(network, ResidualUNet3D):
-        weights, arguments = folded(network), {**arguments, "norm": "none"}
-        for name in ("head.weight", "head.bias"):
-            weights[name] = weights[name][:1]
-    card: dict[str, Any] = {
-        "architecture": config.architecture,
-        "arguments": arguments,
-        "channels": [1, 1],
-        "window": list(config.window),
-        "scaling": {k: v for k, v in asdict(config.scaling).items() if v is not None},
-        "activation": "sigmoid",
-        "classes": ["boundary"],
-        **asdict(config.card),
-    }
-    return weights, config.checkpoint, card

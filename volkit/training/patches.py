@@ -13,9 +13,10 @@ from volkit.geometry import Box, Coord
 from volkit.io.open import open_volume
 from volkit.kernels.histogram import value_histogram
 from volkit.models.scaling import Scale, Scaling
-from volkit.training.augment import varied
+from volkit.training.affinity_config import AffinityPatches
+from volkit.training.augment import misalignment, slipped, varied
 from volkit.training.config import Augmentation, LabelledVolume, Patches
-from volkit.training.targets import boundary_map, separation_map
+from volkit.training.targets import affinity_maps, boundary_map, separation_map
 from volkit.training.warp import random_warp
 
 Floats = NDArray[np.float32]
@@ -77,10 +78,7 @@ class Tissue:
 
     def scaled(self, box: Box) -> Floats:
         """Read the image of a box, scaled to what the network wants."""
-        values = self.image.read(box).astype(np.float32)
-        if self.scale.low is not None or self.scale.high is not None:
-            values = np.clip(values, self.scale.low, self.scale.high)
-        return (values - np.float32(self.scale.shift)) / np.float32(self.scale.divide)
+        return self.scale.apply(self.image.read(box))
 
 
 def open_tissue(spec: LabelledVolume, scaling: Scaling) -> Tissue:
@@ -203,16 +201,63 @@ def draw_patch(
     width = patches.boundary_width
     beyond = np.max([(width,) * 3, *patches.separations], axis=0)
     z, y, x = (n + width + int(b) for n, b in zip(patches.shape, beyond, strict=True))
-    warp = random_warp(rng, augmentation)
-    source = warp.source_shape((z, y, x))
-    box = _random_box(rng, tissue.box, source)
-    image = _extended(tissue.scaled(box), source)
-    labels = _extended(tissue.labels.read(box), source)
-    image, labels = warp.apply(image, labels, (z, y, x))
+    image, labels = _drawn(tissue, (z, y, x), augmentation, rng)
     inner = Box.from_shape(patches.shape, (width,) * 3).slices
     maps = [boundary_map(labels, width=width)[inner]]
     maps += [separation_map(labels, offset)[inner] for offset in patches.separations]
     return varied(np.ascontiguousarray(image[inner]), rng, augmentation), np.stack(maps)
+
+
+def draw_affinities(
+    tissues: Sequence[Tissue], patches: AffinityPatches, augmentation: Augmentation, rng: Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Draw patches, their affinities, and which of these are known.
+
+    Parameters
+    ----------
+    tissues : sequence of Tissue
+        A tissue is drawn as often as it has voxels.
+    patches : AffinityPatches
+        Shape, count and offsets.
+    augmentation : Augmentation
+        How to vary them.
+    rng : numpy.random.Generator
+        Source of chance; nothing else decides.
+
+    Returns
+    -------
+    tuple of ndarray of float32, shapes (B, 1, Z, Y, X), (B, C, Z, Y, X), (B, C, Z, Y, X)
+        Scaled images; affinities 0 or 1; and 1 where both voxels lie in the patch and, where
+        label 0 is unlabelled, have labels.
+    """
+    share = np.array([tissue.box.size for tissue in tissues], float)
+    images, targets, known = [], [], []
+    for _ in range(patches.batch):
+        tissue = tissues[rng.choice(len(tissues), p=share / share.sum())]
+        image, labels = _drawn(tissue, patches.shape, augmentation, rng)
+        same, told = affinity_maps(labels, patches.offsets, zero=patches.zero)
+        images.append(varied(np.ascontiguousarray(image), rng, augmentation)[None])
+        targets.append(same.astype(np.float32))
+        known.append(told.astype(np.float32))
+    return np.stack(images), np.stack(targets), np.stack(known)
+
+
+def _drawn(
+    tissue: Tissue, shape: Coord, augmentation: Augmentation, rng: Generator
+) -> tuple[Floats, NDArray[Any]]:
+    """Draw an image and its labels, warped and misaligned."""
+    slip = augmentation.slip if augmentation.misaligned else 0
+    outer = (shape[0], shape[1] + 2 * slip, shape[2] + 2 * slip)
+    warp = random_warp(rng, augmentation)
+    source = warp.source_shape(outer)
+    box = _random_box(rng, tissue.box, source)
+    image = _extended(tissue.scaled(box), source)
+    labels = _extended(tissue.labels.read(box), source)
+    image, labels = warp.apply(image, labels, outer)
+    if not slip:
+        return image, labels
+    shifts = misalignment(shape[0], rng, augmentation)
+    return slipped(image, shifts, slip), slipped(labels, shifts, slip)
 
 
 def _random_box(rng: Generator, domain: Box, shape: Coord) -> Box:

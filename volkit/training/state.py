@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,35 @@ from typing import Any
 import torch
 
 from volkit.errors import ConfigError, ModelError
-from volkit.training.config import TrainConfig
+from volkit.training.lesson import RunConfig
 
 State = dict[str, Any]
 
 
-def fingerprint(config: TrainConfig) -> str:
-    """Digest what decides the weights: all but the card's text and place, and the device."""
-    values = asdict(config)
+def fingerprint(config: RunConfig, facts: Mapping[str, str] | None = None) -> str:
+    """Digest what decides the weights.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All of it counts but the card's text and place, and the device.
+    facts : mapping of str to str, optional
+        What else decides, such as the digests of other checkpoints.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    values = asdict(config)  # type: ignore[call-overload]
     for name in ("card", "checkpoint", "device"):
         del values[name]
+    if facts:
+        values["facts"] = dict(facts)
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def state_path(config: TrainConfig) -> Path:
+def state_path(config: RunConfig) -> Path:
     """Name the state file, beside the card."""
     return Path(config.checkpoint).with_suffix(".state.pt")
 
@@ -51,15 +67,15 @@ def save_state(state: State, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_state(path: Path, config: TrainConfig) -> State | None:
+def load_state(path: Path, wanted: str) -> State | None:
     """Read the state of an earlier run of the same configuration; no code in it is run.
 
     Parameters
     ----------
     path : Path
         As `save_state` wrote it.
-    config : TrainConfig
-        What is to be trained now.
+    wanted : str
+        Fingerprint of what is to be trained now.
 
     Returns
     -------
@@ -80,7 +96,7 @@ def load_state(path: Path, config: TrainConfig) -> State | None:
         found = state["fingerprint"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise ModelError(f"{path} cannot be read; delete it to train from the start") from error
-    if found != fingerprint(config):
+    if found != wanted:
         raise ConfigError(
             f"{path} belongs to a run of another configuration; write to another checkpoint, or "
             "delete it to train from the start"

@@ -5,6 +5,7 @@ The kernels are those of the operations, on whole arrays, so a score here is the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,16 @@ class Scores:
         Mean boundary at which agglomeration stopped, the best of those asked for.
     split, merge : float
         Rand scores at it, means over the volumes; 1 is best.
+    pixel_error : float or None
+        Share of voxels on the wrong side of the best threshold of the boundary map; None where
+        it was not asked for.
     """
 
     adapted_rand_error: float
     threshold: float
     split: float
     merge: float
+    pixel_error: float | None = None
 
 
 def validated(predict: Predict, tissues: Sequence[Tissue], options: Validation) -> Scores:
@@ -64,16 +69,77 @@ def validated(predict: Predict, tissues: Sequence[Tissue], options: Validation) 
     Scores
         Truth 0 does not count.
     """
-    table = np.array([_scores(predict, tissue, options) for tissue in tissues]).mean(axis=0)
+    maps = [dense(predict, each.scaled(each.box), options.window) for each in tissues]
+    return judged_maps(maps, [each.labels.read(each.box) for each in tissues], options)
+
+
+def judged_maps(
+    maps: Sequence[Floats],
+    truths: Sequence[NDArray[Any]],
+    options: Validation,
+    *,
+    edges: Sequence[NDArray[np.bool_]] | None = None,
+) -> Scores:
+    """Score maps of boundary probability.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of float32, shape (Z, Y, X)
+        One for each volume.
+    truths : sequence of ndarray of int, same shapes
+        Labels; 0 does not count.
+    options : Validation
+        Thresholds, and what counts as one object.
+    edges : sequence of ndarray of bool, same shapes, optional
+        True boundaries, to count voxels on the wrong side of a threshold.
+
+    Returns
+    -------
+    Scores
+        Means over the volumes.
+    """
+    rows = [_scores(prob, truth, options) for prob, truth in zip(maps, truths, strict=True)]
+    table = np.array(rows).mean(axis=0)
     best = int(np.argmin(table[:, 0]))
     error, split, merge = (float(v) for v in table[best])
-    return Scores(error, options.thresholds[best], split, merge)
+    wrong = None
+    if edges is not None:
+        pairs = zip(maps, edges, strict=True)
+        wrong = float(np.mean([pixel_error(prob, edge) for prob, edge in pairs]))
+    return Scores(error, options.thresholds[best], split, merge, wrong)
 
 
-def _scores(predict: Predict, tissue: Tissue, options: Validation) -> list[list[float]]:
+def pixel_error(prob: Floats, edge: NDArray[np.bool_]) -> float:
+    """Compute the least share of voxels on the wrong side of one of 1000 thresholds.
+
+    Parameters
+    ----------
+    prob : ndarray of float32, shape (Z, Y, X)
+        Boundary probability, 0 to 1.
+    edge : ndarray of bool, same shape
+        True boundaries.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Examples
+    --------
+    >>> prob = np.array([[[0.1, 0.2, 0.3, 0.9]]], np.float32)
+    >>> pixel_error(prob, np.array([[[False, True, False, True]]]))
+    0.25
+    """
+    level = np.minimum((prob * 1000).astype(np.int64), 999)
+    low, high = (np.bincount(level[edge == side], minlength=1000) for side in (False, True))
+    # Below a threshold every boundary voxel is wrong, from it on every other voxel.
+    missed = np.concatenate([[0], np.cumsum(high)])
+    found = low.sum() - np.concatenate([[0], np.cumsum(low)])
+    return float((missed + found).min() / prob.size)
+
+
+def _scores(prob: Floats, truth: NDArray[Any], options: Validation) -> list[list[float]]:
     """Compute error, split and merge at every threshold."""
-    prob = dense(predict, tissue.scaled(tissue.box), options.window)
-    truth = tissue.labels.read(tissue.box)
     if options.components:
         truth = components(truth)
     rows = []

@@ -70,7 +70,7 @@ class Warp:
             bounds = np.array(labels.shape).reshape(3, 1, 1, 1) - 1
             z, y, x = np.clip(np.rint(where), 0, bounds).astype(np.intp)
             labels = labels[z, y, x]
-        return self._turned(image), self._turned(labels)
+        return self.turned(image), self.turned(labels)
 
     def _before_symmetry(self, shape: Coord) -> Coord:
         extent = [0, 0, 0]
@@ -90,7 +90,8 @@ class Warp:
             ]
         ).astype(np.float32)
 
-    def _turned(self, array: NDArray[Any]) -> NDArray[Any]:
+    def turned(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Apply the symmetry alone to an array, shape (Z, Y, X)."""
         steps = tuple(slice(None, None, -1 if m else 1) for m in self.mirrored)
         return np.ascontiguousarray(array.transpose(self.axes)[steps])
 

@@ -1,0 +1,78 @@
+"""Carrying out a training workflow: what all kinds of training have in common."""
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.base import OnProgress, Progress
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+
+_PATHS = frozenset({"image", "labels", "checkpoint"})
+
+
+def training(name: str, config: type, following: str) -> Pipeline:
+    """Make the pipeline of a kind of training.
+
+    Parameters
+    ----------
+    name : str
+        As workflow files have it.
+    config : type
+        A configuration that `volkit.training.loop.train` takes.
+    following : str
+        What to do with the card: the beginning of a command that it completes.
+
+    Returns
+    -------
+    Pipeline
+        Without a plan: nothing is read before it begins.
+    """
+
+    def run(
+        workflow: Workflow,
+        *,
+        on_progress: OnProgress | None,
+        on_message: OnMessage,
+        replace_stale: bool,
+    ) -> Outcome:
+        """Train as a workflow file says, or go on where an interrupted run ended."""
+        del replace_stale  # a state of another configuration is always refused
+        return _trained(workflow, following, on_progress=on_progress, on_message=on_message)
+
+    return Pipeline(name=name, config=config, run=run, plan=None, paths=_PATHS)
+
+
+def _trained(
+    workflow: Workflow, following: str, *, on_progress: OnProgress | None, on_message: OnMessage
+) -> Outcome:
+    from volkit.training.loop import train
+
+    config: Any = workflow.config
+    voxels = config.patches.batch * prod(config.patches.shape)
+    watch = Stopwatch(on_progress)
+    first: list[int] = []
+
+    def listen(step: Any) -> None:
+        first[:] = first or [step.step - 1]
+        watch(Progress("train", step.step, step.steps, step.step * voxels, first[0], step.seconds))
+        if step.scores is not None:
+            on_message(_verdict(step))
+
+    result = train(config, on_progress=listen)
+    card = Path(result.checkpoint.uri)
+    return Outcome(
+        files=(("checkpoint", card),),
+        following=(following, card),
+        times=watch.times(),
+    )
+
+
+def _verdict(step: Any) -> str:
+    found = step.scores
+    pixels = "" if found.pixel_error is None else f"pixel error {found.pixel_error:.4f}; "
+    return (
+        f"step {step.step}: loss {step.loss:.4f}; {pixels}adapted Rand error "
+        f"{found.adapted_rand_error:.4f} at threshold {found.threshold:g} (split "
+        f"{found.split:.4f}, merge {found.merge:.4f})"
+    )
