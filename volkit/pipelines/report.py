@@ -47,12 +47,14 @@ class Report:
         Everything that the workflow says.
     inputs : mapping of str to Volume
         By their role.
-    checkpoint : Checkpoint or Ensemble
-        The network.
+    checkpoint : Checkpoint, Ensemble or None
+        The network; None where its answers were stored already.
     results : mapping of str to Volume
         What the scores are of, by name.
     stages : tuple of str
         Whose tables the scores follow from.
+    others : mapping of str to Checkpoint or Ensemble
+        Further networks, by their role.
     """
 
     heading: str
@@ -62,9 +64,10 @@ class Report:
     scores: Mapping[str, Any] | None
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Volume]
-    checkpoint: Checkpoint | Ensemble
+    checkpoint: Checkpoint | Ensemble | None
     results: Mapping[str, Volume] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
+    others: Mapping[str, Checkpoint | Ensemble] = field(default_factory=dict)
 
 
 def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
@@ -119,7 +122,8 @@ def _provenance(report: Report) -> dict[str, Any]:
         "inputs": {name: _described(volume) for name, volume in report.inputs.items()},
         "results": {name: _described(volume) for name, volume in report.results.items()},
         "stages": list(report.stages),
-        "checkpoint": described_model(report.checkpoint),
+        **({} if report.checkpoint is None else {"checkpoint": described_model(report.checkpoint)}),
+        **{role: described_model(model) for role, model in report.others.items()},
     }
 
 

@@ -1,0 +1,296 @@
+"""The chains that end in the segmentation of affinities, composed once for every engine.
+
+::
+
+    image ─► network ─► affinities ──┐
+    image ─► network ─► boundaries ──┼─► basins ─► merge tree ─► labels ─► filled ─► scores
+    image ─► 2-D network ─► map ─┐   │
+      └──────────────────────────┴─► recursive network ─► boundaries
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from volkit.engine.base import Engine
+from volkit.engine.op import Op, Reduction
+from volkit.errors import ConfigError
+from volkit.geometry import Grid
+from volkit.models.checkpoint import Checkpoint
+from volkit.models.ensemble import Ensemble
+from volkit.ops.affinity_boundary import boundary_affinities
+from volkit.ops.affinity_channels import affinity_boundary, nearest_affinities, nearest_channels
+from volkit.ops.affinity_segmentation import affinity_segment
+from volkit.ops.affinity_watershed import NEAREST, Offsets
+from volkit.ops.background import fill_background
+from volkit.ops.inference import infer
+from volkit.ops.map_stack import map_stack
+from volkit.ops.metrics import segmentation_scores
+from volkit.ops.network import Network
+from volkit.pipelines.segment_affinities_config import (
+    OffsetKeys,
+    Recursive,
+    SegmentAffinities,
+    SegmentBoundaries,
+)
+from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Model
+
+MAP = "map"
+"""Stage of the preliminary network, whose answers are those of its card."""
+
+
+@dataclass(frozen=True, slots=True)
+class AffinitySegmented:
+    """What such a chain computes.
+
+    Parameters
+    ----------
+    boundary : Volume or dask array of float, shape ([C,] Z, Y, X)
+        Boundary probability, which the background is filled by; None where affinities are given
+        and nothing is filled.
+    channel : int
+        Which of its channels.
+    affinities : Volume or dask array of float, shape (3, Z, Y, X)
+        Of neighbours on z, y, x.
+    fragments : Volume or dask array of uint64, shape (Z, Y, X)
+        Basins; the leaves of the tree.
+    tree : dict of ndarray, or Delayed of it
+        Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts it at any threshold.
+    labels : Volume or dask array of uint64, shape (Z, Y, X)
+        Cells; 0 is background.
+    scores : SegmentationScores, Delayed or None
+        None without a truth.
+    """
+
+    boundary: Any
+    channel: int
+    affinities: Any
+    fragments: Any
+    tree: Any
+    labels: Any
+    scores: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedStages:
+    """An engine that calls some stages otherwise: two networks in one run need two names.
+
+    Parameters
+    ----------
+    engine : Engine
+        What works.
+    names : mapping of str to str
+        Stages and their new names; others keep theirs.
+    """
+
+    engine: Engine
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def map(self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()) -> Any:
+        """Apply an Op under the new name."""
+        name = self.names.get(name, name)
+        return self.engine.map(op, *inputs, grid=grid, name=name, shared=shared)
+
+    def reduce(
+        self,
+        reduction: Reduction,
+        *inputs: Any,
+        grid: Grid,
+        name: str,
+        shared: tuple[Any, ...] = (),
+    ) -> Any:
+        """Add up a table under the new name."""
+        name = self.names.get(name, name)
+        return self.engine.reduce(reduction, *inputs, grid=grid, name=name, shared=shared)
+
+
+def compute_affinities(
+    inputs: AffinityInputs, config: SegmentAffinities, engine: Engine
+) -> AffinitySegmented:
+    """Compose the chain from affinities.
+
+    Parameters
+    ----------
+    inputs : AffinityInputs
+        What the workflow names, opened.
+    config : SegmentAffinities
+        The options.
+    engine : Engine
+        Where; a LazyEngine gives dask arrays and computes nothing.
+
+    Returns
+    -------
+    AffinitySegmented
+
+    Raises
+    ------
+    ConfigError
+        If offsets of neighbours are not among those that are stated.
+    """
+    where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
+    stated = config.offsets or _offsets_of(inputs.checkpoint)
+    channels, offsets = nearest_channels(stated)
+    if inputs.stored is None:
+        answers = infer(inputs.seen, inputs.answering, options=config.infer, **where)
+    else:
+        answers = inputs.stored
+    as_they_are = channels == (0, 1, 2) and len(stated) == len(channels)
+    affinities = answers if as_they_are else nearest_affinities(answers, channels=channels, **where)
+    boundary = None
+    if config.segment.fill is not None:
+        toward = config.segment.options(offsets).watershed.toward
+        boundary = affinity_boundary(affinities, toward=toward, **where)
+    return _segmented(affinities, boundary, inputs, config, engine, offsets=offsets)
+
+
+def compute_boundaries(
+    inputs: AffinityInputs, config: SegmentBoundaries, engine: Engine
+) -> AffinitySegmented:
+    """Compose the chain from boundary probabilities.
+
+    Parameters
+    ----------
+    inputs : AffinityInputs
+        What the workflow names, opened.
+    config : SegmentBoundaries
+        The options.
+    engine : Engine
+        Where.
+
+    Returns
+    -------
+    AffinitySegmented
+
+    Raises
+    ------
+    ConfigError
+        If nobody says which channel is the boundary.
+    """
+    where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
+    if inputs.stored is None:
+        channel = boundary_channel(inputs.answering, config.channel)
+        prob = infer(inputs.seen, inputs.answering, options=config.infer, **where)
+    else:
+        channel, prob = _stored_channel(inputs.stored.channels, config.channel), inputs.stored
+    affinities = boundary_affinities(prob, channel=channel, **where)
+    return _segmented(affinities, prob, inputs, config, engine, channel=channel)
+
+
+def compute_recursive(
+    inputs: AffinityInputs, config: Recursive, engine: Engine
+) -> AffinitySegmented:
+    """Compose the chain of two networks, the second of which sees what the first one answered.
+
+    Parameters
+    ----------
+    inputs : AffinityInputs
+        What the workflow names, opened.
+    config : Recursive
+        The options.
+    engine : Engine
+        Where.
+
+    Returns
+    -------
+    AffinitySegmented
+
+    Raises
+    ------
+    ConfigError
+        If nobody says which channel is the boundary.
+
+    References
+    ----------
+    Lee et al., Recursive training of 2D-3D convolutional networks for neuronal boundary
+    detection, NIPS 2015, https://doi.org/10.48550/arXiv.1508.04843
+    """
+    grid, first = inputs.grid, inputs.first
+    known = boundary_channel(first, config.channel)
+    channel = boundary_channel(inputs.answering, config.channel)
+    naming = RenamedStages(engine, {"prob": MAP})
+    options = config.infer_preliminary
+    found = infer(inputs.seen, first, options=options, grid=grid, engine=naming)
+    network = Network.of(first, window=options.window)
+    stack = map_stack(inputs.seen, found, network=network, channel=known, grid=grid, engine=engine)
+    naming = RenamedStages(engine, {"histogram": "stack_histogram"})
+    prob = infer(stack, inputs.answering, options=config.infer, grid=grid, engine=naming)
+    affinities = boundary_affinities(prob, channel=channel, grid=grid, engine=engine)
+    return _segmented(affinities, prob, inputs, config, engine, channel=channel)
+
+
+def boundary_channel(model: Model, stated: int | None) -> int:
+    """Find which channel of a network's answers is the boundary.
+
+    Parameters
+    ----------
+    model : Checkpoint or Ensemble
+        Whose card may name its channels.
+    stated : int or None
+        What the workflow says.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ConfigError
+        If nobody says it, or there is no such channel.
+    """
+    card = model.checkpoints[0] if isinstance(model, Ensemble) else model
+    channels = card.channels[1]
+    if stated is None and "boundary" in card.classes:
+        return card.classes.index("boundary")
+    return _stored_channel(channels, stated)
+
+
+def _stored_channel(channels: int | None, stated: int | None) -> int:
+    many = channels or 1
+    if stated is None and many > 1:
+        raise ConfigError(
+            f"there are {many} channels, and nothing says which is the boundary; give channel"
+        )
+    if not 0 <= (stated or 0) < many:
+        raise ConfigError(f"channel is {stated}, there are {many}; give 0 to {many - 1}")
+    return stated or 0
+
+
+def _offsets_of(model: Model | None) -> OffsetKeys:
+    card = model.checkpoints[0] if isinstance(model, Ensemble) else model
+    if not isinstance(card, Checkpoint) or not card.offsets:
+        raise ConfigError(
+            "neither the card nor the workflow states the offsets of the affinities; give offsets"
+        )
+    return card.offsets
+
+
+def _segmented(
+    affinities: Any,
+    boundary: Any,
+    inputs: AffinityInputs,
+    config: SegmentAffinities | SegmentBoundaries | Recursive,
+    engine: Engine,
+    *,
+    channel: int = 0,
+    offsets: Offsets = NEAREST,
+) -> AffinitySegmented:
+    """Segment affinities, fill the background, and score."""
+    where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
+    found = affinity_segment(affinities, options=config.segment.options(offsets), **where)
+    labels, fill, scores = found.labels, config.segment.fill, None
+    if fill is not None:
+        labels = fill_background(
+            labels, boundary, tile=fill.tile, halo=fill.halo, channel=channel, **where
+        )
+    if inputs.truth is not None:
+        scores = segmentation_scores(
+            inputs.truth,
+            labels,
+            true_zero=config.score.true_zero,
+            pred_zero=config.score.pred_zero,
+            form=config.score.form,
+            **where,
+        )
+    return AffinitySegmented(
+        boundary, channel, affinities, found.fragments, found.tree, labels, scores
+    )
