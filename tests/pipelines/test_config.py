@@ -121,7 +121,7 @@ def test_unreadable_workflows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds list; a workflow is a mapping"):
         read_yaml(tmp_path / "list.yaml")
     (tmp_path / "nameless.yaml").write_text("output: x\n")
-    with pytest.raises(ConfigError, match="is missing; name one of diff, mirror, segment_neurons"):
+    with pytest.raises(ConfigError, match="is missing; name one of diff, .*segment_neurons"):
         read_workflow(tmp_path / "nameless.yaml")
     with pytest.raises(ConfigError, match="pipeline 'segment_neuron' is unknown; choose one of"):
         find_pipeline("segment_neuron")
