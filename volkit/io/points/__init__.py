@@ -1,0 +1,1 @@
+"""Points: tables of particles, in the formats of those who make and use them."""

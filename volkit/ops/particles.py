@@ -1,0 +1,193 @@
+"""Particles: points from heat maps of any size, the same for every grid.
+
+::
+
+    heat map ─► peaks of each block ─► one table ─► best of each neighbourhood ─► centres
+
+A block decides about its own voxels, with a halo as far as max-pooling reaches, so that no point
+is lost or doubled at a seam.  Suppression looks at the whole table, which is small.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from volkit.engine.base import Engine
+from volkit.engine.op import Columns, Reduction
+from volkit.errors import ContractError, GeometryError
+from volkit.geometry import AXES, Block, Coord, Grid, VoxelScale
+from volkit.io.points.table import points_frame
+from volkit.io.volume import Volume
+from volkit.kernels.particle_coordinates import ParticleCoordinates
+from volkit.kernels.peak_offsets import peak_offsets
+from volkit.kernels.peaks import peaks
+from volkit.kernels.suppression import suppress
+from volkit.ops.arguments import arguments
+from volkit.ops.particle_options import PickOptions
+from volkit.ops.particle_scoring import evaluate_points as evaluate_points
+
+Array = NDArray[Any]
+
+_UNSTATED = (1.0, 1.0, 1.0)
+_STATES_SIZE = ("voxel_size_nm", "multiscales", "ome", "resolution")
+_UINT8_ONE = 255.0
+
+
+def pick(
+    heat: Any,
+    options: PickOptions,
+    *,
+    scale: VoxelScale | None = None,
+    grid: Grid | None = None,
+    engine: Engine | None = None,
+    name: str = "picks",
+) -> Any:
+    """Find the particles of a tomogram in its heat maps.
+
+    The table is that of the whole volume at once, to the bit, for every grid.  In a job the peaks
+    are stored under ``name``: another exclusion distance or offset reuses them.
+
+    Parameters
+    ----------
+    heat : Volume, dask array, ndarray or DataArray of float or uint8, shape ([C,] Z, Y, X)
+        One map for each class; uint8 stands for 0 to 1 in steps of 1/255.
+    options : PickOptions
+        Classes, thresholds and distances.
+    scale : VoxelScale, optional
+        Where voxels lie; None takes what a Volume says.
+    grid : Grid, optional
+        Blocks to work in; the table does not depend on it.  None takes the chunks.
+    engine : Engine, optional
+        Where to run; None is LazyEngine.
+    name : str
+        Name of the stage.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``z_nm, y_nm, x_nm, score, class``: class by class in the order of ``options``, the best
+        first, ties in C order of voxels (LazyEngine: a Delayed of it).
+
+    Raises
+    ------
+    GeometryError
+        If the map has another number of channels than there are classes, or nothing says how large
+        voxels are.
+    ContractError
+        If the map is neither float nor uint8; by the block that meets NaN.
+    """
+    call = arguments(heat, grid=grid, engine=engine)
+    _check_heat(call.inputs[0], options)
+    scale = _scale(call.inputs[0]) if scale is None else scale
+    reduction = Reduction(
+        _peaks_block,
+        _merge_peaks,
+        finalize=partial(_points, options=options, scale=scale),
+        halo=_halo(options),
+        params={
+            "thresholds": list(options.thresholds),
+            "reach": list(options.reach),
+            "refine": options.refine,
+        },
+    )
+    return call.engine.reduce(reduction, *call.inputs, grid=call.grid, name=name)
+
+
+def _halo(options: PickOptions) -> Coord:
+    z, y, x = (max(n, 1) if options.refine else n for n in options.reach)
+    return z, y, x
+
+
+def _check_heat(heat: Any, options: PickOptions) -> None:
+    dtype = np.dtype(heat.dtype)
+    if dtype.kind != "f" and dtype != np.uint8:
+        raise ContractError(
+            f"the heat map is {dtype}; give floats, or uint8 where 255 stands for 1"
+        )
+    stored = isinstance(heat, Volume)
+    channels = heat.channels if stored else (len(heat) if heat.ndim == 4 else None)
+    if (1 if channels is None else channels) != len(options.classes):
+        raise GeometryError(
+            f"the heat map has {channels or 1} channel(s), classes are "
+            f"{', '.join(options.classes)}; name each channel once"
+        )
+
+
+def _scale(heat: Any) -> VoxelScale:
+    """Take the scale of a volume that states one: centres of others would be wrong unnoticed."""
+    if isinstance(heat, Volume):
+        found = heat.scale
+        stated = heat.options.voxel_size_nm is not None or found.voxel_size_nm != _UNSTATED
+        if stated or any(key in heat.attributes for key in _STATES_SIZE):
+            return found
+    told = heat.uri if isinstance(heat, Volume) else f"an array ({type(heat).__name__})"
+    raise GeometryError(
+        f"{told} does not say how large its voxels are; open it with voxel_size_nm=(z, y, x), or "
+        "pass scale=VoxelScale(...)"
+    )
+
+
+def _peaks_block(
+    block: Block, heat: Array, *, thresholds: list[float], reach: list[int], refine: bool
+) -> Columns:
+    """Find the peaks of each class whose voxel the block decides."""
+    within = block.write.relative_to(block.read)
+    radius = (reach[0], reach[1], reach[2])
+    parts = []
+    for number, values in enumerate(heat if heat.ndim == 4 else heat[None]):
+        if values.dtype.kind == "f" and np.isnan(values.min()):
+            raise ContractError(
+                f"the heat map of class {number} is NaN in places, which are neither peaks nor "
+                "none; see what made them, or replace them (numpy.nan_to_num)"
+            )
+        unit = _UINT8_ONE if values.dtype == np.uint8 else 1.0
+        found, scores = peaks(
+            values, radius=radius, threshold=thresholds[number] * unit, within=within
+        )
+        shifts = peak_offsets(values, found) if refine else np.zeros(found.shape)
+        parts.append(_columns(found + block.read.start, shifts, scores / unit, number))
+    return _merge_peaks(parts)
+
+
+def _columns(voxels: Array, shifts: Array, scores: Array, number: int) -> Columns:
+    return {
+        **{axis: voxels[:, n] for n, axis in enumerate(AXES)},
+        **{f"{axis}_shift": shifts[:, n] for n, axis in enumerate(AXES)},
+        "score": scores.astype(np.float64),
+        "class": np.full(len(voxels), number, np.int64),
+    }
+
+
+def _merge_peaks(tables: Sequence[Columns]) -> Columns:
+    """Put the peaks of several blocks in C order, classes of one voxel in theirs."""
+    joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    order = np.lexsort([joined[name] for name in ("class", *reversed(AXES))])
+    return {name: column[order] for name, column in joined.items()}
+
+
+def _points(table: Columns, *, options: PickOptions, scale: VoxelScale) -> pd.DataFrame:
+    """Locate the peaks, and leave the best of each neighbourhood."""
+    how = ParticleCoordinates.of(scale, target_offset=options.target_offset)
+    places = [table[axis] + table[f"{axis}_shift"] for axis in AXES]
+    centres = how.decode(np.stack(places, axis=1))
+    kept = _kept(centres, table["score"], table["class"], options)
+    order = kept[np.lexsort((kept, -table["score"][kept], table["class"][kept]))]
+    names = [options.classes[n] for n in table["class"][order]]
+    return points_frame(centres[order], names, scores=table["score"][order])
+
+
+def _kept(centres: Array, scores: Array, classes: Array, options: PickOptions) -> NDArray[np.int64]:
+    if options.exclusions_nm is None:
+        return np.arange(len(centres))
+    radius = np.asarray(options.exclusions_nm)[classes]
+    if options.across_classes:
+        return suppress(centres, scores, radius=radius)
+    parts = []
+    for number in range(len(options.classes)):
+        rows = np.flatnonzero(classes == number)
+        parts.append(rows[suppress(centres[rows], scores[rows], radius=radius[rows])])
+    return np.concatenate(parts)
