@@ -182,8 +182,8 @@ def run_exchange(run: Run, task: MapTask, ledger: Ledger, name: str) -> bool:
     _finish_rest(run, FinishTask(task, strips), windows, ledger, name)
     if failed is not None:
         raise failed
-    place.objects.put(FINISHED, b"{}\n")
     strips.clear()
+    place.objects.put(FINISHED, b"{}\n")
     return True
 
 
