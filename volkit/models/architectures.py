@@ -14,6 +14,7 @@ ENTRY_POINTS = "volkit.architectures"
 MONAI = "monai:"
 
 _OWN: Mapping[str, tuple[str, str]] = {
+    "convnext_unet": ("volkit.models.convnext_unet", "ConvNeXtUNet"),
     "meshnet": ("volkit.models.meshnet", "MeshNet"),
     "n4": ("volkit.models.em_networks", "N4"),
     "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
