@@ -116,7 +116,7 @@ def test_a_volume_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("specimen://brain?shape=8,8,8", "no specimen 'brain'; known is em"),
+        ("specimen://brain?shape=8,8,8", "no specimen 'brain'; known are em"),
         ("specimen://em?seed=1", "has no shape"),
         ("specimen://em?shape=8,8", "not three numbers"),
         ("specimen://em?shape=8,8,x", "invalid literal"),

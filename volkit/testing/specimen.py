@@ -20,16 +20,14 @@ from volkit.geometry.scale import Vector
 from volkit.testing.cells import find_cells, node_table
 from volkit.testing.hashing import bells, stream_key, units
 from volkit.testing.noise import Axes, value_noise
+from volkit.testing.tomograms import TomogramSource
+from volkit.testing.tomograms_address import open_tomogram
 
 Part = Literal["image", "truth", "boundary"]
 
 _GRAIN_NM = 8.0  # all lengths below count in this unit, so that voxel size only samples
 _NODE = 15.0  # grains between nodes: neurites of about 60 to 170 nm
-_WARP = (
-    (95.0, 20.0),
-    (40.0, 7.0),
-    (16.0, 1.2),
-)  # spacing and amplitude of what bends space, grains
+_WARP = ((95.0, 20.0), (40.0, 7.0), (16.0, 1.2))  # what bends space: spacing and amplitude, grains
 _MEMBRANE = 0.9  # grains from the border plane to a membrane's face
 # A rotation by 31°, 23° and 17° about z, y and x: membranes cross all three planes obliquely.
 _TURN = ((0.8803, -0.4431, -0.1697), (0.2691, 0.7609, -0.5905), (0.3907, 0.4741, 0.7890))
@@ -243,20 +241,20 @@ class SpecimenSource:
         raise SourceError(f"a specimen cannot be written (box {box}); create a volume instead")
 
 
-def open_specimen(uri: str, level: int = 0) -> SpecimenSource:
+def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TomogramSource:
     """Open a specimen by its address.
 
     Parameters
     ----------
     uri : str
         ``specimen://em?shape=96,256,256&seed=7&part=truth``; further keys are ``voxel_size_nm``,
-        ``noise`` and ``missing_sections``.
+        ``noise`` and ``missing_sections``.  ``tomogram``: see `volkit.testing.tomograms`.
     level : int
         Only 0 exists.
 
     Returns
     -------
-    SpecimenSource
+    SpecimenSource or TomogramSource
 
     Raises
     ------
@@ -269,8 +267,10 @@ def open_specimen(uri: str, level: int = 0) -> SpecimenSource:
     dtype('uint64')
     """
     address = urlsplit(uri)
+    if address.netloc == "tomogram":
+        return open_tomogram(uri, level)
     if address.netloc != "em":
-        raise SourceError(f"{uri}: there is no specimen {address.netloc!r}; known is em")
+        raise SourceError(f"{uri}: no specimen {address.netloc!r}; known are em and tomogram")
     if level:
         raise SourceError(f"{uri} has level 0 only, level {level} was asked for")
     given = dict(parse_qsl(address.query, keep_blank_values=True))
