@@ -8,16 +8,14 @@
       └──────────────────────────┴─► recursive network ─► boundaries
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from volkit.engine.base import Engine
-from volkit.engine.op import Op, Reduction
 from volkit.errors import ConfigError
-from volkit.geometry import Grid
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
+from volkit.models.scaling import Scaling
 from volkit.ops.affinity_boundary import boundary_affinities
 from volkit.ops.affinity_channels import affinity_boundary, nearest_affinities, nearest_channels
 from volkit.ops.affinity_segmentation import affinity_segment
@@ -34,6 +32,7 @@ from volkit.pipelines.segment_affinities_config import (
     SegmentBoundaries,
 )
 from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Model
+from volkit.pipelines.segment_affinities_stages import RenamedStages
 
 MAP = "map"
 """Stage of the preliminary network, whose answers are those of its card."""
@@ -69,39 +68,6 @@ class AffinitySegmented:
     tree: Any
     labels: Any
     scores: Any
-
-
-@dataclass(frozen=True, slots=True)
-class RenamedStages:
-    """An engine that calls some stages otherwise: two networks in one run need two names.
-
-    Parameters
-    ----------
-    engine : Engine
-        What works.
-    names : mapping of str to str
-        Stages and their new names; others keep theirs.
-    """
-
-    engine: Engine
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    def map(self, op: Op, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()) -> Any:
-        """Apply an Op under the new name."""
-        name = self.names.get(name, name)
-        return self.engine.map(op, *inputs, grid=grid, name=name, shared=shared)
-
-    def reduce(
-        self,
-        reduction: Reduction,
-        *inputs: Any,
-        grid: Grid,
-        name: str,
-        shared: tuple[Any, ...] = (),
-    ) -> Any:
-        """Add up a table under the new name."""
-        name = self.names.get(name, name)
-        return self.engine.reduce(reduction, *inputs, grid=grid, name=name, shared=shared)
 
 
 def compute_affinities(
@@ -207,13 +173,21 @@ def compute_recursive(
     grid, first = inputs.grid, inputs.first
     known = boundary_channel(first, config.channel)
     channel = boundary_channel(inputs.answering, config.channel)
-    naming = RenamedStages(engine, {"prob": MAP})
+    naming = RenamedStages(engine, {"prob": MAP, "histogram": f"{MAP}_histogram"})
     options = config.infer_preliminary
     found = infer(inputs.seen, first, options=options, grid=grid, engine=naming)
-    network = Network.of(first, window=options.window)
-    stack = map_stack(inputs.seen, found, network=network, channel=known, grid=grid, engine=engine)
-    naming = RenamedStages(engine, {"histogram": "stack_histogram"})
-    prob = infer(stack, inputs.answering, options=config.infer, grid=grid, engine=naming)
+    scales = Network.of(inputs.answering, window=config.infer.window).scaling
+    scaled = scales.kind if isinstance(scales, Scaling) else scales[0].kind
+    stack = map_stack(
+        inputs.seen,
+        found,
+        network=Network.of(first, window=options.window) if scaled == "none" else None,
+        channel=known,
+        levels=config.levels,
+        grid=grid,
+        engine=RenamedStages(engine, {"histogram": f"{MAP}_histogram"}),
+    )
+    prob = infer(stack, inputs.answering, options=config.infer, grid=grid, engine=engine)
     affinities = boundary_affinities(prob, channel=channel, grid=grid, engine=engine)
     return _segmented(affinities, prob, inputs, config, engine, channel=channel)
 

@@ -225,9 +225,12 @@ class Recursive(_Segmentation):
     Parameters
     ----------
     preliminary : str
-        Card of the network that answers first; it also says how the image is scaled for both.
+        Card of the network that answers first.
     checkpoint : str, tuple of str or EnsembleOptions
-        Card of the network that sees the image and the first one's boundary map.
+        Card of the network that sees the image and the first one's boundary map.  Where it scales
+        nothing, the image is scaled as the first one's card says.
+    levels : tuple of float
+        What 0 and 1 of the map become before this card scales them, as in its training.
     infer_preliminary : InferenceOptions
         As ``infer``, for the first one.
     channel : int, optional
@@ -244,6 +247,7 @@ class Recursive(_Segmentation):
     checkpoint: CheckpointKeys
     infer_preliminary: InferenceOptions = field(default_factory=InferenceOptions)
     channel: int | None = None
+    levels: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         _Segmentation.__post_init__(self)
