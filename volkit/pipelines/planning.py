@@ -66,7 +66,8 @@ class PlanEngine:
         shared: tuple[Any, ...] = (),
     ) -> Any:
         """Record a Reduction; its value is not known, and None."""
-        self._record(name, inputs, grid.with_halo(reduction.halo), _TABLE_BYTES)
+        if all(stage.name != name for stage in self.stages):  # asked for again, it is there
+            self._record(name, inputs, grid.with_halo(reduction.halo), _TABLE_BYTES)
 
     def _record(
         self, name: str, inputs: tuple[Any, ...], grid: Grid, out_bytes: int, *, at_once: int = 1
