@@ -6,5 +6,5 @@ from volkit.training.affinity_config import AffinityConfig
 PIPELINE = training(
     "train_affinities",
     AffinityConfig,
-    "volkit run workflows/em/segment_affinities.yaml --set checkpoint=",
+    lambda _: "volkit run workflows/em/segment_affinities.yaml --set checkpoint=",
 )

@@ -6,5 +6,5 @@ from volkit.training.config import TrainConfig
 PIPELINE = training(
     "train_boundaries",
     TrainConfig,
-    "volkit plan workflows/segment_neurons.yaml --set checkpoint=",
+    lambda _: "volkit plan workflows/segment_neurons.yaml --set checkpoint=",
 )

@@ -3,8 +3,10 @@
 from volkit.pipelines.train_run import training
 from volkit.training.dense_config import DenseConfig
 
-PIPELINE = training(
-    "train_dense",
-    DenseConfig,
-    "volkit train workflows/em/train_vd2d3d.yaml --set recursion.checkpoint=",
-)
+
+def _following(config: DenseConfig) -> str:
+    stage = "segment_boundaries" if config.recursion is None else "recursive_vd2d3d"
+    return f"volkit run workflows/em/{stage}.yaml --set checkpoint="
+
+
+PIPELINE = training("train_dense", DenseConfig, _following)

@@ -1,5 +1,6 @@
 """Carrying out a training workflow: what all kinds of training have in common."""
 
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 _PATHS = frozenset({"image", "labels", "checkpoint"})
 
 
-def training(name: str, config: type, following: str) -> Pipeline:
+def training(name: str, config: type, following: Callable[[Any], str]) -> Pipeline:
     """Make the pipeline of a kind of training.
 
     Parameters
@@ -20,8 +21,8 @@ def training(name: str, config: type, following: str) -> Pipeline:
         As workflow files have it.
     config : type
         A configuration that `volkit.training.loop.train` takes.
-    following : str
-        What to do with the card: the beginning of a command that it completes.
+    following : callable
+        Of the configuration: what to do with the card, the beginning of a command that it ends.
 
     Returns
     -------
@@ -38,7 +39,8 @@ def training(name: str, config: type, following: str) -> Pipeline:
     ) -> Outcome:
         """Train as a workflow file says, or go on where an interrupted run ended."""
         del replace_stale  # a state of another configuration is always refused
-        return _trained(workflow, following, on_progress=on_progress, on_message=on_message)
+        command = following(workflow.config)
+        return _trained(workflow, command, on_progress=on_progress, on_message=on_message)
 
     return Pipeline(name=name, config=config, run=run, plan=None, paths=_PATHS)
 
