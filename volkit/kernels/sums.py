@@ -17,7 +17,8 @@ Array = NDArray[Any]
 BOUNDED_BITS = 30  # of answers within -1 to 1, in 32 bits: weights sum to one, so sums fit
 WIDE_BITS = 36  # of any other, in 64 bits
 WIDEST = 2.0**26  # magnitude that is left to those
-_MARK = 2**54  # far above all sums of marked answers, and 256 of them still fit into 64 bits
+MOST_MARKS = 4094  # windows that hold a voxel: as many marks still fit into 64 bits
+_MARK = 2**51  # twice and more above all sums of marked answers
 _WIDEST_MARKED = 2.0**13
 
 

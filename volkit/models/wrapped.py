@@ -38,12 +38,17 @@ def callable_digest(model: Callable[..., Any]) -> str:
     Raises
     ------
     ModelError
-        If it cannot travel.
+        If it is no model, or cannot travel.
     """
+    name = getattr(model, "__qualname__", type(model).__name__)
+    if not callable(model) or isinstance(model, type):
+        raise ModelError(
+            f"{name} is {'a class' if isinstance(model, type) else 'no model'}; give a checkpoint "
+            "or its address, a torch module, or a function from (B, C, z, y, x) to (B, C', z, y, x)"
+        )
     try:
         return hashlib.sha256(cloudpickle.dumps(model)).hexdigest()
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        name = getattr(model, "__qualname__", type(model).__name__)
         raise ModelError(
             f"the model {name} cannot be pickled ({error}), so it cannot reach the workers; build "
             "what it holds open (files, locks, sessions) inside the function when it is first "

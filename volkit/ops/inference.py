@@ -5,7 +5,6 @@ block evaluates the windows that begin in it and hands over what reaches beyond 
 evaluates every window that touches it (``recompute``): the bytes are the same.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,17 +21,17 @@ from volkit.io.volume import Volume
 from volkit.kernels.blend import Weighting, check_coverage
 from volkit.kernels.histogram import add_histograms, value_histogram
 from volkit.models.checkpoint import Checkpoint
-from volkit.models.ensemble import Ensemble, Model, Scales
+from volkit.models.ensemble import Scales
 from volkit.models.scaling import Scale, Scaling
-from volkit.models.views import views_of
 from volkit.ops.arguments import Call, arguments
+from volkit.ops.chosen_network import Given, chosen_network
 from volkit.ops.free_windows import are_free
 from volkit.ops.inference_options import InferenceOptions as InferenceOptions
 from volkit.ops.network import Network, resolved_scale
 from volkit.ops.padding import Padding
 from volkit.ops.skipper import Skipper
 from volkit.ops.skipping import skipper
-from volkit.ops.window_pass import OutputType, WindowPass, check_output_type
+from volkit.ops.window_pass import OutputType, WindowPass, check_marks, check_output_type
 from volkit.ops.window_spread import WindowSpread
 
 Array = NDArray[Any]
@@ -42,7 +41,7 @@ _PAYS = 1.05  # network passes over the least, from which exchanging is worth it
 
 def infer(
     image: Any,
-    model: Checkpoint | Ensemble | Callable[..., Any] | Sequence[Model] | Network,
+    model: Given,
     *,
     options: InferenceOptions | None = None,
     mask: Volume | None = None,
@@ -57,9 +56,9 @@ def infer(
     ----------
     image : Volume, dask array or DataArray, shape ([C,] Z, Y, X)
         What the network sees; scaled as the checkpoint's card says.
-    model : Checkpoint, Ensemble, callable, sequence of these, or Network
-        A callable gets and returns float32 batches, shape (B, C, Z, Y, X); a sequence is an
-        ensemble whose answers are averaged.
+    model : Checkpoint, Ensemble, callable, str, Path, sequence of these, or Network
+        A torch module or function gets and returns float32 batches, shape (B, C, Z, Y, X); a text
+        is where a card lies; a sequence is an ensemble whose answers are averaged.
     options : InferenceOptions, optional
         How windows are laid and blended.
     mask : Volume, optional
@@ -71,17 +70,20 @@ def infer(
 
     Returns
     -------
-    Volume, dask array or DataArray of float32, shape (C, Z, Y, X)
+    Volume, dask array or DataArray of ``options.dtype``, shape (C, Z, Y, X)
         What the network says, as the card names the channels.
 
     Raises
     ------
+    ConfigError
+        If options contradict each other, the model, or what is stored.
     GeometryError
         If windows would leave gaps.
     ContractError
         By the block that meets NaN or infinite voxels.
     ModelError
-        By the first block, if the network does not fit its card.
+        If there is no card or a callable cannot be pickled; by the first block, if the network
+        does not fit its card, or its device is not there.
 
     References
     ----------
@@ -89,11 +91,12 @@ def infer(
     """
     options = options or InferenceOptions()
     call = arguments(image, grid=grid, engine=engine)
-    network = model if isinstance(model, Network) else _network(model, options)
+    network = chosen_network(model, options)
     windows = lattice(call.grid.domain, network, options)
     if not options.floor:
         check_coverage(windows, options.weights)
     check_output_type(options.dtype, network)
+    check_marks(windows, network)
     skip = skipper(options.skip, call, windows, mask=mask, dtype=options.dtype)
     shared = (
         replace(network, batch=0 if options.batch == "auto" else options.batch),
@@ -255,19 +258,6 @@ def input_scale(network: Network, call: Call) -> Any:
         _histogram_block, add_histograms, finalize=partial(_scale, network.scaling)
     )
     return call.engine.reduce(histogram, *call.inputs, grid=call.grid, name="histogram")
-
-
-def _network(model: Any, options: InferenceOptions) -> Network:
-    return Network.of(
-        model,
-        window=options.window,
-        device=options.device,
-        precision=options.precision,
-        views=views_of(options.views),
-        backend=options.backend,
-        compile=options.compile,
-        nonfinite=options.nonfinite,
-    )
 
 
 def _histogram_block(block: Block, image: Array) -> Columns:

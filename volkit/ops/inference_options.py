@@ -1,18 +1,21 @@
 """Options of inference: how windows are laid, blended and shared out, and what is left out."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 from volkit.errors import ConfigError
-from volkit.geometry import Coord
+from volkit.geometry import Coord, coord
 from volkit.kernels.blend import Weighting
-from volkit.models.running import Backend, NonFinite
+from volkit.models.running import Backend, NonFinite, Precision
 from volkit.models.views import ViewSet, views_of
 from volkit.ops.padding import Padding
 from volkit.ops.skip_options import SkipOptions
 from volkit.ops.window_pass import OutputType
 
 Seams = Literal["auto", "exchange", "recompute"]
+
+_DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,12 @@ class InferenceOptions:
     Parameters
     ----------
     window : tuple of int, optional
-        What the network sees once, (z, y, x); None takes the card's.
+        What the network sees once, (z, y, x), or one extent for all axes; None takes the card's.
+    channels : int, optional
+        That a module or function answers; None is one.  A card says so itself.
     stride : tuple of int, optional
-        Distance between windows; None is half the part of a window that is used, or all of it
-        where the network answers alike in every window.
+        Distance between windows, as ``window``; None is half the part of a window that is used, or
+        all of it where the network answers alike in every window.
     weights : {'gaussian', 'linear', 'hann', 'constant', 'pyramid', 'pyramid-published'}
         How answers of overlapping windows are weighted.
     weight_floor : float
@@ -64,6 +69,7 @@ class InferenceOptions:
     """
 
     window: Coord | None = None
+    channels: int | None = None
     stride: Coord | None = None
     weights: Weighting = "gaussian"
     weight_floor: float = 1.0
@@ -86,16 +92,25 @@ class InferenceOptions:
             ("padding", self.padding, get_args(Padding)),
             ("seams", self.seams, get_args(Seams)),
             ("dtype", self.dtype, get_args(OutputType)),
+            ("precision", self.precision, ("auto", *get_args(Precision))),
             ("backend", self.backend, get_args(Backend)),
             ("nonfinite", self.nonfinite, get_args(NonFinite)),
         ):
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
         views_of(self.views)
-        if self.batch != "auto" and self.batch < 1:
-            raise ConfigError(f"batch {self.batch} must be at least 1, or auto")
-        if self.blocks_at_once < 1:
-            raise ConfigError(f"blocks_at_once {self.blocks_at_once} must be at least 1")
+        if self.device.partition(":")[0] not in _DEVICES:
+            raise ConfigError(
+                f"device {self.device!r} is unknown; choose one of {', '.join(_DEVICES)}"
+            )
+        if self.batch != "auto":
+            _check_count("batch", self.batch, ", or auto")
+        _check_count("blocks_at_once", self.blocks_at_once)
+        if self.channels is not None:
+            _check_count("channels", self.channels)
+        for name, extent in (("window", self.window), ("stride", self.stride)):
+            if extent is not None:
+                object.__setattr__(self, name, _extent(name, extent))
         if self.weight_floor < 0:
             raise ConfigError(f"weight_floor {self.weight_floor} must not be negative")
 
@@ -103,3 +118,15 @@ class InferenceOptions:
     def floor(self) -> float:
         """Sum of weights below which voxels are dimmed; 0 where none are."""
         return self.weight_floor if self.weights == "pyramid-published" else 0.0
+
+
+def _check_count(name: str, value: object, or_else: str = "") -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name} {value!r} must be a whole number, at least 1{or_else}")
+
+
+def _extent(name: str, value: Any) -> Coord:
+    found = coord(value, name=name)
+    if min(found) < 1:
+        raise ConfigError(f"{name} {found} must be at least 1 on every axis")
+    return found

@@ -9,7 +9,8 @@ Which windows a block evaluates is all that tells ``recompute`` from ``exchange`
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from volkit.engine.usage import count, metered
 from volkit.errors import ConfigError, ContractError, ModelError, NonFiniteError
 from volkit.geometry import Box, Coord, Windows
 from volkit.kernels.blend import Weighting, normalised_weights, weight_sums
-from volkit.kernels.sums import blended
+from volkit.kernels.sums import MOST_MARKS, blended, empty_sums
 from volkit.models.scaling import Scale
 from volkit.ops.network import Network
 from volkit.ops.padding import Padding, cut_window
@@ -103,10 +104,14 @@ class WindowPass:
                 f"{int((~np.isfinite(image)).sum())} voxels are NaN or infinite; replace them in "
                 "the source, or choose a box without them"
             )
+        todo = iter(indices)
+        if (first := next(todo, None)) is None:  # no network is loaded, nor its batch tried
+            return empty_sums(network.channels, over.shape, bounded=network.bounded)
         predictor = network.predictor()
         sums = window_sums(predictor, network, over.shape)
         channels = image.shape[0] if image.ndim == 4 else 1
-        for batch in self._batches(indices, network.batch_for(predictor, channels)):
+        size = network.batch_for(predictor, channels)
+        for batch in self._batches(chain([first], todo), size):
             boxes = [self.windows.window(index) for index in batch]
             seen = np.stack([self._cut(image, held, box) for box in boxes])
             with metered("network"), _naming(boxes):
@@ -223,7 +228,7 @@ def as_output(values: NDArray[np.float32], dtype: OutputType) -> Array:
     if dtype == "uint8":
         return np.rint(values * np.float32(255)).astype(np.uint8)
     if dtype == "float16":
-        largest = float(np.abs(values).max(initial=0))
+        largest = float(np.fmax.reduce(np.abs(values), axis=None, initial=0))  # NaN may be marked
         if largest > _HALF_MAX:
             raise ContractError(
                 f"the network answered {largest:g}, float16 holds up to {_HALF_MAX:g}; store "
@@ -250,6 +255,22 @@ def check_output_type(dtype: OutputType, network: Network) -> None:
         )
 
 
+def check_marks(windows: Windows, network: Network) -> None:
+    """Refuse to mark NaN where more windows hold a voxel than can be told apart from answers.
+
+    Raises
+    ------
+    ConfigError
+        If they do.
+    """
+    over = prod(-(-t // s) for t, s in zip(windows.trusted, windows.stride, strict=True))
+    if network.marks and over > MOST_MARKS:
+        raise ConfigError(
+            f"at stride {windows.stride}, {over} windows hold a voxel; nonfinite='mark' counts up "
+            f"to {MOST_MARKS} of them: choose a larger stride, or nonfinite='fail'"
+        )
+
+
 def check_channels(answered: int, announced: int) -> None:
     """Refuse an answer of other channels than the card says.
 
@@ -260,6 +281,6 @@ def check_channels(answered: int, announced: int) -> None:
     """
     if answered != announced:
         raise ModelError(
-            f"the network answered {answered} channels, {announced} were announced; correct the "
-            "number of channels"
+            f"the network answered {answered} channels, {announced} were announced; correct its "
+            f"card, or for a module or a function say so: InferenceOptions(channels={answered})"
         )
