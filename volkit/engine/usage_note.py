@@ -1,8 +1,8 @@
 """Notes of usage: what a stage has cost so far, kept beside its ledger.
 
-``NAME.ledger/usage.json`` adds up over attempts.  It is written every few seconds and at the end:
-after a kill, the last seconds before it are not in it, nor is what was in flight.  Blocks that were
-lost and are computed again count again, since they cost again.
+``NAME.ledger/usage.json`` adds up over attempts.  It is written as often as a hundredth of the time
+allows, and at the end: after a kill, the last moments before it are not in it, nor is what was in
+flight.  Blocks that were lost and are computed again count again, since they cost again.
 """
 
 import json
@@ -19,7 +19,9 @@ from volkit.io.place import Place
 USAGE = "usage.json"
 
 _FORMAT = 1
-_SECONDS_BETWEEN = 5.0
+_PAUSES = (
+    100  # of as long as a write takes: a disk gets it ten times a second, a store now and then
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -38,7 +40,7 @@ class UsageNote:
     place: Place
     total: Usage = field(default_factory=Usage)
     _changed: bool = False
-    _noted: float = field(default_factory=time.monotonic)
+    _due: float = field(default_factory=time.monotonic)
 
     @classmethod
     def of(cls, ledger: Ledger) -> Self:
@@ -50,7 +52,7 @@ class UsageNote:
         if not usage:
             return
         self.total, self._changed = self.total + usage, True
-        if time.monotonic() - self._noted >= _SECONDS_BETWEEN:
+        if time.monotonic() >= self._due:
             self._write()
 
     def __enter__(self) -> Self:
@@ -64,13 +66,15 @@ class UsageNote:
     def _write(self) -> None:
         if not self._changed:
             return
+        begun = time.monotonic()
         data = json.dumps({"format": _FORMAT, **self.total.as_json()}, indent=1) + "\n"
         try:
             self.place.objects.put(USAGE, data.encode())
         except OSError as full:
             # No result depends on it.
             _logger.warning("could not write %s of %s: %s", USAGE, self.place, full)
-        self._changed, self._noted = False, time.monotonic()
+        now = time.monotonic()
+        self._changed, self._due = False, now + _PAUSES * (now - begun)
 
 
 def read_usage(place: Place) -> Usage:
