@@ -25,6 +25,7 @@ BENCHES = {
     "engine": "volkit.bench.engine",
     "inference": "volkit.bench.inference",
     "io": "volkit.bench.io",
+    "particles": "volkit.bench.particles",
     "scale": "volkit.bench.scale",
 }
 """Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``.
@@ -98,6 +99,8 @@ class Case:
         On which side of the target.
     agree : callable, optional
         Tells whether the results of ours and the peer are the same.
+    most_rounds : int, optional
+        How often at most, where one takes minutes.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Case:
     target: float | None = None
     better: Literal["higher", "lower"] = "higher"
     agree: Callable[[Any, Any], bool] | None = None
+    most_rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,7 @@ def run_case(case: Case, *, rounds: int) -> Row:
     """
     try:
         with case.setup() as data:
-            return _measured(case, data, rounds)
+            return _measured(case, data, min(rounds, case.most_rounds or rounds))
     except MissingExtraError as error:
         return Row(case.name, case.unit, case.better, target=case.target, skipped=str(error))
     except Exception as error:

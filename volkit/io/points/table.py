@@ -72,8 +72,8 @@ def points_frame(
 
     Examples
     --------
-    >>> points_frame([[1, 2, 3]], "ribosome").iloc[0].tolist()
-    [1.0, 2.0, 3.0, 1.0, 'ribosome']
+    >>> points_frame([[1, 2, 3]], "ribosome").to_csv(index=False).splitlines()
+    ['z_nm,y_nm,x_nm,score,class', '1.0,2.0,3.0,1.0,ribosome']
     """
     centres = np.asarray(centres_nm, np.float64).reshape(-1, 3)
     columns: dict[str, Any] = {}
