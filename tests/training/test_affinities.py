@@ -8,10 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, ModelError
 from volkit.models.checkpoint import load
+from volkit.models.weights import read_state
 from volkit.pipelines.config import validate
 from volkit.training.affinity_config import AffinityConfig, AffinityPatches
+from volkit.training.affinity_lesson import AffinityLesson
 from volkit.training.config import Augmentation, Optimisation, Validation
 from volkit.training.loop import train
 from volkit.training.losses import balanced_bce
@@ -169,3 +171,24 @@ TREE = {"checkpoint": "a.yaml", "volumes": [{"image": "a.zarr", "labels": "b.zar
 def test_wrong_configuration_is_refused(change, message) -> None:
     with pytest.raises(ConfigError, match=message):
         validate({**TREE, **change}, AffinityConfig, where="here")
+
+
+def test_weights_start_from_a_trained_network(affine, configured) -> None:
+    card = train(configured("boundary", steps=1)).checkpoint
+    plain = {"widths": (8, 16), "blocks": (1, 1), "norm": "none"}
+    config = affine("started", steps=1, arguments=plain, start_from=card.uri)
+    network = AffinityLesson(config).network().state_dict()
+    found = read_state(Path(card.weights_uri).read_bytes(), "safetensors", source="card")
+    assert found["head.weight"].shape[0] == 1  # not those of four channels
+    taken = [name for name in found if not name.startswith("head")]
+    assert set(taken) | {"head.weight", "head.bias"} == set(network)
+    for name in taken:
+        torch.testing.assert_close(network[name], found[name], rtol=0, atol=0)
+    assert train(config).checkpoint.offsets == (*NEAREST, (0, -4, 0))
+
+
+def test_start_from_a_network_of_another_kind_is_refused(affine, configured) -> None:
+    card = train(configured("boundary", steps=1)).checkpoint
+    plain = {"widths": (4, 8), "blocks": (1, 1), "norm": "none"}
+    with pytest.raises(ModelError, match=r"of the \d+ tensors of this network"):
+        train(affine("started", steps=1, arguments=plain, start_from=card.uri))

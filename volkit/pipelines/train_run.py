@@ -9,7 +9,7 @@ from volkit.engine.base import OnProgress, Progress
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 
-_PATHS = frozenset({"image", "labels", "checkpoint"})
+_PATHS = frozenset({"image", "labels", "checkpoint", "start_from"})
 
 
 def training(name: str, config: type, following: Callable[[Any], str]) -> Pipeline:

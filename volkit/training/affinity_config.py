@@ -87,6 +87,10 @@ class AffinityConfig:
         What to learn from; patches are drawn by volume of the boxes.
     arguments : mapping
         What the residual U-Net is built with; ``out_channels`` follows from the offsets.
+    start_from : str or None
+        Card of a residual U-Net that was trained already, whose weights are taken where name and
+        shape are those of this network.  Stored networks have no normalisation: say
+        ``arguments: {norm: none}`` with it.
     scaling : Scaling
         How the network wants its input, kept in the card.
     window : tuple of int
@@ -103,6 +107,7 @@ class AffinityConfig:
     checkpoint: str
     volumes: tuple[LabelledVolume, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    start_from: str | None = None
     scaling: Scaling = field(default_factory=lambda: Scaling("moments"))
     window: Coord = (64, 64, 64)
     patches: AffinityPatches = field(default_factory=AffinityPatches)

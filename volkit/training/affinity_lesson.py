@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from volkit.models.architectures import build
+from volkit.models.checkpoint import read_checkpoint
 from volkit.models.residual_unet import ResidualUNet3D, folded
 from volkit.training.affinity_config import AffinityConfig
 from volkit.training.lesson import Answer, Floats, Stored
 from volkit.training.losses import balanced_bce
 from volkit.training.patches import draw_affinities, open_tissue
 from volkit.training.schedule import learning_rate
+from volkit.training.start import take_over
 from volkit.training.targets import boundary_of
 from volkit.training.validate import Scores, validated
 
@@ -33,12 +35,17 @@ class AffinityLesson:
     def __init__(self, config: AffinityConfig) -> None:
         self.config = config
         self.facts: Mapping[str, str] = {}
+        if config.start_from:
+            self.facts = {"start_from": read_checkpoint(config.start_from).identity}
         self.tissues = [open_tissue(spec, config.scaling) for spec in config.volumes]
         self.unseen = [open_tissue(spec, config.scaling) for spec in config.validation.volumes]
 
     def network(self) -> nn.Module:
         """Build the network, with a channel for every offset."""
-        return build(_ARCHITECTURE, **self._arguments())
+        network = build(_ARCHITECTURE, **self._arguments())
+        if self.config.start_from:
+            take_over(network, self.config.start_from)
+        return network
 
     def _arguments(self) -> dict[str, Any]:
         return {**self.config.arguments, "out_channels": len(self.config.patches.offsets)}

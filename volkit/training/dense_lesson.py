@@ -19,7 +19,8 @@ from volkit.training.dense_patches import MappedTissue, class_weights, draw_answ
 from volkit.training.lesson import Answer, Floats, Stored
 from volkit.training.losses import patch_loss
 from volkit.training.patches import open_tissue
-from volkit.training.preliminary import preliminary_map, start_from
+from volkit.training.preliminary import preliminary_map
+from volkit.training.start import start_from
 from volkit.training.validate import Scores, judged_maps
 from volkit.training.whole_map import whole_map
 

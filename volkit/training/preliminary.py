@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ConfigError
 from volkit.geometry import Box
-from volkit.models import location
 from volkit.models.checkpoint import load, read_checkpoint
-from volkit.models.em_networks import VD2D3D, start_from_vd2d
-from volkit.models.weights import read_state
 from volkit.training.config import LabelledVolume
 from volkit.training.dense_config import DenseConfig, Recursion
 from volkit.training.patches import Held, open_tissue
@@ -86,31 +83,3 @@ def _keep(values: Floats, path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def start_from(network: object, recursion: Recursion) -> None:
-    """Give the 2-D layers of a VD2D3D the weights of the earlier VD2D, in place.
-
-    Parameters
-    ----------
-    network : object
-        A `VD2D3D`.
-    recursion : Recursion
-        Names the VD2D.
-
-    Raises
-    ------
-    ConfigError
-        If the network is no VD2D3D.
-    ModelError
-        If the earlier network is no VD2D of as many channels.
-    """
-    if not isinstance(network, VD2D3D):
-        raise ConfigError(
-            f"recursion.start needs the architecture vd2d3d, not {type(network).__name__}; say "
-            "start: false"
-        )
-    card = read_checkpoint(recursion.checkpoint)
-    source = card.weights_uri
-    state = read_state(location.read_bytes(source), card.format, source=source)
-    start_from_vd2d(network, state)
