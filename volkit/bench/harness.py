@@ -27,6 +27,7 @@ BENCHES = {
     "io": "volkit.bench.io",
     "particles": "volkit.bench.particles",
     "scale": "volkit.bench.scale",
+    "segmentation": "volkit.bench.segmentation",
 }
 """Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``.
 

@@ -3,6 +3,7 @@
 The image is noise: what the network answers to it has no meaning, what it costs has.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 
 from volkit.bench.harness import Case, told, wall_seconds
 from volkit.bench.inference_job import CARD, Job, job, monai_function, monai_inference
+from volkit.bench.rounds import Rounds
 from volkit.engine.job import JobEngine
 from volkit.geometry import Grid, Windows
 from volkit.models.checkpoint import read_checkpoint
@@ -69,36 +71,41 @@ def _seam_cases(*, quick: bool) -> Iterator[Case]:
             measure=wall_seconds,
             target=target,
             agree=lambda ours, peer: bool(ours < peer),
+            most_rounds=5 if blocks_of == 2 else 2,
         )
 
 
 def _memory_cases(sides: tuple[int, int], peer_side: int) -> Iterator[Case]:
     small, large = sides
+    at_large, at_small = Rounds(first_counts=True), Rounds(first_counts=True)
     yield Case(
         f"memory of a worker, {large}³ / {small}³ in 128³ blocks",
-        ours=lambda _: memory("volkit", large),
-        peer=lambda _: memory("volkit", small),
+        ours=at_large.measured("megabytes", lambda _: figures("volkit", large)),
+        peer=at_small.measured("megabytes", lambda _: figures("volkit", small)),
         measure=told,
         value=lambda ours, peer: ours / peer,
         target=1.1,
         better="lower",
-    )
-    yield Case(
-        f"memory for {peer_side}³: MONAI / ours",
-        ours=lambda _: memory("volkit", peer_side),
-        peer=lambda _: memory("monai", peer_side),
-        measure=told,
-        setup=_needs_monai,
-        target=5,
+        most_rounds=2,
     )
     yield Case(
         f"time per voxel, {large}³ / {small}³",
-        ours=lambda _: memory("seconds", large) / large**3,
-        peer=lambda _: memory("seconds", small) / small**3,
+        ours=at_large.read("seconds"),
+        peer=at_small.read("seconds"),
         measure=told,
-        value=lambda ours, peer: ours / peer,
+        value=lambda ours, peer: (ours / large**3) / (peer / small**3),
         target=1.05,
         better="lower",
+        most_rounds=2,
+    )
+    yield Case(
+        f"memory for {peer_side}³: MONAI / ours",
+        ours=lambda _: figures("volkit", peer_side)["megabytes"],
+        peer=lambda _: figures("monai", peer_side)["megabytes"],
+        measure=told,
+        setup=_needs_monai,
+        target=5,
+        most_rounds=2,
     )
 
 
@@ -149,23 +156,25 @@ def _middle_block(data: Job, *, once: bool) -> int:
     return len(chosen)
 
 
-def memory(what: str, side: int) -> float:
+def figures(what: str, side: int) -> dict[str, float]:
     """Measure in a process of its own.
 
     Parameters
     ----------
-    what : {"volkit", "monai", "seconds"}
-        Whose memory, beyond what was held before, in 10^6 bytes; or the seconds of ours.
+    what : {"volkit", "monai"}
+        Who infers.
     side : int
         Extent of the cube, voxels.
 
     Returns
     -------
-    float
+    dict of str to float
+        ``megabytes`` held beyond what was held before, and ``seconds``.
     """
     command = [sys.executable, "-m", "volkit.bench.inference_process", what, str(side)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _ensemble(data: Job) -> None:

@@ -1,10 +1,11 @@
 """A process that infers from store to store, or with the peer in memory, and says what it took.
 
-``python -m volkit.bench.inference_process volkit|monai|seconds SIDE`` writes to standard output how
-far its memory rose, 10^6 bytes, or the seconds it took, over a cube of so many voxels.  The network
+``python -m volkit.bench.inference_process volkit|monai SIDE`` writes to standard output, as JSON, how
+far its memory rose, 10^6 bytes, and the seconds it took, over a cube of so many voxels.  The network
 costs next to nothing, so that all else shows.
 """
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> None:
             _ours(image, Path(folder), network, None)
         seconds = time.perf_counter() - begun
         rise = (held("VmHWM") - before) / 1e6
-    sys.stdout.write(f"{seconds if what == 'seconds' else rise}\n")
+    sys.stdout.write(json.dumps({"megabytes": rise, "seconds": seconds}) + "\n")
 
 
 def _identity(batch: NDArray[Any]) -> NDArray[Any]:
