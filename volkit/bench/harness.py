@@ -29,10 +29,8 @@ BENCHES = {
     "scale": "volkit.bench.scale",
     "segmentation": "volkit.bench.segmentation",
 }
-"""Where the cases of each bench are: modules with ``cases(*, quick) -> iterable of Case``.
-
-One that has another table makes it itself: ``report(machine, *, quick, run) -> Report``.
-"""
+"""Modules with ``cases(*, quick) -> iterable of Case``, or with a table of their own:
+``report(machine, *, quick, run) -> Report``."""
 
 _ROUNDS, _QUICK_ROUNDS = 5, 3
 

@@ -1,8 +1,8 @@
 """A process that infers from store to store, or with the peer in memory, and says what it took.
 
-``python -m volkit.bench.inference_process volkit|monai SIDE`` writes to standard output, as JSON, how
-far its memory rose, 10^6 bytes, and the seconds it took, over a cube of so many voxels.  The network
-costs next to nothing, so that all else shows.
+``python -m volkit.bench.inference_process volkit|monai SIDE`` writes to standard output, as JSON,
+how far its memory rose, 10^6 bytes, and the seconds it took, over a cube of so many voxels.  The
+network costs next to nothing, so that all else shows.
 """
 
 import json
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     what, side = arguments[0], int(arguments[1])
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         image = _stored(Path(folder), side)
-        network = Network.of(_identity, window=(_WINDOW,) * 3, channels=1, device="cpu")
+        network = Network.of(_share, window=(_WINDOW,) * 3, channels=1, device="cpu")
         _ours(image, Path(folder), network, Box.from_shape((_BLOCK,) * 3))  # compiles and imports
         if what == "monai":
             from volkit.bench.inference_job import monai_inference
@@ -46,8 +46,11 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(json.dumps({"megabytes": rise, "seconds": seconds}) + "\n")
 
 
-def _identity(batch: NDArray[Any]) -> NDArray[Any]:
-    return batch
+def _share(batch: NDArray[Any]) -> NDArray[Any]:
+    return batch / np.float32(255)
+
+
+_share.bounded = True  # type: ignore[attr-defined]  # as probabilities are
 
 
 def _stored(folder: Path, side: int) -> str:
