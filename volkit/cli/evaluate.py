@@ -24,9 +24,12 @@ app = typer.Typer()
 @app.command()
 def evaluate(
     pred: Annotated[
-        str, typer.Argument(help="Labels, or a map of boundary probability.", show_default=False)
+        str,
+        typer.Argument(
+            help="Labels, a map of boundary probability, or points.", show_default=False
+        ),
     ],
-    truth: Annotated[str, typer.Argument(help="True labels.", show_default=False)],
+    truth: Annotated[str, typer.Argument(help="True labels, or points.", show_default=False)],
     output: Annotated[
         str | None, typer.Option(help="Folder of the scores.", show_default="evaluation-PRED-…")
     ] = None,
@@ -52,7 +55,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Score labels, or a boundary map, against the truth; with a figure, and resumable."""
+    """Score labels, a boundary map or points against the truth; with a figure, and resumable."""
     from volkit.pipelines.config import override, validate
     from volkit.pipelines.evaluate import carried_out
     from volkit.pipelines.evaluate_config import Evaluate

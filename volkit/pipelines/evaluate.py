@@ -22,9 +22,11 @@ from volkit.io.volume import Volume
 from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_alignment import Aligned, align
 from volkit.ops.evaluation_results import BoundaryEvaluation, LabelEvaluation
+from volkit.ops.particle_results import PointEvaluation
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.evaluate_config import Evaluate
 from volkit.pipelines.evaluate_figure import boundary_figure, label_figure
+from volkit.pipelines.evaluate_points import is_points, score_points
 from volkit.pipelines.evaluate_report import write_boundary, write_labels
 from volkit.pipelines.evaluate_views import Views
 from volkit.pipelines.failure import recorded
@@ -39,13 +41,13 @@ class Scored:
 
     Parameters
     ----------
-    found : LabelEvaluation or BoundaryEvaluation
+    found : LabelEvaluation, BoundaryEvaluation or PointEvaluation
         The scores.
     outcome : Outcome
         What was written, and how long it took.
     """
 
-    found: LabelEvaluation | BoundaryEvaluation
+    found: LabelEvaluation | BoundaryEvaluation | PointEvaluation
     outcome: Outcome
 
 
@@ -85,6 +87,8 @@ def score(
     StaleLedgerError
         If the folder holds another evaluation.
     """
+    if is_points(config):
+        return _told(Scored(*score_points(config)), on_message)
     pred, truth = open_volume(config.pred), open_volume(config.truth)
     views = align(pred, truth, config.box)
     watch, folder = Stopwatch(on_progress), Path(config.output)
@@ -92,16 +96,20 @@ def score(
     with attended(engine.place, on_message=on_message) as attendance, recorded(folder, watch.stage):
         found = _evaluated(config, pred, truth, views, replace(engine, attendance=attendance))
         files = _report(config, found, views)
-    if on_message is not None:
-        for warning in found.warnings:
-            on_message(f"warning: {warning}")
     outcome = Outcome(
         files=files,
         following=_following(config, found, views),
         scores=tuple(found.as_table()),
         times=watch.times(),
     )
-    return Scored(found, outcome)
+    return _told(Scored(found, outcome), on_message)
+
+
+def _told(scored: Scored, on_message: OnMessage | None) -> Scored:
+    if on_message is not None:
+        for warning in scored.found.warnings:
+            on_message(f"warning: {warning}")
+    return scored
 
 
 def _evaluated(
@@ -114,7 +122,7 @@ def _evaluated(
         convention=config.convention,
         box=config.box,
         options=EvaluationOptions(
-            kind=config.kind,
+            kind="auto" if config.kind == "points" else config.kind,
             thresholds=config.thresholds,
             channel=config.channel,
             truth_boundary=config.truth_boundary,

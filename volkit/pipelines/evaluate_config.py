@@ -7,6 +7,7 @@ from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
 from volkit.ops.evaluation_convention import find_convention
 from volkit.pipelines.cluster import ClusterOptions
+from volkit.pipelines.evaluate_points_config import PointScoring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Evaluate:
         Folder of the scores.
     image : str, optional
         Volume to show objects over.
-    kind : {'auto', 'labels', 'boundary'}
+    kind : {'auto', 'labels', 'boundary', 'points'}
         What the prediction is.
     convention : str
         What counts: volkit, skimage, cremi, snemi3d, isbi2012.
@@ -37,6 +38,8 @@ class Evaluate:
         Where the volumes do not say it, (z, y, x).
     worst : int
         Objects to draw.
+    points : PointScoring
+        Radii and weights, where the prediction is a table of points.
     block_shape : tuple of int, optional
         Unit of work, (z, y, x), voxels.
     cluster : ClusterOptions
@@ -47,7 +50,7 @@ class Evaluate:
     truth: str
     output: str
     image: str | None = None
-    kind: Literal["auto", "labels", "boundary"] = "auto"
+    kind: Literal["auto", "labels", "boundary", "points"] = "auto"
     convention: str = "volkit"
     box: Box | None = None
     thresholds: tuple[float, ...] = ()
@@ -55,6 +58,7 @@ class Evaluate:
     truth_boundary: Literal["auto", "zero", "edges"] = "auto"
     voxel_size_nm: tuple[float, float, float] | None = None
     worst: int = 3
+    points: PointScoring = field(default_factory=PointScoring)
     block_shape: Coord | None = None
     cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(workers=0))
 
