@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from volkit.errors import ConfigError
-from volkit.training.augment import varied
+from volkit.training.augment import misalignment, slipped, varied
 from volkit.training.config import Augmentation
 
 NOTHING = Augmentation(
@@ -60,3 +60,32 @@ def test_damage_is_to_sections(image) -> None:
 def test_negative_strength_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"augmentation noise is -1"):
         Augmentation(noise=-1)
+
+
+def test_sections_slip_alone_or_with_all_behind() -> None:
+    options = Augmentation(misaligned=1.0, slip=3)
+    kinds = set()
+    for seed in range(40):
+        shifts = misalignment(6, np.random.default_rng(seed), options)
+        assert np.abs(shifts).max() <= 3
+        assert not shifts[0].any()
+        moved = np.flatnonzero(shifts.any(axis=1))
+        if len(moved):
+            assert (shifts[moved] == shifts[moved[0]]).all()
+            kinds.add("one" if len(moved) == 1 else "rest")
+            assert len(moved) in (1, 6 - moved[0])
+    assert kinds == {"one", "rest"}
+
+
+def test_nothing_slips_unless_asked() -> None:
+    assert not misalignment(6, np.random.default_rng(0), Augmentation()).any()
+
+
+def test_image_and_labels_slip_together() -> None:
+    values = np.arange(3 * 7 * 8).reshape(3, 7, 8)
+    shifts = np.array([[0, 0], [-2, 1], [2, -2]])
+    found = slipped(values, shifts, 2)
+    assert found.shape == (3, 3, 4)
+    np.testing.assert_array_equal(found[0], values[0, 2:5, 2:6])
+    np.testing.assert_array_equal(found[1], values[1, 0:3, 3:7])
+    np.testing.assert_array_equal(found[2], values[2, 4:7, 0:4])

@@ -50,3 +50,11 @@ def test_width_equals_city_block_distance() -> None:
 def test_no_width_is_refused() -> None:
     with pytest.raises(ConfigError, match="width 0 of the boundary"):
         boundary_map(row(1, 2), width=0)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_planar_boundaries_are_those_of_every_section_alone(width) -> None:
+    labels = np.random.default_rng(2).integers(0, 5, (4, 12, 9)).repeat(3, 2)
+    found = boundary_map(labels, width=width, planar=True)
+    alone = [boundary_map(section[None], width=width)[0] for section in labels]
+    np.testing.assert_array_equal(found, alone)
