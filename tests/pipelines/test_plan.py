@@ -97,3 +97,10 @@ def test_memory_is_projected_from_above(tmp_path: Path) -> None:
     assert stage.bytes_written == 4 * 4 * 8 * 8
     assert stage.read_per_written == 1.25
     assert stage.memory_bytes == 1000 + 4 * 4 * 6 * 12 + 2 * 8 * 4 * 4 * 4
+
+
+def test_a_window_larger_than_the_domain_is_said_in_the_plan(tiny: Path) -> None:
+    config = read_workflow(tiny, ["infer.window=[32, 16, 16]"]).config
+    (text,) = segment_neurons.plan(config).advice
+    assert "infer.window [32, 16, 16] is larger than the domain on axis z (24 voxels)" in text
+    assert not segment_neurons.plan(read_workflow(tiny).config).advice

@@ -79,7 +79,7 @@ class Plan:
     conflicts : tuple of str
         Volumes of an earlier run that stand in the way, unless they are replaced.
     advice : tuple of str
-        What would cost less.
+        What is to be known: windows that are padded, and what would cost less.
     """
 
     grid: Grid

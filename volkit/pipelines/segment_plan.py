@@ -18,6 +18,7 @@ from volkit.ops.empty_cells import STAGE
 from volkit.ops.free_windows import window_advice
 from volkit.ops.inference import InferenceOptions, lattice, passes
 from volkit.ops.network import Network
+from volkit.ops.padding import padding_advice
 from volkit.ops.skipping import planned_windows
 from volkit.pipelines.plan import StagePlan
 
@@ -97,7 +98,7 @@ class NetworkStage:
         )
 
     def advice(self, grid: Grid, memory_bytes: int | None) -> Iterator[str]:
-        """Say what would cost less.
+        """Say where windows are padded, and what would cost less.
 
         Parameters
         ----------
@@ -113,8 +114,11 @@ class NetworkStage:
         """
         network = Network.of(self.model, window=self.options.window)
         windows = lattice(grid.domain, network, self.options)
-        for text in window_advice(network, windows, memory_bytes, batch=self.batch):
-            yield text.replace("infer.window", f"{self.key}.window")
+        for text in (
+            *padding_advice(windows, self.options.padding),
+            *window_advice(network, windows, memory_bytes, batch=self.batch),
+        ):
+            yield text.replace("infer.", f"{self.key}.")
 
 
 def misaligned(grid: Grid, folder: Path, stages: Sequence[StagePlan]) -> Iterator[str]:
