@@ -69,8 +69,8 @@ class ResNetRSUNet(nn.Module):
     --------
     >>> net = ResNetRSUNet(1, 2, widths=(4, 4, 4, 4), blocks=(1, 1, 1, 1), stem=4,
     ...                    joint_width=4, decoder_widths=(8, 8, 4, 4))
-    >>> net(torch.zeros(1, 1, 4, 32, 32)).shape, net.multiple
-    (torch.Size([1, 2, 4, 32, 32]), (4, 32, 32))
+    >>> net(torch.zeros(2, 1, 4, 32, 32)).shape, net.multiple
+    (torch.Size([2, 2, 4, 32, 32]), (4, 32, 32))
     """
 
     def __init__(

@@ -82,7 +82,7 @@ def heat_maps(
     --------
     >>> maps = heat_maps(np.array([[0.0, 0.0, 1.0]]), np.array([0]), Box.from_shape((1, 1, 4)),
     ...                  sigmas=np.ones((1, 3)))
-    >>> maps.ravel().round(3).tolist()
+    >>> maps.ravel().astype(float).round(3).tolist()
     [0.607, 1.0, 0.607, 0.135]
     """
     maps = np.zeros((len(sigmas), *box.shape), np.float32)

@@ -87,7 +87,7 @@ class PickValidation:
     reach : int
         Voxels on each side within which a peak is the largest; 1 is a kernel of 3.
     thresholds : tuple of float
-        Searched for every kind; peaks below the smallest are not looked at.
+        Ascending, searched for every kind; particles score above them.
     beta : float
         Of the F score; 4 weighs a missed particle as 16 false ones.
     """

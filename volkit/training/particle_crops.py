@@ -53,10 +53,10 @@ class Tomogram:
     points: Points
     sigmas: NDArray[np.float64]
 
-    def places(self, offset: float) -> Places:
-        """Centres in voxels of ``image``, shape (N, 3), moved by ``offset``."""
+    def places(self, target_offset: float) -> Places:
+        """Centres in voxels of ``image``, shape (N, 3): what decodes to them, unrounded."""
         origin, size = np.array(self.scale.origin_nm), np.array(self.scale.voxel_size_nm)
-        return (self.points.places_nm - origin) / size + offset
+        return (self.points.places_nm - origin) / size + (target_offset - 0.5)
 
 
 def open_labelled(
@@ -115,7 +115,7 @@ def open_labelled(
 
 
 def _check_inside(tomogram: Tomogram) -> None:
-    places = tomogram.places(0.0)
+    places = tomogram.places(0.5)
     outside = ((places < -1) | (places > np.array(tomogram.image.shape))).any(axis=1)
     if outside.any():
         z, y, x = (round(float(v), 1) for v in places[outside][0])
@@ -176,7 +176,7 @@ def draw_crop(
     tuple of ndarray of float32, shapes (Z, Y, X) and (C, Z, Y, X)
         Image and heat maps.
     """
-    places = tomogram.places(crops.offset)
+    places = tomogram.places(crops.target_offset)
     start = _start(tomogram, places, crops, rng)
     image, moved, zoom = _cut(tomogram.image, places, start, crops.shape, augmentation, rng)
     image, moved = _mirrored(image, moved, augmentation, rng)

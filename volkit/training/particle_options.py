@@ -78,9 +78,10 @@ class Crops:
         Share of crops that hold a particle of a kind drawn evenly; the others lie anywhere.
     sigma_unit : {"voxels", "nm"}
         What the deviations of the kinds count.
-    offset : float
-        Voxels by which targets are moved along every axis; 0.5 is the published convention
-        (index = floor(coordinate / size + 1)) without its rounding.
+    target_offset : float
+        Between centres and the voxels that mark them, see
+        `volkit.kernels.particle_coordinates.ParticleCoordinates`; 1.0 as published, whose rounding
+        is left out: Gaussians lie where the centres are.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -89,7 +90,7 @@ class Crops:
     batch: int = 32
     focus: float = 0.0
     sigma_unit: Unit = "voxels"
-    offset: float = 0.0
+    target_offset: float = 0.5
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.batch < 1 or not 0 <= self.focus <= 1:

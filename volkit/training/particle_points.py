@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,13 @@ from numpy.typing import NDArray
 
 from volkit.errors import ConfigError, SourceError
 from volkit.geometry import Box
+from volkit.io.points.files import read_points as read_table
+from volkit.io.points.options import PointOptions
 from volkit.io.registry import opened
 from volkit.io.sources import OpenOptions
 
 _NM = ("z_nm", "y_nm", "x_nm")
-_ANGSTROM = ("z", "y", "x")
+_SPECIMEN = "specimen://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ def read_points(uri: str, names: Sequence[str], *, run: str = "") -> Points:
     Parameters
     ----------
     uri : str
-        A CSV table with ``z_nm, y_nm, x_nm, class`` (nanometres), or, as the CZII challenge has
-        it, ``experiment, particle_type, x, y, z`` (ångström); or ``specimen://tomogram?...``.
+        What `volkit.io.points.files.read_points` takes: tables, picks of copick, STAR and others;
+        or ``specimen://tomogram?...``.
     names : sequence of str
         The kinds, in the order of the network's channels; rows of other kinds are left out.
     run : str
-        Value of ``experiment`` to take; empty takes all.
+        Tomogram of a table of several that is meant; empty takes all.
 
     Returns
     -------
@@ -57,11 +58,15 @@ def read_points(uri: str, names: Sequence[str], *, run: str = "") -> Points:
     Raises
     ------
     SourceError
-        If there is no such table, or a coordinate is not finite.
+        If there is no such table, it is damaged, or has not the tomogram.
     ConfigError
-        If it lacks columns, or holds none of the kinds.
+        If it holds none of the kinds.
     """
-    columns = _from_source(uri) if "://" in uri else _from_table(Path(uri), run)
+    columns: Any = (
+        _from_source(uri)
+        if uri.startswith(_SPECIMEN)
+        else read_table(uri, PointOptions(tomogram=run or None))
+    )
     number = {name: n for n, name in enumerate(names)}
     kinds = np.array([number.get(str(name), -1) for name in columns["class"]], np.int64)
     places = np.stack([np.asarray(columns[name], float) for name in _NM], axis=1)
@@ -70,8 +75,6 @@ def read_points(uri: str, names: Sequence[str], *, run: str = "") -> Points:
             f"{uri} has none of the kinds {', '.join(names)}, but "
             f"{', '.join(sorted(set(map(str, columns['class']))))}; name those"
         )
-    if not np.isfinite(places).all():
-        raise SourceError(f"{uri}: coordinates that are not finite; mend the table")
     return Points(places[kinds >= 0], kinds[kinds >= 0])
 
 
@@ -82,24 +85,3 @@ def _from_source(uri: str) -> dict[str, NDArray[Any]]:
         raise SourceError(f"{uri} knows of no particles; give a table, or specimen://tomogram")
     found: dict[str, NDArray[Any]] = points(Box.from_shape(source.shape))
     return found
-
-
-def _from_table(path: Path, run: str) -> dict[str, NDArray[Any]]:
-    import pandas as pd
-
-    if not path.is_file():
-        raise SourceError(f"there is no table of points at {path}; check the path")
-    table = pd.read_csv(path)
-    if run:
-        if "experiment" not in table:
-            raise ConfigError(f"{path} has no column experiment to find run {run!r} in")
-        table = table[table["experiment"] == run]
-    if {*_NM, "class"} <= set(table):
-        return {name: table[name].to_numpy() for name in (*_NM, "class")}
-    if {*_ANGSTROM, "particle_type"} <= set(table):
-        places = {nm: table[a].to_numpy() / 10 for nm, a in zip(_NM, _ANGSTROM, strict=True)}
-        return {**places, "class": table["particle_type"].to_numpy()}
-    raise ConfigError(
-        f"{path} has the columns {', '.join(map(str, table.columns))}; expected z_nm, y_nm, x_nm and class, or "
-        "x, y, z and particle_type"
-    )

@@ -199,7 +199,7 @@ class _Run:
                 config.kinds,
                 config.validation,
                 window=config.crops.shape,
-                offset=config.crops.offset,
+                target_offset=config.crops.target_offset,
             )
             self.scores.append((self.step, scores))
         if scores is None or before is None or scores.score > before.score:

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from volkit.geometry import Box, Coord
 from volkit.geometry.windows import Windows
 from volkit.kernels.blend import Weighting, weight_sums, window_weights
+from volkit.kernels.matching import hit_curve
+from volkit.kernels.particle_coordinates import ParticleCoordinates
 from volkit.kernels.peaks import peaks
 from volkit.training.particle_config import PickValidation
 from volkit.training.particle_crops import Tomogram
 from volkit.training.particle_options import ParticleKind
-from volkit.training.threshold_search import PickScores, best_thresholds, counts_over
+from volkit.training.threshold_search import PickScores, best_thresholds
 
 Floats = NDArray[np.float32]
 Predict = Callable[[Floats], Floats]
@@ -27,7 +29,7 @@ def validated(
     options: PickValidation,
     *,
     window: Coord,
-    offset: float = 0.0,
+    target_offset: float = 0.5,
 ) -> PickScores:
     """Score a network on labelled tomograms.
 
@@ -43,55 +45,33 @@ def validated(
         Windows, thresholds and beta.
     window : tuple of int
         What the network sees, (z, y, x).
-    offset : float
-        By which the targets were moved, voxels.
+    target_offset : float
+        Between centres and voxels, as the targets had it.
 
     Returns
     -------
     PickScores
     """
     total = np.zeros((len(kinds), len(options.thresholds), 3), np.int64)
+    limits = np.array(options.thresholds)
     for tomogram in tomograms:
         maps = blended(
             predict, tomogram.image, window, stride=options.stride, weights=options.weights
         )
-        size, origin = (
-            np.array(v) for v in (tomogram.scale.voxel_size_nm, tomogram.scale.origin_nm)
-        )
+        coordinates = ParticleCoordinates.of(tomogram.scale, target_offset=target_offset)
         for number, kind in enumerate(kinds):
-            places, scores = found_peaks(maps[number], options)
-            total[number] += counts_over(
-                (places - offset) * size + origin,
+            voxels, scores = peaks(maps[number], radius=options.reach, threshold=limits.min())
+            truth = tomogram.points.of(number)
+            hits, kept = hit_curve(
+                coordinates.decode(voxels),
                 scores,
-                tomogram.points.of(number),
+                truth,
                 radius=kind.radius_nm / 2,
-                thresholds=options.thresholds,
+                thresholds=limits,
             )
+            total[number] += np.stack([hits, kept - hits, len(truth) - hits], axis=1)
     weights = [kind.weight for kind in kinds]
     return best_thresholds(total, options.thresholds, weights, beta=options.beta)
-
-
-def found_peaks(
-    heat: Floats, options: PickValidation
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find the candidates of one heat map.
-
-    Parameters
-    ----------
-    heat : ndarray of float32, shape (Z, Y, X)
-        Of one kind.
-    options : PickValidation
-        Reach and thresholds.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (N, 3) and (N,)
-        Voxels and their values, from the smallest threshold on.
-    """
-    # The thresholds are inclusive, the search is not.
-    below = float(np.nextafter(np.float32(min(options.thresholds)), np.float32(-1)))
-    places, scores = peaks(heat, radius=options.reach, threshold=below)
-    return places, scores.astype(np.float64)
 
 
 def blended(
