@@ -212,3 +212,16 @@ def test_options_refuse() -> None:
         PickOptions(("a",), threshold=float("nan"))
     with pytest.raises(ConfigError, match="target_offset is inf"):
         PickOptions(("a",), target_offset=float("inf"))
+
+
+def test_a_map_whose_header_states_no_voxel_size(tmp_path) -> None:
+    mrcfile = pytest.importorskip("mrcfile")
+    heat = np.zeros((4, 4, 4), np.float32)
+    heat[1, 2, 3] = 0.9
+    with mrcfile.new(tmp_path / "heat.mrc") as file:
+        file.set_data(heat)
+    with pytest.raises(GeometryError, match="heat.mrc does not say how large its voxels are; open"):
+        pick(open_volume(tmp_path / "heat.mrc"), PickOptions(("a",)))
+    stated = open_volume(tmp_path / "heat.mrc", voxel_size_nm=(2.0, 1.0, 1.0))
+    found = pick(stated, PickOptions(("a",))).compute(scheduler="sync")
+    assert found.iloc[0, :3].tolist() == [2.0, 2.0, 3.0]
