@@ -1,6 +1,6 @@
 """Notes of usage: what a stage has cost so far, kept beside its ledger.
 
-``NAME.ledger/usage.json`` adds up over attempts.  It is written as often as a hundredth of the time
+``NAME.ledger/usage.json`` adds up over attempts.  It is written as often as a tenth of the time
 allows, and at the end: after a kill, the last moments before it are not in it, nor is what was in
 flight.  Blocks that were lost and are computed again count again, since they cost again.
 """
