@@ -1,0 +1,239 @@
+"""Features of regions: classes and cells of every region, box or whole, with intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from volkit.engine.op import Columns
+from volkit.geometry.scale import Vector
+from volkit.kernels.bootstrap import ratio_interval
+from volkit.kernels.class_counts import BINS
+from volkit.kernels.class_shapes import length_of, surface_of
+from volkit.kernels.class_statistics import RANKS
+from volkit.kernels.nearest import neighbour_distances
+
+_NM_PER_UM = 1000.0
+_UM3_PER_MM3 = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """How intervals of confidence are found: by drawing blocks of bins with replacement.
+
+    Parameters
+    ----------
+    bins : tuple of int
+        Bins that make a block, (z, y, x); blocks should be larger than what they are filled with.
+    level : float
+        Of confidence; 0 leaves intervals out.
+    draws, seed : int
+        How often blocks are drawn, and of which sequence.
+    """
+
+    bins: tuple[int, int, int] = (16, 1, 1)
+    level: float = 0.95
+    draws: int = 1000
+    seed: int = 0
+
+
+def with_distances(cells: pd.DataFrame, *, physical: bool) -> pd.DataFrame:
+    """Add the distances of every cell to its nearest others, anywhere in the volume.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As :func:`volkit.ops.statistics_objects.object_frame` makes it.
+    physical : bool
+        Nanometres (``distance_1_nm``), else voxels (``distance_1``).
+
+    Returns
+    -------
+    DataFrame
+    """
+    unit = "_nm" if physical else ""
+    points = cells[[f"{axis}{unit}" for axis in "zyx"]].to_numpy()
+    found = neighbour_distances(points, ranks=RANKS)
+    return cells.assign(**{f"distance_{k}{unit}": found[:, i] for i, k in enumerate(RANKS)})
+
+
+def region_frame(
+    counts: Columns,
+    cells: pd.DataFrame | None,
+    *,
+    classes: Mapping[str, int],
+    voxel_size_nm: Vector,
+    interval: Interval,
+    names: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
+    """Compute the features of every region.
+
+    Parameters
+    ----------
+    counts : dict of ndarray
+        From :func:`volkit.kernels.class_counts.class_counts`.
+    cells : DataFrame or None
+        With distances, and ``region`` where there are regions.
+    classes : mapping of str to int
+        Labels by name.
+    voxel_size_nm : tuple of float
+        (z, y, x).
+    interval : Interval
+        Of fractions and densities.
+    names : mapping of str to int, optional
+        Ids of regions by name: these get a row even where there is no voxel of them.
+
+    Returns
+    -------
+    DataFrame
+        ``region``, ``name``, ``voxels``; ``NAME_fraction``, ``_low``, ``_high`` of every class;
+        with cells ``cells``, ``cells_at_border``, ``cells_per_mm3``, means and deviations of
+        ``cell_voxels``, ``cell_volume_um3`` and of distances in the unit of their columns.  NaN
+        where nothing can be said: no voxel, no cell, no neighbour.
+    """
+    ids = {int(x): str(x) for x in np.unique(counts["region"])}
+    ids.update({int(label): name for name, label in (names or {}).items()})
+    voxel_um3 = float(np.prod(voxel_size_nm)) / _NM_PER_UM**3
+    rows = []
+    for region, name in sorted(ids.items()):
+        mine = counts["region"] == region
+        part = {key: column[mine] for key, column in counts.items()}
+        row: dict[str, float | int | str] = {"region": region, "name": name}
+        row["voxels"] = int(part["voxels"].sum())
+        row.update(class_fractions(part, classes, interval))
+        if cells is not None:
+            own = cells if "region" not in cells else cells[cells["region"] == region]
+            row.update(cell_features(own, voxels=int(row["voxels"]), voxel_um3=voxel_um3))
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"region": "uint64", "name": "str"})
+
+
+def class_fractions(
+    counts: Columns, classes: Mapping[str, int], interval: Interval
+) -> dict[str, float]:
+    """Compute the fraction of every class in some bins, with its interval.
+
+    Parameters
+    ----------
+    counts : dict of ndarray
+        Of the bins.
+    classes : mapping of str to int
+        Labels by name.
+    interval : Interval
+        How.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where there is no voxel.
+    """
+    total = int(counts["voxels"].sum())
+    blocks = np.stack(
+        [counts[name] // n for name, n in zip(BINS, interval.bins, strict=True)], axis=1
+    )
+    found_blocks, row = np.unique(blocks, axis=0, return_inverse=True)
+    row = row.reshape(-1)
+    below = _summed(row, counts["voxels"], len(found_blocks))
+    found = {}
+    for name, label in classes.items():
+        mine = counts["label"] == label
+        above = _summed(row[mine], counts["voxels"][mine], len(found_blocks))
+        found[f"{name}_fraction"] = int(above.sum()) / total if total else float("nan")
+        if interval.level:
+            low, high = ratio_interval(
+                above, below, level=interval.level, draws=interval.draws, seed=interval.seed
+            )
+            found[f"{name}_fraction_low"], found[f"{name}_fraction_high"] = low, high
+    return found
+
+
+def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict[str, float | int]:
+    """Summarise some cells.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Rows of the cells; none is no error.
+    voxels : int
+        Of the region that holds them.
+    voxel_um3 : float
+        Volume of a voxel, cubic micrometres; NaN where it is not known.
+
+    Returns
+    -------
+    dict of str to number
+    """
+    volume = voxels * voxel_um3
+    found: dict[str, float | int] = {
+        "cells": len(cells),
+        "cells_at_border": int(cells["at_border"].sum()),
+        "cells_per_mm3": _UM3_PER_MM3 * len(cells) / volume if volume else float("nan"),
+        "cell_voxels": _mean(cells["voxels"]),
+        "cell_voxels_sd": _deviation(cells["voxels"]),
+    }
+    found["cell_volume_um3"] = found["cell_voxels"] * voxel_um3
+    for name in cells.columns:
+        if name.startswith("distance_"):
+            found[name] = _mean(cells[name])
+            found[f"{name}_sd"] = _deviation(cells[name])
+    return found
+
+
+def shape_frame(
+    shapes: Columns, counts: Columns, *, classes: Mapping[str, int], voxel_size_nm: Vector
+) -> pd.DataFrame:
+    """Compute surface, length and connectivity of classes in the whole volume.
+
+    Parameters
+    ----------
+    shapes, counts : dict of ndarray
+        Tables of the same bins.
+    classes : mapping of str to int
+        Labels by name.
+    voxel_size_nm : tuple of float
+        (z, y, x).
+
+    Returns
+    -------
+    DataFrame
+        ``class``, ``surface_um2``, ``surface_per_volume`` (1/um), ``length_um``,
+        ``length_per_volume`` (1/um^2), ``euler``.
+    """
+    size = tuple(v / _NM_PER_UM for v in voxel_size_nm)
+    volume = int(counts["voxels"].sum()) * float(np.prod(size))
+    surface, length = surface_of(shapes, size), length_of(shapes, size)
+    rows = []
+    for name, label in classes.items():
+        mine = shapes["label"] == label
+        area, curve = float(surface[mine].sum()), float(length[mine].sum())
+        rows.append(
+            {
+                "class": name,
+                "surface_um2": area,
+                "surface_per_volume": area / volume,
+                "length_um": curve,
+                "length_per_volume": curve / volume,
+                "euler": int(shapes["euler"][mine].sum()),
+            }
+        )
+    return pd.DataFrame(rows).astype({"class": "str"})
+
+
+def _summed(row: NDArray[np.intp], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    sums = np.zeros(size, np.int64)
+    np.add.at(sums, row, values)
+    return sums
+
+
+def _mean(values: "pd.Series[float]") -> float:
+    known = values.to_numpy(np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _deviation(values: "pd.Series[float]") -> float:
+    known = values.to_numpy(np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.std(ddof=1)) if len(known) > 1 else float("nan")
