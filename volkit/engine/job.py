@@ -90,7 +90,8 @@ class JobEngine:
         return Place.at(self.root)
 
     @property
-    def _run(self) -> Run:
+    def run(self) -> Run:
+        """The folder with what its stages need."""
         return Run(
             self.place,
             self.client,
@@ -130,7 +131,7 @@ class JobEngine:
         GeometryError
             If the domain is not inside an input.
         """
-        run, grid = self._run, grid.with_halo(op.halo)
+        run, grid = self.run, grid.with_halo(op.halo)
         shared = tuple(run.stored(x) for x in shared)
         volumes = _volumes(inputs, grid)
         what = facts(op, volumes, grid, shared)
@@ -163,7 +164,7 @@ class JobEngine:
         object
             What ``reduction.finalize`` returns.
         """
-        run, grid = self._run, grid.with_halo(reduction.halo)
+        run, grid = self.run, grid.with_halo(reduction.halo)
         shared = tuple(run.stored(x) for x in shared)
         volumes = _volumes(inputs, grid)
         return reduce_tree(run, reduction, volumes, grid=grid, name=name, shared=shared)

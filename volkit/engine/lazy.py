@@ -85,26 +85,39 @@ class LazyEngine:
         dask Delayed
             Of what ``reduction.finalize`` returns.
         """
-        cells = tuple((1,) * n for n in grid.shape)
-        parts = _map_blocks(
-            _reduction_task,
-            inputs,
-            grid.with_halo(reduction.halo),
-            work=reduction,
-            shared=shared,
-            name=name,
-            chunks=cells,
-            dtype=np.dtype(object),
-        )
-        # Tables are no lists of Delayed, nor is `shared` of `_map_blocks`: dask optimises such a
-        # list at once, so that upstream tasks are fused into it, and run again for others.
-        layer = [delayed(_unbox)(x) for x in parts.to_delayed(optimize_graph=False).ravel()]
+        layer = block_tables(reduction, *inputs, grid=grid, name=name, shared=shared)
         combine = delayed(partial(_combined, reduction.combine), pure=True)
         while True:
             layer = [combine(*layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
             if len(layer) == 1:
                 break
         return layer[0] if reduction.finalize is None else delayed(reduction.finalize)(*layer)
+
+
+def block_tables(
+    reduction: Reduction, *inputs: Any, grid: Grid, name: str, shared: tuple[Any, ...] = ()
+) -> list[Any]:
+    """Apply a Reduction to every block, and add nothing up.
+
+    Returns
+    -------
+    list of dask Delayed
+        The table of every block, in C order.
+    """
+    cells = tuple((1,) * n for n in grid.shape)
+    parts = _map_blocks(
+        _reduction_task,
+        inputs,
+        grid.with_halo(reduction.halo),
+        work=reduction,
+        shared=shared,
+        name=name,
+        chunks=cells,
+        dtype=np.dtype(object),
+    )
+    # Tables are no lists of Delayed, nor is `shared` of `_map_blocks`: dask optimises such a
+    # list at once, so that upstream tasks are fused into it, and run again for others.
+    return [delayed(_unbox)(x) for x in parts.to_delayed(optimize_graph=False).ravel()]
 
 
 def _map_blocks(

@@ -6,7 +6,7 @@ gathered the same way, until one is left.  Which blocks meet is decided by the g
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
@@ -61,6 +61,17 @@ class CombineTask:
         numbers = [self.tables.block(cell.write.start).number for cell in cells]
         parts = [read_columns(part_place(self.below, n)) for n in numbers]
         write_columns(part_place(self.folder, number), self.reduction.combine(parts))
+
+
+class LevelTask(Protocol):
+    """What a worker does for one table of a level."""
+
+    @property
+    def folder(self) -> Place:
+        """Where the tables of the level lie."""
+
+    def __call__(self, number: int) -> None:
+        """Compute and store one table."""
 
 
 def reduce_tree(
@@ -123,7 +134,7 @@ def _levels(
     blocks = Grid(Box.from_shape(grid.shape), (1, 1, 1))
     cubes = Grid(blocks.domain, _FAN_IN if len(grid) >= _PARALLEL else (1, 1, 1))
     leaf = PartialTask(reduction, grid, cubes, inputs, shared, parts.inside("0"))
-    _work_level(run, leaf, cubes, what, level=0, name=name, voxels=grid.domain.size)
+    work_level(run, leaf, cubes, what, level=0, name=name, voxels=grid.domain.size)
     level = 0
     while len(cubes) > 1:
         level += 1
@@ -132,13 +143,13 @@ def _levels(
         task = CombineTask(
             reduction, tables, cubes, parts.inside(str(level - 1)), parts.inside(str(level))
         )
-        _work_level(run, task, cubes, what, level=level, name=name, voxels=0)
+        work_level(run, task, cubes, what, level=level, name=name, voxels=0)
     return read_columns(part_place(parts.inside(str(level)), 0))
 
 
-def _work_level(
+def work_level(
     run: Run,
-    task: PartialTask | CombineTask,
+    task: LevelTask,
     cubes: Grid,
     what: Facts,
     *,
@@ -146,7 +157,25 @@ def _work_level(
     name: str,
     voxels: int,
 ) -> None:
-    """Work off one level; a table is finished when it is marked and still there."""
+    """Work off one level of a tree of tables; a table is finished when marked and still there.
+
+    Parameters
+    ----------
+    run : Run
+        Folder and workers.
+    task : callable
+        Gets the number of a table and leaves it in its ``folder``.
+    cubes : Grid
+        Whose blocks are the tables.
+    what : dict
+        Facts of the stage.
+    level : int
+        Of the tree; 0 are the leaves.
+    name : str
+        Of the stage.
+    voxels : int
+        That the tasks read.
+    """
     stage = name if level == 0 else f"{name}.parts/{level}"
     ledger = run.ledger(stage, {**what, "level": level}, len(cubes))
     done = ledger.done()

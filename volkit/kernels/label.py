@@ -102,7 +102,9 @@ def _name_by_first_voxel(
     return out
 
 
-def touching_pairs(labels: Labels, core: Box, *, connectivity: int) -> tuple[Labels, Labels]:
+def touching_pairs(
+    labels: Labels, core: Box, *, connectivity: int, equal: NDArray[Any] | None = None
+) -> tuple[Labels, Labels]:
     """Find the pairs of labels that touch across the faces of a block.
 
     Every pair of neighbouring voxels is looked at by one block only: by that of the voxel that
@@ -116,6 +118,8 @@ def touching_pairs(labels: Labels, core: Box, *, connectivity: int) -> tuple[Lab
         The block itself, in the array's own coordinates.
     connectivity : int
         6, 18 or 26.
+    equal : ndarray of int, shape (Z, Y, X), optional
+        Pairs count only where these are the same on both sides.
 
     Returns
     -------
@@ -132,7 +136,10 @@ def touching_pairs(labels: Labels, core: Box, *, connectivity: int) -> tuple[Lab
     ([1, 2], [2, 3])
     """
     check_connectivity(connectivity)
-    pairs = _surface_pairs(labels, core.start, core.stop, _REACH[connectivity])
+    values = labels if equal is None else equal
+    # One array given twice says that all pairs count, without another kernel.
+    how = (_REACH[connectivity], equal is not None)
+    pairs = _surface_pairs(labels, values, core.start, core.stop, how)
     return unique_pairs(pairs[:, 0], pairs[:, 1])
 
 
@@ -153,7 +160,9 @@ def unique_pairs(a: Labels, b: Labels) -> tuple[Labels, Labels]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _surface_pairs(labels: Labels, start: Coord, stop: Coord, reach: int) -> Any:
+def _surface_pairs(
+    labels: Labels, values: NDArray[Any], start: Coord, stop: Coord, how: tuple[int, bool]
+) -> Any:
     """Visit the voxels at the faces of the core and, of each, the neighbours outside it."""
     found = np.empty((256, 2), np.uint64)
     count = 0
@@ -167,16 +176,18 @@ def _surface_pairs(labels: Labels, start: Coord, stop: Coord, reach: int) -> Any
                         wider = np.empty((2 * len(found), 2), np.uint64)
                         wider[:count] = found[:count]
                         found = wider
-                    count = _outer_neighbours(labels, (z, y, x), (start, stop), reach, found, count)
+                    at, core = (z, y, x), (start, stop)
+                    count = _outer_neighbours(labels, values, at, core, how, found, count)
     return found[:count]
 
 
 @numba.njit(nogil=True, cache=True)
 def _outer_neighbours(
     labels: Labels,
+    values: NDArray[Any],
     voxel: Coord,
     core: tuple[Coord, Coord],
-    reach: int,
+    how: tuple[int, bool],
     found: Labels,
     count: int,
 ) -> int:
@@ -186,7 +197,7 @@ def _outer_neighbours(
     for dz in range(-1, 1):
         for dy in range(-1, 1 if dz == 0 else 2):
             for dx in range(-1, 0 if dz == 0 and dy == 0 else 2):
-                if abs(dz) + abs(dy) + abs(dx) > reach:
+                if abs(dz) + abs(dy) + abs(dx) > how[0]:
                     continue
                 k, j, i = z + dz, y + dy, x + dx
                 if k < 0 or j < 0 or i < 0 or j >= labels.shape[1] or i >= labels.shape[2]:
@@ -194,7 +205,7 @@ def _outer_neighbours(
                 if k >= start[0] and start[1] <= j < stop[1] and start[2] <= i < stop[2]:
                     continue
                 a, b = labels[z, y, x], labels[k, j, i]
-                if b == 0 or a == b:
+                if b == 0 or a == b or (how[1] and values[z, y, x] != values[k, j, i]):
                     continue
                 low, high = min(a, b), max(a, b)
                 if count and found[count - 1, 0] == low and found[count - 1, 1] == high:

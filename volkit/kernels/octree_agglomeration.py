@@ -48,8 +48,8 @@ def contact_table(graph: Table) -> Table:
         count = np.zeros(len(u), np.int64)
         np.add.at(count, bins["edge"], bins["number"])
     total = graph.get("sum", np.zeros(len(u), np.int64))
-    faces = {"id": np.zeros(0, np.uint64), "face": np.zeros(0, np.uint8)}
-    ties = {"first_u": u, "first_v": v}
+    faces: Table = {"id": np.zeros(0, np.uint64), "face": np.zeros(0, np.uint8)}
+    ties: Table = {"first_u": u, "first_v": v}
     return {"u": u, "v": v, "sum": total, "count": count, **ties, **bins, **faces}
 
 

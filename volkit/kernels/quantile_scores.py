@@ -94,7 +94,7 @@ def _histograms(
                     a, b = labels[z, y, x], labels[z - dz, y - dy, x - dx]
                     if a != b and a != 0 and b != 0:
                         by = affinities[axis, z - dz * after, y - dy * after, x - dx * after]
-                        level = np.uint64(min(np.int64(by * np.float32(BINS)), BINS - 1))
+                        level = np.uint64(min(by * np.float32(BINS), np.float32(BINS - 1)))
                         low, high = min(a, b), max(a, b)
                         slot = _slot(table, low, high, level)
                         if table[slot, 3] == 0:

@@ -1,0 +1,200 @@
+"""Agglomeration box by box: the labels of merging the whole graph, for every grid."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from volkit.engine.job import JobEngine
+from volkit.errors import ConfigError, ContractError
+from volkit.geometry import Box, Grid
+from volkit.io.open import open_volume
+from volkit.kernels.affinity_graph import basin_graph
+from volkit.kernels.label import label_components
+from volkit.kernels.linkage_rule import Linkage
+from volkit.kernels.octree_agglomeration import agglomerate_table, contact_table
+from volkit.kernels.quantile_scores import contact_histograms
+from volkit.kernels.relabel import renamed
+from volkit.ops.affinity_agglomeration import affinity_agglomerate
+from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
+from volkit.ops.octree_agglomeration import agglomeration_tree, scored
+from volkit.ops.segmentation import agglomerate
+
+OPTIONS = AffinityOptions(NEAREST, low=0.3, high=0.9)
+LINKAGES = [Linkage(), Linkage("max"), Linkage("quantile", 50), Linkage("quantile", 75)]
+
+
+def cells(seed: int, shape=(11, 12, 13), size: float = 0.7) -> np.ndarray:
+    """Connected fragments, named by first voxels, of many sizes; some voxels are background."""
+    rng = np.random.default_rng(seed)
+    coarse = gaussian_filter(rng.random(shape), size)
+    levels = np.digitize(coarse, np.quantile(coarse, np.linspace(0, 1, 12)[1:-1]))
+    labels = np.zeros(shape, np.uint64)
+    for level in range(1, 11):
+        labels += label_components(levels == level, connectivity=6)
+    return labels
+
+
+def whole(labels, affinities, linkage, threshold, *, toward=-1) -> np.ndarray:
+    everything = Box.from_shape(labels.shape)
+    if linkage.kind == "quantile":
+        graph = contact_histograms(labels, affinities, everything, toward=toward)
+    else:
+        graph = scored(basin_graph(labels, affinities, everything, toward=toward), linkage.kind)
+    table = contact_table(graph)
+    return renamed(labels, *agglomerate_table(table, linkage=linkage, threshold=threshold))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    block_shape=st.tuples(st.integers(3, 12), st.integers(4, 13), st.integers(5, 14)),
+    linkage=st.sampled_from(LINKAGES),
+    thresholds=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
+    levels=st.sampled_from([4, 20, 10**6]),
+)
+@settings(max_examples=15)
+def test_any_grid_gives_the_labels_of_the_whole(
+    seed, block_shape, linkage, thresholds, levels
+) -> None:
+    labels = cells(seed)
+    rng = np.random.default_rng(seed)
+    affinities = (rng.integers(0, levels + 1, (3, *labels.shape)) / levels).astype(np.float32)
+    tree = agglomeration_tree(
+        open_volume(labels),
+        open_volume(affinities),
+        options=AffinityOptions(NEAREST),
+        linkage=linkage,
+        limit=thresholds[1],
+        grid=Grid(Box.from_shape(labels.shape), block_shape),
+    )
+    for threshold in thresholds:
+        expected = whole(labels, affinities, linkage, threshold)
+        result = tree.labels(threshold).compute(scheduler="sync")
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("block_shape", [(24, 26, 28), (5, 26, 9), (6, 7, 8)])
+def test_means_are_merged_as_from_one_graph(block_shape, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    values = np.stack([gaussian_filter(rng.random((24, 26, 28)), 1.5) for _ in range(3)])
+    affinities = open_volume(((values - values.min()) / np.ptp(values)).astype(np.float32))
+    grid = Grid(affinities.domain, block_shape)
+    engine = JobEngine(tmp_path)
+    pieces = affinity_watershed(affinities, options=OPTIONS, grid=grid, engine=engine)
+    tree = agglomeration_tree(pieces, affinities, options=OPTIONS, grid=grid, engine=engine)
+    counts = set()
+    for threshold in (0.3, 0.4, 0.5, 0.9):
+        labels = tree.labels(threshold, name=f"labels_{threshold}").read()
+        expected = affinity_agglomerate(
+            pieces, affinities, options=OPTIONS, threshold=threshold, grid=grid
+        )
+        np.testing.assert_array_equal(labels, expected.compute(scheduler="sync"))
+        counts.add(len(np.unique(labels)))
+    assert len(counts) == 4
+    merged = [table["b"] for table in tree.merges()]
+    assert len(np.unique(np.concatenate(merged))) == sum(map(len, merged))
+
+
+def test_boundaries_are_merged_as_from_one_graph() -> None:
+    labels = open_volume(cells(3))
+    prob = open_volume(np.random.default_rng(5).random(labels.shape, np.float32))
+    grid = Grid(labels.domain, (5, 4, 6))
+    tree = agglomeration_tree(labels, prob, options=None, grid=grid)
+    for threshold in (0.5, 0.7):
+        expected = agglomerate(labels, prob, threshold=threshold, grid=grid)
+        np.testing.assert_array_equal(
+            tree.labels(threshold).compute(scheduler="sync"), expected.compute(scheduler="sync")
+        )
+
+
+@pytest.mark.parametrize("percent", [50, 75])
+@pytest.mark.parametrize("threshold", [0.3, 0.5])
+def test_quantiles_are_those_of_waterz(percent: int, threshold: float) -> None:
+    """On graphs where no order of equal scores matters: both rules of ties give one partition."""
+    waterz = pytest.importorskip("waterz")
+    rng, checked = np.random.default_rng(percent), 0
+    rule = f"OneMinus<HistogramQuantileAffinity<RegionGraphType,{percent},ScoreValue,256,false>>"
+    for seed in range(12):
+        labels = cells(seed, (8, 9, 10), size=1.2)
+        labels = np.where(labels == 0, labels.max() + np.uint64(1), labels)
+        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.uint64)
+        labels += np.uint64(1)
+        affinities = rng.random((3, *labels.shape), np.float32)
+        ours = whole(labels, affinities, Linkage("quantile", percent), threshold)
+        # Renamed backwards, the last contact is the first: ties are decided the other way round.
+        turned = labels.max() + np.uint64(1) - labels
+        other = whole(turned, affinities, Linkage("quantile", percent), threshold)
+        if not same_partition(ours, other):
+            continue
+        (theirs,) = waterz.agglomerate(
+            affinities, [threshold], fragments=labels.copy(), scoring_function=rule
+        )
+        assert same_partition(ours, theirs)
+        checked += 1
+    assert checked >= 4
+
+
+def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1)
+    return pairs.shape[1] == len(np.unique(a)) == len(np.unique(b))
+
+
+def test_boxes_hold_their_surface_not_their_volume(tmp_path: Path) -> None:
+    """Twice the extent on every axis is 8 times the voxels: a box passes on about 4 times."""
+    most = []
+    for factor in (1, 2):
+        shape = (24 * factor,) * 3
+        labels = open_volume(cells(7, shape))
+        rng = np.random.default_rng(1)
+        affinities = open_volume(rng.random((3, *shape), np.float32))
+        engine = JobEngine(tmp_path / str(factor))
+        tree = agglomeration_tree(
+            labels,
+            affinities,
+            options=AffinityOptions(NEAREST),
+            limit=0.6,
+            grid=Grid(labels.domain, (12, 12, 12)),
+            engine=engine,
+        )
+        rows = {}
+        for level, up, _ in tree.risen.kept():
+            rows[level] = max(rows.get(level, 0), len(up["u"]))
+        most.append(rows)
+        assert rows[max(rows)] == 0
+    # A box of level 1 touches three faces of the whole in the small volume and none in the other.
+    assert most[1][1] < 6 * most[1][0]
+    assert most[1][0] <= 1.2 * most[0][0]
+
+
+def test_a_killed_rise_takes_up_where_it_was(tmp_path: Path) -> None:
+    labels = open_volume(cells(1))
+    affinities = open_volume(np.random.default_rng(1).random((3, 11, 12, 13), np.float32))
+    how = {"options": AffinityOptions(NEAREST), "grid": Grid(labels.domain, (4, 4, 4))}
+    first = agglomeration_tree(labels, affinities, **how, engine=JobEngine(tmp_path))
+    expected = first.labels(0.6).read()
+    told = []
+    engine = JobEngine(tmp_path, on_progress=told.append)
+    gone = next(iter((tmp_path / "agglomeration.parts" / "0").rglob("*5.npz")))
+    gone.unlink()
+    again = agglomeration_tree(labels, affinities, **how, engine=engine)
+    fresh = {state.stage: state.done - state.resumed for state in told}
+    assert fresh["agglomeration"] == 1
+    assert sum(fresh.values()) == 1
+    np.testing.assert_array_equal(again.labels(0.6).read(), expected)
+
+
+def test_what_a_tree_cannot_give_is_refused() -> None:
+    labels = open_volume(cells(1))
+    affinities = open_volume(np.zeros((3, 11, 12, 13), np.float32))
+    tree = agglomeration_tree(labels, affinities, options=OPTIONS, limit=0.5)
+    with pytest.raises(ConfigError, match=r"threshold is 0.6, the tree ends at 0.5; make it with"):
+        tree.labels(0.6)
+    with pytest.raises(ContractError, match="merges of a lazy tree are not stored"):
+        next(tree.merges())
+    with pytest.raises(ConfigError, match="linkage is 'max', boundaries have means only"):
+        agglomeration_tree(labels, labels, options=None, linkage=Linkage("max"))
+    with pytest.raises(ConfigError, match="threshold is 2"):
+        agglomeration_tree(labels, affinities, options=OPTIONS, limit=2)
