@@ -4,8 +4,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from volkit.testing.chaos.job import GRID, HOG, POISON, STAGES
 from volkit.testing.chaos.processes import start_cluster, start_nanny, wait_until
@@ -157,10 +160,28 @@ def two_clients(trial: Trial) -> None:
     """Start a second client while one works: it is refused, and the first one finishes."""
     first = trial.client()
     trial.wait_for_blocks(first, share=trial.rng.random() / 2)
-    second = trial.client(counted=False)
-    trial.faults += 1
-    trial.ended(second, 1, says="is being worked on by")
+    with _held(trial, first):
+        second = trial.client(counted=False)
+        trial.faults += 1
+        trial.ended(second, 1, says="is being worked on by")
     trial.ended(first)
+
+
+@contextmanager
+def _held(trial: Trial, client: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop the workers of a client, so that it cannot end before another one has looked."""
+    workers = trial.processes.workers(client)
+    _signal(workers, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _signal(workers, signal.SIGCONT)
+
+
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def clock_skew(trial: Trial) -> None:
@@ -168,8 +189,9 @@ def clock_skew(trial: Trial) -> None:
     days = trial.rng.choice((-_DAY, _DAY))
     process = trial.client(*_FAR, "--skew", str(days))
     trial.wait_for_blocks(process, share=trial.rng.random() / 2)
-    refused = trial.client(*_NEAR, "--skew", str(-days), counted=False)
-    trial.ended(refused, 1, says="is being worked on by")
+    with _held(trial, process):
+        refused = trial.client(*_NEAR, "--skew", str(-days), counted=False)
+        trial.ended(refused, 1, says="is being worked on by")
     killed = trial.processes.kill([process])  # it may have ended meanwhile
     trial.faults += killed
     process.wait(30)
