@@ -6,6 +6,8 @@ import torch
 from volkit.errors import ModelError
 from volkit.models.architectures import build
 from volkit.models.convnext_unet import ConvNeXtUNet
+from volkit.models.module_loading import ready_module
+from volkit.models.running import Running
 
 SMALL = {
     "widths": (4, 4, 8, 8),
@@ -80,3 +82,14 @@ def test_what_does_not_fit_is_refused(wrong, message) -> None:
 def test_window_that_does_not_divide_is_refused() -> None:
     with pytest.raises(ModelError, match=r"\(8, 32, 32\) voxels does not divide by \(16, 32, 32\)"):
         ConvNeXtUNet(1, 2, **SMALL)(torch.zeros(1, 1, 8, 32, 32))
+
+
+def test_layers_of_images_are_laid_out_for_inference() -> None:
+    torch.manual_seed(0)
+    network = ConvNeXtUNet(1, 2, **SMALL).eval()
+    image = torch.rand(1, 1, 16, 32, 32)
+    with torch.inference_mode():
+        expected = network(image)
+        ready = ready_module(network, Running("cpu", "float32"))
+        torch.testing.assert_close(ready(image), expected)
+    assert ready.backbone.stem[0].weight.is_contiguous(memory_format=torch.channels_last)

@@ -105,9 +105,17 @@ def ready_module(module: nn.Module, running: Running) -> nn.Module:
         module.eval().float()
     module = module.to(running.device)
     if running.device != "mps":
-        module = module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        _lay_out(module)
     plain = (running.device, running.precision) == ("cpu", "float32")
     return use_onednn(module) if plain else module
+
+
+def _lay_out(module: nn.Module) -> None:
+    """Put channels last, in place; weights of 2-D layers, which slices go through, too."""
+    layouts = {5: torch.channels_last_3d, 4: torch.channels_last}
+    for value in (*module.parameters(), *module.buffers()):
+        if value.dim() in layouts:
+            value.data = value.data.contiguous(memory_format=layouts[value.dim()])
 
 
 def module_digest(module: nn.Module) -> str:
