@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from volkit.engine.job import JobEngine
-from volkit.errors import ConfigError, GeometryError, ModelError
+from volkit.errors import ConfigError, ContractError, GeometryError, ModelError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
 from volkit.ops.chosen_network import chosen_network
@@ -149,3 +149,18 @@ def test_a_batch_is_tried_with_the_channels_of_the_image(tmp_path: Path) -> None
         engine=JobEngine(tmp_path),
     )
     np.testing.assert_allclose(found.read()[0], RAW, rtol=1e-6)
+
+
+class Below:
+    """Says that its answers are bounded, and answers below 0."""
+
+    bounded = True
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        return -batch
+
+
+def test_uint8_refuses_what_is_below_zero() -> None:
+    options = InferenceOptions(window=(8, 16, 16), dtype="uint8")
+    with pytest.raises(ContractError, match=r"answered -0\.\d+, uint8 holds probabilities"):
+        infer(da.from_array(RAW), Below(), options=options).compute(scheduler="sync")

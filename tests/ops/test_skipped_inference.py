@@ -177,3 +177,11 @@ def test_blocks_without_windows_hand_over_no_more_than_a_shape(tmp_path) -> None
     ]
     assert spilled[0] < spilled[1] / 3
     assert np.count_nonzero(few[1]) == 1
+
+
+def test_a_mask_is_a_volume() -> None:
+    for mask in (np.ones(SHAPE, bool), da.ones(SHAPE, dtype=bool)):
+        with pytest.raises(
+            ConfigError, match=r"expected a Volume; wrap an array with volkit\.open"
+        ):
+            infer(open_volume(RAW), NETWORK, mask=mask)

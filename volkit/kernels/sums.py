@@ -15,6 +15,7 @@ from volkit.errors import ContractError
 Array = NDArray[Any]
 
 BOUNDED_BITS = 30  # of answers within -1 to 1, in 32 bits: weights sum to one, so sums fit
+_BOUND = 1.001  # rounding may lift a mean of probabilities a little
 WIDE_BITS = 36  # of any other, in 64 bits
 WIDEST = 2.0**26  # magnitude that is left to those
 MOST_MARKS = 4094  # windows that hold a voxel: as many marks still fit into 64 bits
@@ -71,7 +72,7 @@ def add_answer(
     Raises
     ------
     ContractError
-        If an answer is too large for exact sums.
+        If an answer is too large for exact sums, or does not lie inside of them.
 
     Examples
     --------
@@ -82,7 +83,14 @@ def add_answer(
     >>> (sums / 2**BOUNDED_BITS).ravel().tolist()
     [0.0, 0.5, 0.5, 0.0]
     """
+    _check_place(sums, answer, z_weights, plane_weights, corner)
     if sums.dtype == np.int32:
+        most = max(float(answer.max(initial=0)), -float(answer.min(initial=0)))
+        if not most <= _BOUND:
+            raise ContractError(
+                f"the network answered {most:g}, and says that its answers lie within -1 to 1; "
+                "correct its activation, or what it says (bounded)"
+            )
         _add_bounded(sums, answer, z_weights, plane_weights, *corner)
         return
     if marks:
@@ -96,6 +104,23 @@ def add_answer(
             f"the network answered {largest:g}; sums are exact up to {widest:g}: scale its answers"
         )
     _add_wide(sums, answer, z_weights, plane_weights, *corner)
+
+
+def _check_place(
+    sums: Array, answer: Array, z_weights: Array, plane_weights: Array, corner: tuple[int, int, int]
+) -> None:
+    """Refuse what the kernels, which do not look, would write elsewhere into the memory."""
+    inside = all(
+        0 <= c <= total - n
+        for c, n, total in zip(corner, answer.shape[1:], sums.shape[1:], strict=True)
+    )
+    weighted = (*z_weights.shape, *plane_weights.shape)
+    if not inside or answer.shape[0] != sums.shape[0] or answer.shape[1:] != weighted:
+        raise ContractError(
+            f"an answer of {answer.shape} with weights of {z_weights.shape} and "
+            f"{plane_weights.shape} at {corner} does not fit into sums of {sums.shape}; give "
+            "weights of its extent, and a part that lies within the sums"
+        )
 
 
 def blended(sums: Array, *, marks: bool = False) -> NDArray[np.float32]:

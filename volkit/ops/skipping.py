@@ -74,8 +74,13 @@ def skipper(
         If the mask cannot be opened.
     """
     options = options or SkipOptions()
-    if not (options.skips or options.invert or mask):
+    if not (options.skips or options.invert or mask is not None):
         return None
+    if mask is not None and not isinstance(mask, Volume):
+        raise ConfigError(
+            f"the mask is {type(mask).__name__}, expected a Volume; wrap an array with "
+            "volkit.open_volume(mask, voxel_size_nm=...)"
+        )
     check_fill(options.fill, dtype)
     domain = call.grid.domain
     maps: tuple[CoarseMap, ...] = ()

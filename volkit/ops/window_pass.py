@@ -218,7 +218,7 @@ def as_output(values: NDArray[np.float32], dtype: OutputType) -> Array:
     Raises
     ------
     ContractError
-        If a value is too large for it.
+        If it cannot hold a value.
 
     Examples
     --------
@@ -226,6 +226,11 @@ def as_output(values: NDArray[np.float32], dtype: OutputType) -> Array:
     [0, 128, 255]
     """
     if dtype == "uint8":
+        if (least := float(values.min(initial=0))) < 0:
+            raise ContractError(
+                f"the network answered {least:g}, uint8 holds probabilities from 0 to 1; store "
+                "float32 (dtype: float32)"
+            )
         return np.rint(values * np.float32(255)).astype(np.uint8)
     if dtype == "float16":
         largest = float(np.fmax.reduce(np.abs(values), axis=None, initial=0))  # NaN may be marked
