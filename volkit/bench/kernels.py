@@ -3,11 +3,9 @@
 Times are processor times: threads count in full, and other users of the machine hardly at all.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from volkit.bench.harness import Case
-from volkit.bench.peers import peer_module
+from volkit.bench.peers import peer_module, silence
+from volkit.bench.tissue import cells, noise, seeds_of
 from volkit.geometry import Box, Grid
 from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import contacts
@@ -48,7 +47,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
 def _components(size: int) -> Iterator[Case]:
     """Ours in eight blocks and stitched, the peers in one piece: a price, so below 1."""
     setup = partial(_foreground, size)
-    ours = partial(_components_by_blocks, block=size // 2)
+    ours = partial(components_by_blocks, block=size // 2)
     yield Case(
         "components 6, blockwise / cc3d whole",
         ours=lambda d: ours(d.mask),
@@ -131,7 +130,7 @@ def _agglomeration(size: int) -> Iterator[Case]:
     )
 
 
-def _components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
+def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
     """Label every block alone, find what touches across seams, rename."""
     grid = Grid(Box.from_shape(mask.shape), (block,) * 3, halo=(1, 1, 1))
     labels = np.empty(mask.shape, np.uint64)
@@ -160,24 +159,11 @@ def _agglomerated(fragments: Labels, prob: NDArray[np.float32]) -> Labels:
 
 def _agglomerated_by_waterz(d: SimpleNamespace) -> Any:
     # It overwrites the fragments it is given; 0 is its exact queue.
-    with _silence():
+    with silence():
         segments = d.peer.agglomerate(
             d.affinities, [_THRESHOLD], fragments=d.fragments.copy(), discretize_queue=0
         )
         return next(iter(segments))
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep from standard output what Python and compiled code print."""
-    kept = os.dup(1)
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 def same_partition(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -188,53 +174,32 @@ def same_partition(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 @contextmanager
 def _foreground(size: int) -> Iterator[SimpleNamespace]:
-    yield SimpleNamespace(mask=_noise(size, sigma=2) > 0.55)
+    yield SimpleNamespace(mask=noise(size, sigma=2) > 0.55)
 
 
 @contextmanager
 def _boundaries(size: int, peer: str) -> Iterator[SimpleNamespace]:
     module = peer_module(peer, "bench")
-    prob = _noise(size, sigma=2)
-    yield SimpleNamespace(prob=prob, seeds=_seeds(prob, radius=_CELL), peer=module)
+    prob = noise(size, sigma=2)
+    yield SimpleNamespace(prob=prob, seeds=seeds_of(prob, radius=_CELL), peer=module)
 
 
 @contextmanager
 def _segmentations(size: int, peer: str) -> Iterator[SimpleNamespace]:
     module = peer_module(peer, "bench")
     # Signed, as scikit-image wants them.
-    true, pred = (_cells(size, radius=radius).astype(np.int64) for radius in (_CELL, _FRAGMENT))
+    true, pred = (cells(size, radius=radius).astype(np.int64) for radius in (_CELL, _FRAGMENT))
     yield SimpleNamespace(true=true, pred=pred, peer=module)
 
 
 @contextmanager
 def _fragments(size: int, peer: str) -> Iterator[SimpleNamespace]:
     module = peer_module(peer, "bench")
-    prob = _noise(size, sigma=2)
+    prob = noise(size, sigma=2)
     affinities = np.zeros((3, *prob.shape), np.float32)
     for axis in range(3):
         here = (slice(None),) * axis + (slice(1, None),)
         there = (slice(None),) * axis + (slice(None, -1),)
         affinities[axis][here] = 1 - np.maximum(prob[here], prob[there])
-    fragments = _cells(size, radius=_FRAGMENT)
+    fragments = cells(size, radius=_FRAGMENT)
     yield SimpleNamespace(prob=prob, affinities=affinities, fragments=fragments, peer=module)
-
-
-def _noise(size: int, *, sigma: float) -> NDArray[np.float32]:
-    """Make smooth noise from 0 to 1."""
-    white = np.random.default_rng(4).random((size,) * 3, np.float32)
-    smooth = ndimage.gaussian_filter(white, sigma)
-    return (smooth - smooth.min()) / np.float32(np.ptp(smooth))
-
-
-def _seeds(prob: NDArray[np.float32], *, radius: int) -> Labels:
-    """Put ids where boundaries are weakest within a radius."""
-    seeds = np.zeros(prob.shape, np.uint64)
-    points, _ = peaks(1 - prob, radius=radius, threshold=0)
-    seeds[tuple(points.T)] = 1 + np.arange(len(points))
-    return seeds
-
-
-def _cells(size: int, *, radius: int) -> Labels:
-    """Make cells with faces as uneven as those of tissue, packed without gaps."""
-    prob = _noise(size, sigma=2)
-    return flood(prob, _seeds(prob, radius=radius))
