@@ -47,6 +47,13 @@ def test_any_grid_and_halo_gives_the_skeleton_of_the_whole(seed, share, block_sh
     np.testing.assert_array_equal(cut, thin(mask))
 
 
+def test_leftovers_may_go_after_all_that_is_known_around_them_has_gone() -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(112).random((15, 18, 20)), 1.2)
+    mask = noise > np.quantile(noise, 0.8)
+    cut = skeleton(mask, block_shape=(8, 9, 10), halo=(5, 5, 5))
+    np.testing.assert_array_equal(cut, thin(mask))
+
+
 @given(seed=st.integers(0, 10**6), share=st.sampled_from([0.1, 0.35, 0.7]))
 @settings(max_examples=25)
 def test_topology_is_that_of_the_mask(seed, share) -> None:

@@ -103,8 +103,8 @@ def _settle(around: Moments, neighbour: Any, subfield: Any, last: int) -> Any:
     alive = np.ones(count, np.bool_)
     marked = np.zeros(count, np.bool_)
     turn, changed = 0, count
-    # What is known may still change after a round without removals.
-    while changed or SUBFIELDS * turn <= last:
+    # The last round begins when all that is known has gone, and removes nothing.
+    while changed or SUBFIELDS * (turn - 1) < last:
         changed = 0
         for n in range(count):
             bits = _present(around, neighbour, alive, n, SUBFIELDS * turn)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
 from volkit.errors import ConfigError, ContractError
-from volkit.geometry import Block, Coord, Grid, coord
+from volkit.geometry import Block, Box, Coord, Grid, coord
 from volkit.kernels.thinning import KEPT, Moments, thinning_moments
 from volkit.kernels.thinning_leftovers import (
     add_leftovers,
@@ -27,13 +27,14 @@ from volkit.ops.arguments import Call, arguments
 from volkit.ops.components import domain_box, domain_param, single_channel
 
 Array = NDArray[Any]
+Faces = tuple[bool, bool, bool]
 
 
 def skeletonize(
     mask: Any,
     *,
     threshold: float = 0.0,
-    halo: Coord = (32, 32, 32),
+    halo: Coord = (16, 16, 16),
     channel: int = 0,
     grid: Grid | None = None,
     engine: Engine | None = None,
@@ -51,7 +52,7 @@ def skeletonize(
     threshold : float
         Voxels above it are vessel.
     halo : tuple of int
-        What a block sees around itself, voxels: some four radii of the widest vessel.  With less
+        What a block sees around itself, voxels: some two radii of the widest vessel.  With less
         the skeleton is the same, and more of it is settled in one place.
     channel : int
         Which channel, where there are several.
@@ -131,20 +132,25 @@ def foreground(values: Array, *, threshold: float, channel: int) -> NDArray[np.b
     return single if single.dtype == bool and threshold == 0 else single > threshold
 
 
+def open_faces(block: Block, domain: Box) -> tuple[Faces, Faces]:
+    """Tell on which faces the domain goes on beyond what a block reads: before, and after."""
+    z, y, x = (a > b for a, b in zip(block.read.start, domain.start, strict=True))
+    k, j, i = (a < b for a, b in zip(block.read.stop, domain.stop, strict=True))
+    return (z, y, x), (k, j, i)
+
+
 def _moments_block(
     block: Block, values: Array, *, threshold: float, channel: int, domain: list[list[int]]
 ) -> Moments:
-    whole = domain_box(domain)
-    before = [a > b for a, b in zip(block.read.start, whole.start, strict=True)]
-    after = [a < b for a, b in zip(block.read.stop, whole.stop, strict=True)]
+    before, after = open_faces(block, domain_box(domain))
     mask = foreground(values, threshold=threshold, channel=channel)
     if not mask[block.crop].any():
         return np.zeros(block.write.shape, np.uint16)
     return thinning_moments(
         mask,
         start=block.read.start,
-        open_before=(before[0], before[1], before[2]),
-        open_after=(after[0], after[1], after[2]),
+        open_before=before,
+        open_after=after,
     )
 
 
