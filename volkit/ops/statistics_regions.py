@@ -59,6 +59,11 @@ def with_distances(cells: pd.DataFrame, *, physical: bool) -> pd.DataFrame:
     return cells.assign(**{f"distance_{k}{unit}": found[:, i] for i, k in enumerate(RANKS)})
 
 
+def distance_columns(frame: pd.DataFrame) -> list[str]:
+    """List the columns of distances between cells."""
+    return [str(name) for name in frame if str(name).startswith("distance_")]
+
+
 def region_frame(
     counts: Columns,
     cells: pd.DataFrame | None,
@@ -174,10 +179,9 @@ def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict
         "cell_voxels_sd": _deviation(cells["voxels"]),
     }
     found["cell_volume_um3"] = found["cell_voxels"] * voxel_um3
-    for name in cells.columns:
-        if name.startswith("distance_"):
-            found[name] = _mean(cells[name])
-            found[f"{name}_sd"] = _deviation(cells[name])
+    for name in distance_columns(cells):
+        found[name] = _mean(cells[name])
+        found[f"{name}_sd"] = _deviation(cells[name])
     return found
 
 

@@ -22,6 +22,7 @@ _BUILTIN = {
     "segment_affinities": "volkit.pipelines.segment_affinities:AFFINITIES_PIPELINE",
     "segment_boundaries": "volkit.pipelines.segment_affinities:BOUNDARIES_PIPELINE",
     "segment_neurons": "volkit.pipelines.segment_neurons:PIPELINE",
+    "statistics": "volkit.pipelines.statistics:PIPELINE",
     "train_affinities": "volkit.pipelines.train_affinities:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
     "train_particles": "volkit.pipelines.train_particles:PIPELINE",

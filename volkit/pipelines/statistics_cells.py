@@ -1,0 +1,149 @@
+"""Statistics, the cells: rows written partition by partition, so that no file holds them all.
+
+A cell inside a partition is finished with it; cells at inner faces are kept, added up over all
+partitions, and written last.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from volkit.engine.op import Columns
+from volkit.geometry import Box
+from volkit.io.tables import Column, Schema, write_table
+from volkit.kernels.keyed_sums import add_keyed
+from volkit.kernels.object_table import STARTS, STOPS, add_objects
+from volkit.ops.statistics import table_of
+from volkit.ops.statistics_objects import object_frame, object_schema
+from volkit.ops.statistics_regions import distance_columns, with_distances
+from volkit.pipelines.statistics_chain import Inputs
+from volkit.pipelines.statistics_config import Statistics
+
+SEAMS = "part-seams.parquet"
+_KEPT = ("id", "voxels", "at_border", "z", "y", "x", "z_nm", "y_nm", "x_nm", "region")
+
+
+def write_cells(
+    folder: Path,
+    parts: Sequence[tuple[Box, Columns]],
+    inputs: Inputs,
+    config: Statistics,
+    provenance: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Write one row for each cell: ``cells.parquet``, or ``cells/part-….parquet``.
+
+    Parameters
+    ----------
+    folder : Path
+        Target.
+    parts : sequence of (Box, dict of ndarray)
+        Tables of all partitions.
+    inputs : Inputs
+        What was measured.
+    config : Statistics
+        The options.
+    provenance : mapping
+        JSON.
+
+    Returns
+    -------
+    DataFrame
+        What features of regions are made of, of all cells, by id.
+    """
+    alone = len(parts) == 1
+    kept = []
+    for name, objects, overlap in _finished(parts, inputs.grid.domain):
+        frame = object_frame(
+            objects,
+            domain=inputs.grid.domain,
+            scale=inputs.scale,
+            intensity_range=config.intensity_range,
+            regions=overlap,
+        )
+        schema = object_schema(intensity="light" in objects, regions=overlap is not None)
+        if not inputs.physical:
+            frame, schema = _without_nanometres(frame, schema)
+        if alone and config.distances:
+            frame = with_distances(frame, physical=inputs.physical)
+            schema = _with_distances(schema, frame)
+        kept.append(frame[[*(c for c in _KEPT if c in frame), *distance_columns(frame)]])
+        path = folder / "cells.parquet" if alone else folder / "cells" / name
+        write_table(path, frame, schema, provenance)
+    cells = pd.concat(kept, ignore_index=True).sort_values("id", ignore_index=True)
+    if config.distances and not alone:
+        cells = with_distances(cells, physical=inputs.physical)
+        near = cells[["id", *distance_columns(cells)]]
+        write_table(
+            folder / "distances.parquet",
+            near,
+            _with_distances(Schema((Column("id", "uint64", "", "of the cell"),)), near),
+            provenance,
+        )
+    return cells
+
+
+def _finished(
+    parts: Sequence[tuple[Box, Columns]], domain: Box
+) -> Iterator[tuple[str, Columns, Columns | None]]:
+    """Give the cells of each partition that end there, and those of no single one last."""
+    waiting: list[tuple[Columns, Columns | None]] = []
+    for number, (box, columns) in enumerate(parts):
+        objects = table_of(columns, "objects")
+        overlap = table_of(columns, "overlap") if "overlap.id" in columns else None
+        on = _goes_on(objects, box, domain)
+        yield f"part-{number:05d}.parquet", *_chosen(objects, overlap, ~on)
+        if on.any():
+            waiting.append(_chosen(objects, overlap, on))
+    if waiting:
+        overlaps = [table for _, table in waiting if table is not None]
+        joined = add_keyed(overlaps, keys=("id", "region")) if overlaps else None
+        yield SEAMS, add_objects([table for table, _ in waiting]), joined
+
+
+def _goes_on(objects: Columns, box: Box, domain: Box) -> NDArray[np.bool_]:
+    """Tell which cells reach a face of the partition that lies inside the domain."""
+    found = np.zeros(len(objects["id"]), bool)
+    for axis in range(3):
+        if box.start[axis] > domain.start[axis]:
+            found |= objects[STARTS[axis]] == box.start[axis]
+        if box.stop[axis] < domain.stop[axis]:
+            found |= objects[STOPS[axis]] == box.stop[axis]
+    return found
+
+
+def _chosen(
+    objects: Columns, overlap: Columns | None, rows: NDArray[np.bool_]
+) -> tuple[Columns, Columns | None]:
+    part = {name: column[rows] for name, column in objects.items()}
+    if overlap is None:
+        return part, None
+    mine = np.isin(overlap["id"], part["id"])
+    return part, {name: column[mine] for name, column in overlap.items()}
+
+
+def _without_nanometres(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Schema]:
+    """Drop the columns that need a voxel size; axes then have no unit and go with them."""
+    kept = tuple(
+        column
+        for column in schema.columns
+        if not column.unit.startswith("nm") and not column.name.startswith("direction_")
+    )
+    return frame[[column.name for column in kept]], Schema(kept)
+
+
+def _with_distances(schema: Schema, frame: pd.DataFrame) -> Schema:
+    added = distance_columns(frame)
+    unit = "nm" if added and added[0].endswith("_nm") else "voxels"
+    return Schema(
+        (
+            *schema.columns,
+            *(
+                Column(name, "float64", unit, "to the k-th nearest other centroid")
+                for name in added
+            ),
+        )
+    )

@@ -1,0 +1,189 @@
+"""Statistics, the chain: volumes that are measured, and the stages that gather their tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from volkit.engine.base import Engine
+from volkit.engine.op import Columns
+from volkit.errors import ConfigError, GeometryError
+from volkit.geometry import Box, Grid, VoxelScale
+from volkit.io.open import open_volume
+from volkit.io.volume import Volume
+from volkit.ops.statistics import Tables, tissue_tables
+from volkit.ops.statistics_cells import class_components
+from volkit.pipelines.statistics_config import Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is measured.
+
+    Parameters
+    ----------
+    volumes : dict of str to Volume
+        By role.
+    grid : Grid
+        Domain and blocks.
+    scale : VoxelScale
+        Where voxels lie.
+    physical : bool
+        Whether anybody stated the voxel size: without, lengths are in voxels.
+    """
+
+    volumes: dict[str, Volume]
+    grid: Grid
+    scale: VoxelScale
+    physical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Tables of a volume.
+
+    Parameters
+    ----------
+    tissue : dict of ndarray
+        Of all classes, and of the cells where these are in one partition.
+    cells : Volume or None
+        Ids of the cells.
+    parts : tuple of (Box, dict of ndarray)
+        Tables of the cells of each partition.
+    boxes : dict of str to (Box, dict of ndarray)
+        Tables of the classes of each box.
+    """
+
+    tissue: Columns
+    cells: Any
+    parts: tuple[tuple[Box, Columns], ...] = ()
+    boxes: dict[str, tuple[Box, Columns]] = field(default_factory=dict)
+
+
+def open_inputs(config: Statistics) -> Inputs:
+    """Open what a workflow names, and check that it fits together.
+
+    Raises
+    ------
+    SourceError
+        If a volume cannot be opened.
+    GeometryError
+        If a volume or a box does not fit.
+    ConfigError
+        If surface is asked for, and nobody knows the voxel size.
+    """
+    told = config.input
+    names = {
+        "classes": told.classes,
+        "cells": told.cells,
+        "regions": told.regions,
+        "image": told.image,
+    }
+    volumes = {
+        role: open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
+        for role, uri in names.items()
+        if uri is not None
+    }
+    first = next(iter(volumes.values()))
+    domain = told.box or first.domain
+    for role, volume in volumes.items():
+        if not volume.domain.contains(domain) or volume.channels is not None:
+            raise GeometryError(
+                f"input.{role} {volume.uri} covers {volume.domain} with "
+                f"{volume.channels or 'no'} channels, the domain is {domain}; give volumes of the "
+                "same voxels without channels, or an input.box that all cover"
+            )
+    for name, box in config.boxes.items():
+        if not domain.contains(box) or not box.size:
+            raise GeometryError(f"boxes.{name} {box} is not inside the domain {domain}")
+    physical = told.voxel_size_nm is not None or first.voxel_size_nm != (1.0, 1.0, 1.0)
+    if config.shapes and not physical:
+        raise ConfigError(
+            f"{first.uri} does not say its voxel size, without which there is no surface or "
+            "length; give input.voxel_size_nm"
+        )
+    return Inputs(volumes, Grid(domain, config.block_shape), first.scale, physical)
+
+
+def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
+    """Compose the chain: the same for a job and a plan.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        From :func:`open_inputs`.
+    config : Statistics
+        The options.
+    engine : Engine
+        Where.
+
+    Returns
+    -------
+    Gathered
+    """
+    volumes: dict[str, Any] = dict(inputs.volumes)
+    grid = inputs.grid
+    if config.cell_class is not None:
+        volumes["cells"] = class_components(
+            volumes["classes"],
+            [config.classes[config.cell_class]],
+            connectivity=config.connectivity,
+            grid=grid,
+            engine=engine,
+        )
+    cells = volumes.get("cells")
+    tables = Tables(
+        bins=config.bins,
+        shapes=tuple(config.classes[name] for name in config.shapes),
+        tile=(config.bins[1], config.bins[2]) if config.sections else None,
+        intensity_range=config.intensity_range,
+        origin=grid.domain.start,
+    )
+    if cells is None:
+        volumes.pop("image", None)  # of which only cells have an intensity
+    boxes = dict(_boxes(volumes, config, engine))
+    if config.partition is None or cells is None:
+        tissue = tissue_tables(volumes, tables, grid=grid, engine=engine)
+        return Gathered(tissue, cells, ((grid.domain, tissue),) if cells is not None else (), boxes)
+    apart = {role: v for role, v in volumes.items() if role in ("cells", "regions", "image")}
+    rest = {role: v for role, v in volumes.items() if role in ("classes", "regions")}
+    tissue = (
+        tissue_tables(rest, replace(tables, tile=None), grid=grid, engine=engine)
+        if "classes" in rest
+        else {}
+    )
+    parts = tuple(
+        (
+            part.write,
+            tissue_tables(
+                apart,
+                tables,
+                grid=Grid(part.write, config.block_shape),
+                engine=engine,
+                name=f"cells_{part.number:05d}",
+            ),
+        )
+        for part in Grid(grid.domain, config.partition)
+    )
+    return Gathered(tissue, cells, parts, boxes)
+
+
+def _boxes(
+    volumes: dict[str, Any], config: Statistics, engine: Engine
+) -> Iterator[tuple[str, tuple[Box, Columns]]]:
+    """Count the classes of every box; boxes may overlap."""
+    if "classes" not in volumes:
+        return
+    for name, box in config.boxes.items():
+        yield (
+            name,
+            (
+                box,
+                tissue_tables(
+                    {"classes": volumes["classes"]},
+                    Tables(config.bins, origin=box.start),
+                    grid=Grid(box, config.block_shape),
+                    engine=engine,
+                    name=f"box_{name}",
+                ),
+            ),
+        )
