@@ -60,14 +60,58 @@ def label_components(
     >>> label_components(np.array([[[1, 1, 0, 1]]], bool)).tolist()
     [[[1, 1, 0, 4]]]
     """
+    return _components(np.ascontiguousarray(mask, bool), connectivity, start, domain_shape)
+
+
+def label_equal(
+    labels: NDArray[Any],
+    *,
+    connectivity: int = 26,
+    start: Coord = (0, 0, 0),
+    domain_shape: Coord | None = None,
+) -> Labels:
+    """Label the connected components of equal labels by their first voxel.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (Z, Y, X)
+        Any ids, up to 2**64 - 1; 0 is background.
+    connectivity : int
+        6 (faces), 18 (and edges) or 26 (and corners).
+    start : tuple of int
+        Where in the domain the labels begin, voxels.
+    domain_shape : tuple of int, optional
+        Extent of the domain; that of the labels by default.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+        Ids as in :func:`label_components`.
+
+    Raises
+    ------
+    ContractError
+        If the connectivity is none of the three.
+
+    Examples
+    --------
+    >>> label_equal(np.array([[[7, 7, 9, 7]]])).tolist()
+    [[[1, 1, 3, 4]]]
+    """
+    return _components(np.ascontiguousarray(labels), connectivity, start, domain_shape)
+
+
+def _components(
+    values: NDArray[Any], connectivity: int, start: Coord, domain_shape: Coord | None
+) -> Labels:
     check_connectivity(connectivity)
     parts, count = cc3d.connected_components(
-        np.ascontiguousarray(mask, bool),
+        values,
         connectivity=connectivity,  # type: ignore[call-overload]
         return_N=True,
         out_dtype=np.uint32,
     )
-    return _name_by_first_voxel(parts, int(count), start, domain_shape or mask.shape)
+    return _name_by_first_voxel(parts, int(count), start, domain_shape or values.shape)
 
 
 def check_connectivity(connectivity: int) -> None:
