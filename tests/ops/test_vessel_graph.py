@@ -93,10 +93,14 @@ def counted_branches(skeleton: np.ndarray) -> dict[int, tuple[int, float, int]]:
                 span = np.subtract(v, w) * SIZE_NM / 1000
                 whole.add_edge(v, w, length=float(np.linalg.norm(span)))
     thin_ = [v for v in voxels if whole.degree(v) <= 2]
-    branches = {}
+    branches, centre = {}, {}
+    for knot in nx.connected_components(whole.subgraph(set(voxels) - set(thin_))):
+        centre |= dict.fromkeys(knot, np.mean(list(knot), 0))
     for part in nx.connected_components(whole.subgraph(thin_)):
         edges = {tuple(sorted((v, w))) for v in part for w in whole[v]}
         length = sum(whole.edges[e]["length"] for e in edges)
+        for w in (w for e in edges for w in e if w in centre):  # from there to the centre
+            length += np.linalg.norm((centre[w] - w) * SIZE_NM) / 1000
         ends = sum(2 - whole.degree(v) for v in part)
         branches[1 + int(np.ravel_multi_index(min(part), skeleton.shape))] = (
             len(part),

@@ -42,12 +42,13 @@ class Branches:
     node : ndarray of uint64, shape (B, 2)
         1 + the index of the first voxel of the junction, or of the free end, on either side, the
         smaller first; 0 where the branch is closed.
-    tip : ndarray of int64, shape (B, 2)
-        Index of the voxel in which either side ends.
+    tip : ndarray of float64, shape (B, 2, 3)
+        Where either side ends, (z, y, x), voxels: in a voxel, or in the centre of a junction; NaN
+        where the branch is closed.
     free : ndarray of bool, shape (B, 2)
         Whether that side is a free end.
     length : ndarray of float64, shape (B,)
-        Sum of the steps, unit of the spacing.
+        Sum of the steps and of the ways into the centres of junctions, unit of the spacing.
     junctions : dict of ndarray
         ``id`` (uint64, sorted), ``points``, ``radius`` (the greatest, int64) and ``place`` (int64,
         shape (J, 3), sums).
@@ -55,7 +56,7 @@ class Branches:
 
     total: Ints
     node: NDArray[np.uint64]
-    tip: Ints
+    tip: NDArray[np.float64]
     free: NDArray[np.bool_]
     length: NDArray[np.float64]
     junctions: Table
@@ -90,15 +91,16 @@ def join_runs(table: Table, *, spacing: Spacing, domain_shape: Coord) -> Branche
     _add_steps(total, group[owner[knots]], sides[knots], domain_shape)
     node, tip, free = _ends(sides, group[owner], count, cluster)
     order = np.argsort(total[:, FIRST], kind="stable")
-    total = total[order]
-    return Branches(
-        total=total,
-        node=node[order],
-        tip=tip[order],
-        free=free[order],
-        length=step_lengths(total[:, STEPS], spacing),
-        junctions=_junctions(table["junction"], cluster),
-    )
+    total, node, tip, free = total[order], node[order], tip[order], free[order]
+    junctions = _junctions(table["junction"], cluster)
+    last = places(np.maximum(tip, 0), domain_shape)
+    centre = _centres(last, node, free, junctions)
+    length = step_lengths(total[:, STEPS], spacing)
+    for n in (0, 1):
+        way = (centre[:, n] - last[:, n]) * np.array(spacing, float)
+        length += np.where(node[:, n] > 0, np.sqrt((way**2).sum(1)), 0.0)
+    centre[node == 0] = np.nan
+    return Branches(total, node, centre, free, length, junctions)
 
 
 def step_lengths(steps: Ints, spacing: Spacing) -> NDArray[np.float64]:
@@ -166,6 +168,15 @@ def _ends(sides: Ints, group: Any, count: int, cluster: Table) -> Any:
         nodes[branch[rows], n] = name[rows] + 1
         tips[branch[rows], n], free[branch[rows], n] = tip[rows], ~knot[rows]
     return nodes, tips, free
+
+
+def _centres(last: Ints, node: Any, free: Any, junctions: Table) -> NDArray[np.float64]:
+    """Move the ends of branches from the voxels of junctions to their centres."""
+    centre = last.astype(np.float64)
+    knot = ~free & (node > 0)
+    row = np.searchsorted(junctions["id"], node[knot])
+    centre[knot] = junctions["place"][row] / junctions["points"][row, None]
+    return centre
 
 
 def _junctions(voxels: Ints, cluster: Table) -> Table:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ConfigError
-from volkit.geometry import Coord
-from volkit.kernels.skeleton_branches import Branches, places
+from volkit.kernels.skeleton_branches import Branches
 from volkit.kernels.skeleton_runs import FIRST, LEAST, MOST, RADIUS_UNIT, SUMS
-from volkit.kernels.vessel_radius import Spacing
 
 Side = tuple[int, int]  # branch, 0 or 1
 
@@ -44,9 +42,7 @@ class SpurRule:
             )
 
 
-def apply_rule(
-    branches: Branches, rule: SpurRule, *, spacing: Spacing, domain_shape: Coord
-) -> tuple[Branches, NDArray[np.uint64]]:
+def apply_rule(branches: Branches, rule: SpurRule) -> tuple[Branches, NDArray[np.uint64]]:
     """Take spurs away, the shortest first, and merge the two branches that are left at a junction.
 
     A junction keeps two branches at least, so that no tree is eaten from its ends.
@@ -57,10 +53,6 @@ def apply_rule(
         The graph.
     rule : SpurRule
         What is a spur.
-    spacing : tuple of float
-        Extent of a voxel, (z, y, x).
-    domain_shape : tuple of int
-        Extent of the domain.
 
     Returns
     -------
@@ -69,7 +61,7 @@ def apply_rule(
     became : ndarray of uint64, shape (B,)
         Of each branch that was given, the id it has become; 0 where it was taken away.
     """
-    work = _Pruning(branches, rule, spacing, domain_shape)
+    work = _Pruning(branches, rule)
     for node in sorted(work.sides):
         work.merge_at(node)
     work.remove_spurs()
@@ -79,11 +71,8 @@ def apply_rule(
 class _Pruning:
     """The graph while it changes."""
 
-    def __init__(
-        self, branches: Branches, rule: SpurRule, spacing: Spacing, domain_shape: Coord
-    ) -> None:
-        self.given, self.rule = branches, rule
-        self.spacing, self.domain_shape = np.array(spacing), domain_shape
+    def __init__(self, branches: Branches, rule: SpurRule) -> None:
+        self.given = branches
         self.total, self.length = branches.total.copy(), branches.length.copy()
         self.node, self.tip = branches.node.copy(), branches.tip.copy()
         self.free = branches.free.copy()
@@ -125,13 +114,11 @@ class _Pruning:
         if len(sides) != 2 or sides[0][0] == sides[1][0]:
             return None
         (a, a_side), (b, b_side) = sides
-        ends = places(np.array([self.tip[a, a_side], self.tip[b, b_side]]), self.domain_shape)
-        gap = float(np.sqrt((((ends[1] - ends[0]) * self.spacing) ** 2).sum()))
         total = self.total
         total[a, SUMS] += total[b, SUMS]
         total[a, LEAST] = np.minimum(total[a, LEAST], total[b, LEAST])
         total[a, MOST] = np.maximum(total[a, MOST], total[b, MOST])
-        self.length[a] += self.length[b] + gap
+        self.length[a] += self.length[b]
         far = 1 - b_side
         self.node[a, a_side], self.tip[a, a_side] = self.node[b, far], self.tip[b, far]
         self.free[a, a_side] = self.free[b, far]
@@ -152,9 +139,7 @@ class _Pruning:
         became = np.where(into < 0, np.uint64(0), names[into])
         left = np.flatnonzero(into == np.arange(len(into)))
         left = left[np.argsort(names[left])]
-        turned = (self.node[left, 0] > self.node[left, 1]) | (
-            (self.node[left, 0] == self.node[left, 1]) & (self.tip[left, 0] > self.tip[left, 1])
-        )
+        turned = self.node[left, 0] > self.node[left, 1]
         way = np.where(turned[:, None], [[1, 0]], [[0, 1]])
         node = np.take_along_axis(self.node[left], way, 1)
         knots = self.given.junctions
@@ -163,7 +148,7 @@ class _Pruning:
             self.given,
             total=self.total[left],
             node=node,
-            tip=np.take_along_axis(self.tip[left], way, 1),
+            tip=np.take_along_axis(self.tip[left], way[:, :, None], 1),
             free=np.take_along_axis(self.free[left], way, 1),
             length=self.length[left],
             junctions={name: column[used] for name, column in knots.items()},

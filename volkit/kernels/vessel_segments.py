@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Coord
-from volkit.kernels.skeleton_branches import Branches, places
+from volkit.kernels.skeleton_branches import Branches
 from volkit.kernels.skeleton_runs import (
     BORDER,
     FIRST,
@@ -25,7 +25,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 def segment_columns(
-    branches: Branches, *, spacing_um: Spacing, domain_shape: Coord, start: Coord = (0, 0, 0)
+    branches: Branches, *, spacing_um: Spacing, start: Coord = (0, 0, 0)
 ) -> Columns:
     """Describe the branches of a graph.
 
@@ -35,8 +35,6 @@ def segment_columns(
         The graph, in the unit of ``spacing_um``.
     spacing_um : tuple of float
         Extent of a voxel, (z, y, x), micrometres.
-    domain_shape : tuple of int
-        Extent of the domain.
     start : tuple of int
         First voxel of the domain.
 
@@ -53,9 +51,7 @@ def segment_columns(
     total, points = branches.total, branches.total[:, POINTS]
     centre = total[:, PLACE] / points[:, None]
     spacing = np.array(spacing_um, float)
-    open_ = branches.node[:, 0] > 0
-    tips = [places(np.where(open_, branches.tip[:, n], 0), domain_shape) for n in (0, 1)]
-    chord = np.sqrt((((tips[1] - tips[0]) * spacing) ** 2).sum(1))
+    chord = np.sqrt((((branches.tip[:, 1] - branches.tip[:, 0]) * spacing) ** 2).sum(1))
     straight = np.where(chord > 0, chord, np.nan)
     low, high = total[:, LOW] + np.array(start), total[:, HIGH] + np.array(start)
     columns = {

@@ -261,11 +261,9 @@ def _segments(
     part = became = (branches.total[:, FIRST] + 1).astype(np.uint64)
     if spurs is not None:
         rule = SpurRule(*spurs)
-        branches, became = apply_rule(branches, rule, spacing=spacing, domain_shape=whole.shape)
+        branches, became = apply_rule(branches, rule)
     return {
-        **segment_columns(
-            branches, spacing_um=spacing, domain_shape=whole.shape, start=whole.start
-        ),
+        **segment_columns(branches, spacing_um=spacing, start=whole.start),
         **junction_columns(branches, start=whole.start),
         "part_id": part,
         "part_segment": became,
