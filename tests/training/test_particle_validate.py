@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from volkit.geometry import VoxelScale
+from volkit.geometry import Box, VoxelScale
 from volkit.training.heatmaps import heat_maps
 from volkit.training.particle_config import PickValidation
 from volkit.training.particle_crops import Tomogram
@@ -43,8 +43,8 @@ def test_beyond_the_tomogram_there_is_its_mean() -> None:
 
 def tomogram(seed: int) -> Tomogram:
     rng = np.random.default_rng(seed)
-    places, kinds = rng.uniform(1, 39, (20, 3)), rng.integers(0, 3, 20)
-    image = rng.uniform(0, 1, (40, 40, 40)).astype(np.float32)
+    places, kinds = rng.uniform(1, 22, (12, 3)), rng.integers(0, 3, 12)
+    image = rng.uniform(0, 1, (24, 24, 24)).astype(np.float32)
     return Tomogram("t", image, VoxelScale((1, 1, 1)), Points(places, kinds), np.ones((3, 3)))
 
 
@@ -69,7 +69,7 @@ def test_scores_are_those_of_an_independent_count() -> None:
     def predict(windows):
         return np.concatenate([windows, 1 - windows, windows**4], axis=1)
 
-    found = validated(predict, tomograms, KINDS, options, window=(20, 20, 20))
+    found = validated(predict, tomograms, KINDS, options, window=(12, 12, 12))
     f = np.zeros((3, 3))
     for kind, radius in enumerate((3.0, 4.5, 2.0)):
         for n, threshold in enumerate(options.thresholds):
@@ -88,21 +88,19 @@ def test_scores_are_those_of_an_independent_count() -> None:
 @pytest.mark.parametrize("target_offset", [0.5, 1.0])
 def test_a_perfect_network_scores_one(target_offset) -> None:
     t = tomogram(3)
-    apart = np.array([[8.2, 8.4, 8.1], [8.3, 30.2, 9.7], [30.4, 20.1, 20.6]])
+    apart = np.array([[8.2, 8.4, 8.1], [8.3, 18.2, 9.7], [18.4, 10.1, 16.6]])
     size, origin = (2.0, 1.0, 1.0), (100.0, 0.0, -5.0)
     points = Points(apart * size + origin, np.array([0, 1, 1]))
     t = Tomogram("t", t.image, VoxelScale(size, origin), points, np.full((3, 3), 2.0))
-    from volkit.geometry import Box
-
     maps = heat_maps(
-        t.places(target_offset), points.kinds, Box.from_shape((40, 40, 40)), sigmas=t.sigmas
+        t.places(target_offset), points.kinds, Box.from_shape((24, 24, 24)), sigmas=t.sigmas
     )
     found = validated(
         lambda windows: maps[None],
         [t],
         (ParticleKind("a", 4.0), ParticleKind("b", 4.0), ParticleKind("c", 4.0, 0.0)),
         PickValidation(thresholds=(0.3, 0.5)),
-        window=(40, 40, 40),
+        window=(24, 24, 24),
         target_offset=target_offset,
     )
     assert found.score == 1.0

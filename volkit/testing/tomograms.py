@@ -17,15 +17,8 @@ from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
 from volkit.testing.hashing import bells, stream_key
-from volkit.testing.tomograms_particles import (
-    KINDS,
-    RADII,
-    draw_spheres,
-    membranes,
-    particles,
-    placed_parts,
-    vesicles,
-)
+from volkit.testing.tomograms_drawing import draw_spheres, membranes, placed_parts
+from volkit.testing.tomograms_particles import KINDS, RADII, particles, vesicles
 from volkit.testing.tomograms_wedge import REACH, seen
 
 Part = Literal["image", "density"]
