@@ -11,11 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import cloudpickle
-
 from volkit.errors import ModelError
 from volkit.models.predictor import Predictor, as_predictor
 from volkit.models.running import Running
+from volkit.models.stable_pickle import stable_pickle
 
 _KEPT = 8  # modules; each holds its weights
 _WRAPPED: OrderedDict[tuple[str, Running], Predictor] = OrderedDict()
@@ -47,7 +46,7 @@ def callable_digest(model: Callable[..., Any]) -> str:
             "or its address, a torch module, or a function from (B, C, z, y, x) to (B, C', z, y, x)"
         )
     try:
-        return hashlib.sha256(cloudpickle.dumps(model)).hexdigest()
+        return hashlib.sha256(stable_pickle(model)).hexdigest()
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"the model {name} cannot be pickled ({error}), so it cannot reach the workers; build "
