@@ -114,6 +114,7 @@ def test_it_is_written_now_and_then_and_at_the_end(
     ledger = Ledger.open(tmp_path / "a.ledger", {}, 10)
     with UsageNote.of(ledger) as note:
         monkeypatch.setattr("volkit.engine.usage_note._PAUSES", 1e9)  # of a write: years
+        monkeypatch.setattr("volkit.engine.usage_note._MOST_SECONDS", 1e9)
         note.add(Usage(counts={"windows": 1}))
         assert read_usage(ledger.root).counts == {"windows": 1}
         note.add(Usage(counts={"windows": 2}))

@@ -1,8 +1,8 @@
 """Notes of usage: what a stage has cost so far, kept beside its ledger.
 
-``NAME.ledger/usage.json`` adds up over attempts.  It is written as often as a tenth of the time
-allows, and at the end: after a kill, the last moments before it are not in it, nor is what was in
-flight.  Blocks that were lost and are computed again count again, since they cost again.
+``NAME.ledger/usage.json`` adds up over attempts.  It is written twice a second or more, and at
+the end: after a kill, the last moments before it are not in it, nor is what was in flight.  Blocks
+that were lost and are computed again count again, since they cost again.
 """
 
 import json
@@ -19,9 +19,8 @@ from volkit.io.place import Place
 USAGE = "usage.json"
 
 _FORMAT = 1
-_PAUSES = (
-    100  # of as long as a write takes: a disk gets it ten times a second, a store now and then
-)
+_PAUSES = 10  # of as long as a write takes, so that the client has its time for blocks,
+_MOST_SECONDS = 0.5  # unless that is long
 _logger = logging.getLogger(__name__)
 
 
@@ -74,7 +73,7 @@ class UsageNote:
             # No result depends on it.
             _logger.warning("could not write %s of %s: %s", USAGE, self.place, full)
         now = time.monotonic()
-        self._changed, self._due = False, now + _PAUSES * (now - begun)
+        self._changed, self._due = False, now + min(_PAUSES * (now - begun), _MOST_SECONDS)
 
 
 def read_usage(place: Place) -> Usage:
