@@ -4,9 +4,11 @@ from collections import Counter
 
 import dask.array as da
 import numpy as np
+import pytest
 
-from volkit.engine.lazy import LazyEngine
+from volkit.engine.lazy import LazyEngine, check_inputs
 from volkit.engine.op import Op, Reduction
+from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
 
 CALLS: Counter[str] = Counter()
@@ -44,3 +46,10 @@ def test_what_a_table_and_a_map_both_read_is_evaluated_once() -> None:
         CALLS.clear()
         np.testing.assert_array_equal(out.compute(scheduler="sync"), values + values.sum())
         assert CALLS == {"map": 8, "table": 8, "shifted": 8}
+
+
+@pytest.mark.parametrize(("lead", "said"), [((), r"\(2, 2, 2\)"), ((3,), r"\(-1, 2, 2, 2\)")])
+def test_chunks_that_do_not_fit_are_told_which_would(lead, said) -> None:
+    array = da.zeros((*lead, 4, 4, 4), chunks=1)
+    with pytest.raises(GeometryError, match=f"rechunk the array to {said}, or choose a grid"):
+        check_inputs([array], Grid(Box.from_shape((4, 4, 4)), (2, 2, 2)))

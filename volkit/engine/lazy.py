@@ -169,10 +169,11 @@ def check_inputs(inputs: Sequence[Any], grid: Grid) -> None:
                 "Volume or a dask array with axes ([c,] z, y, x)"
             )
         elif value.chunks[-3:] != grid.chunks or (value.ndim == 4 and len(value.chunks[0]) > 1):
+            fitting = (*(-1,) * (value.ndim - 3), *grid.block_shape)
             raise GeometryError(
                 f"the array has chunks {_brief(value.chunks)}, the grid's blocks are "
-                f"{_brief(grid.chunks)}; rechunk the array to {(-1,) * (value.ndim - 3)}"
-                f"{grid.block_shape}, or choose a grid with its chunks"
+                f"{_brief(grid.chunks)}; rechunk the array to {fitting}, or choose a grid with its "
+                "chunks"
             )
 
 
