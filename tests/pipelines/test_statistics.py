@@ -264,8 +264,18 @@ def test_labels_without_a_name_are_an_error_unless_they_are_tissue(volumes, tmp_
 
 def test_float_labels_are_refused(tmp_path) -> None:
     path = stored(tmp_path / "classes.zarr", np.zeros((4, 20, 24), np.float32))
-    with pytest.raises(ContractError, match="class labels are float32, which are not ids"):
+    with pytest.raises(ContractError, match="input.classes .* holds float32, which are not ids"):
         measure(options({"classes": path}, tmp_path / "run", boxes={}))
+
+
+def test_real_images_need_a_range(volumes, tmp_path, tissue) -> None:
+    path = stored(tmp_path / "image.zarr", (tissue / 4).astype(np.float32))
+    config = options({**volumes, "image": path}, tmp_path / "run", sections=False, shapes=())
+    with pytest.raises(ContractError, match="give intensity_range"):
+        measure(config)
+    measure(replace(config, intensity_range=(0.0, 1.0)))
+    cells, _, _ = read_table(tmp_path / "run" / "report" / "cells.parquet")
+    np.testing.assert_allclose(cells["intensity_mean"], 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

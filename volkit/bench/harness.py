@@ -27,10 +27,10 @@ BENCHES = {
     "io": "volkit.bench.io",
     "particles": "volkit.bench.particles",
     "scale": "volkit.bench.scale",
+    "statistics": "volkit.bench.statistics",
     "segmentation": "volkit.bench.segmentation",
 }
-"""Modules with ``cases(*, quick) -> iterable of Case``, or with a table of their own:
-``report(machine, *, quick, run) -> Report``."""
+"""Modules with ``cases(*, quick)``, or with ``report(machine, *, quick, run) -> Report``."""
 
 _ROUNDS, _QUICK_ROUNDS = 5, 3
 

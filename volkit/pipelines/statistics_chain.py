@@ -6,7 +6,7 @@ from typing import Any
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns
-from volkit.errors import ConfigError, GeometryError
+from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import open_volume
 from volkit.io.volume import Volume
@@ -68,6 +68,8 @@ def open_inputs(config: Statistics) -> Inputs:
         If a volume cannot be opened.
     GeometryError
         If a volume or a box does not fit.
+    ContractError
+        If labels are no integers.
     ConfigError
         If surface is asked for, and nobody knows the voxel size.
     """
@@ -92,6 +94,7 @@ def open_inputs(config: Statistics) -> Inputs:
                 f"{volume.channels or 'no'} channels, the domain is {domain}; give volumes of the "
                 "same voxels without channels, or an input.box that all cover"
             )
+        _check_type(role, volume, config)
     for name, box in config.boxes.items():
         if not domain.contains(box) or not box.size:
             raise GeometryError(f"boxes.{name} {box} is not inside the domain {domain}")
@@ -102,6 +105,26 @@ def open_inputs(config: Statistics) -> Inputs:
             "length; give input.voxel_size_nm"
         )
     return Inputs(volumes, Grid(domain, config.block_shape), first.scale, physical)
+
+
+def _check_type(role: str, volume: Volume, config: Statistics) -> None:
+    """Refuse at once what every block would refuse.
+
+    Raises
+    ------
+    ContractError
+        If labels are no integers, or intensities would not add up exactly.
+    """
+    if role != "image" and volume.dtype.kind not in "uib":
+        raise ContractError(
+            f"input.{role} {volume.uri} holds {volume.dtype}, which are not ids; give integers"
+        )
+    plain = volume.dtype.kind in "uib" and volume.dtype.itemsize <= 2
+    if role == "image" and not plain and config.intensity_range is None:
+        raise ContractError(
+            f"input.image {volume.uri} holds {volume.dtype}, whose sums would depend on the order "
+            "of adding; give intensity_range, its lowest and highest value"
+        )
 
 
 def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:

@@ -1,0 +1,200 @@
+"""Statistics of tissue beside the libraries that do the same, and beside reading alone.
+
+Times are processor times: threads count in full, and other users of the machine hardly at all.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from volkit.bench.harness import Case, peak_megabytes
+from volkit.bench.peers import peer_module
+from volkit.engine.job import JobEngine
+from volkit.engine.op import Columns, Reduction
+from volkit.geometry import Block, Box, Coord, Grid
+from volkit.io.open import create_volume
+from volkit.kernels.object_shape import centroids, covariances, principal_axes
+from volkit.kernels.object_table import add_objects, object_sums
+from volkit.ops.statistics import Tables, table_of, tissue_tables
+
+_SIZE, _QUICK_SIZE = 512, 128
+_NAMES = ("label", "area", "bbox", "centroid", "intensity_mean", "inertia_tensor")
+_CLASSES = (1, 2, 3)
+
+
+def cases(*, quick: bool) -> Iterator[Case]:
+    """Yield the cases of ``volkit bench statistics``."""
+    size = _QUICK_SIZE if quick else _SIZE
+    yield Case(
+        "object table by blocks / scikit-image regionprops_table",
+        ours=partial(_by_blocks, block=size // 2),
+        peer=_regionprops,
+        setup=partial(_cells, size, "skimage.measure"),
+        target=20,
+        agree=_same_objects,
+    )
+    yield Case(
+        "object table by blocks / cc3d.statistics",
+        ours=partial(_boxes_by_blocks, block=size // 2),
+        peer=lambda d: cc3d.statistics(d.labels),
+        setup=partial(_cells, size, "cc3d"),
+        target=1.2,
+        agree=lambda a, b: np.array_equal(a["voxels"], b["voxel_counts"][a["id"]]),
+    )
+    for name, shapes in (("fractions", ()), ("fractions, surface, length", _CLASSES)):
+        yield Case(
+            f"gridded {name} in one pass, reading included / reading alone",
+            ours=partial(_gridded, shapes=shapes),
+            peer=_read,
+            setup=partial(_stored, size),
+            value=lambda ours, read: read / ours,
+            target=0.5,
+        )
+    yield Case(
+        "memory of a block, volume of eight times the size / of one",
+        ours=partial(_gridded, shapes=(), most=size),
+        peer=partial(_gridded, shapes=(), most=size // 2),
+        setup=partial(_stored, size),
+        measure=peak_megabytes,
+        value=lambda large, small: large / small,
+        target=1.25,
+        better="lower",
+    )
+    yield Case(
+        "grids whose tables differ from those of the whole",
+        ours=_grids_that_differ,
+        setup=partial(_cells, min(size, 256), "numpy"),
+        measure=lambda call: float(call()),
+        unit="grids",
+        target=0,
+        better="lower",
+    )
+
+
+def _tissue(size: int) -> NDArray[np.uint8]:
+    """Make smooth blobs of three classes, which fill two fifths."""
+    rng = np.random.default_rng(0)
+    small = rng.standard_normal((max(size // 4, 8),) * 3, np.float32)
+    field = ndimage.zoom(ndimage.gaussian_filter(small, 1, mode="wrap"), size / len(small), order=1)
+    levels = np.quantile(field[::4, ::4, ::4], [0.6, 0.7, 0.85])
+    return np.digitize(field, levels).astype(np.uint8)
+
+
+@contextmanager
+def _cells(size: int, peer: str) -> Iterator[SimpleNamespace]:
+    module = peer_module(peer, "bench")
+    classes = _tissue(size)
+    labels = cc3d.connected_components(classes == 3, connectivity=6, out_dtype=np.uint32)
+    image = np.random.default_rng(1).integers(0, 255, classes.shape, np.uint8)
+    yield SimpleNamespace(classes=classes, labels=labels, image=image, peer=module)
+
+
+@contextmanager
+def _stored(size: int) -> Iterator[SimpleNamespace]:
+    """Store classes as a job stores labels; the size that a case reads is up to it."""
+    with TemporaryDirectory() as folder:
+        values = _tissue(size)
+        volume = create_volume(
+            Path(folder) / "classes.zarr",
+            shape=values.shape,
+            dtype=values.dtype,
+            voxel_size_nm=(10.0, 10.0, 10.0),
+            chunk_shape=(min(64, size // 2),) * 3,
+        )
+        volume.write(volume.domain, values)
+        yield SimpleNamespace(volume=volume, size=size, folder=Path(folder))
+
+
+def _by_blocks(d: SimpleNamespace, *, block: int) -> dict[str, Any]:
+    grid = Grid(Box.from_shape(d.labels.shape), (block,) * 3)
+    table = add_objects(
+        [
+            object_sums(
+                d.labels[b.write.slices], start=b.write.start, intensity=d.image[b.write.slices]
+            )
+            for b in grid
+        ]
+    )
+    lengths, _ = principal_axes(covariances(table, (1, 1, 1)))
+    return {**table, "centroid": centroids(table), "lengths": lengths}
+
+
+def _boxes_by_blocks(d: SimpleNamespace, *, block: int) -> dict[str, Any]:
+    grid = Grid(Box.from_shape(d.labels.shape), (block,) * 3)
+    table = add_objects([object_sums(d.labels[b.write.slices], start=b.write.start) for b in grid])
+    return {**table, "centroid": centroids(table)}
+
+
+def _regionprops(d: SimpleNamespace) -> Any:
+    return d.peer.regionprops_table(d.labels, d.image, properties=_NAMES)
+
+
+def _same_objects(ours: dict[str, Any], peer: Any) -> bool:
+    return (
+        np.array_equal(ours["id"], peer["label"])
+        and np.array_equal(ours["voxels"], peer["area"])
+        and np.allclose(ours["centroid"][:, 0], peer["centroid-0"])
+        and np.allclose(ours["light"] / ours["voxels"], peer["intensity_mean"])
+    )
+
+
+def _gridded(d: SimpleNamespace, *, shapes: tuple[int, ...], most: int | None = None) -> Columns:
+    """Count by section and tile through the engine, from the store and into it."""
+    grid = _grid(d, most)
+    with TemporaryDirectory(dir=d.folder) as folder:
+        columns: Columns = tissue_tables(
+            {"classes": d.volume},
+            Tables((1, d.size // 2, d.size // 2), shapes=shapes),
+            grid=grid,
+            engine=JobEngine(Path(folder)),
+        )
+    return table_of(columns, "counts")
+
+
+def _read(d: SimpleNamespace) -> Columns:
+    """Read the same blocks, and look at one voxel of each."""
+    touch = Reduction(_one_voxel, lambda tables: tables[0])
+    with TemporaryDirectory(dir=d.folder) as folder:
+        found: Columns = JobEngine(Path(folder)).reduce(
+            touch, d.volume, grid=_grid(d, None), name="read"
+        )
+    return found
+
+
+def _grid(d: SimpleNamespace, most: int | None) -> Grid:
+    return Grid(Box.from_shape((most or d.size,) * 3), (d.size // 4, d.size // 2, d.size // 2))
+
+
+def _one_voxel(block: Block, values: NDArray[Any]) -> Columns:
+    return {"voxel": values[:1, 0, 0].copy()}
+
+
+def _grids_that_differ(d: SimpleNamespace) -> int:
+    """Count the grids that do not give the table of the whole, to the bit."""
+    whole = object_sums(d.labels, intensity=d.image)
+    size = len(d.labels)
+    shapes: tuple[Coord, ...] = (
+        (size // 2, size // 2, size // 2),
+        (size // 3 + 1, size, size // 5 + 1),
+        (size // 4, size // 7 + 1, size),
+    )
+    differ = 0
+    for shape in shapes:
+        parts = [
+            object_sums(
+                d.labels[b.write.slices], start=b.write.start, intensity=d.image[b.write.slices]
+            )
+            for b in Grid(Box.from_shape(d.labels.shape), shape)
+        ]
+        table = add_objects(parts)
+        differ += any(not np.array_equal(table[name], whole[name]) for name in whole)
+    return differ
