@@ -7,7 +7,7 @@ import pytest
 from volkit.models import location
 from volkit.models.checkpoint import load, read_checkpoint
 
-NAMES = ("boundaries-fib25", "boundaries-specimen")
+NAMES = ("affinities-fib25", "boundaries-fib25", "boundaries-specimen")
 LARGEST_BYTES = 3_000_000
 
 
@@ -17,7 +17,7 @@ def test_card_says_what_people_need(name) -> None:
     for text in (card.description, card.training_data, card.attribution):
         assert len(text) > 20
     assert card.licence != "unknown"
-    assert card.classes == ("boundary",)
+    assert card.classes == ("boundary",) or len(card.offsets) == card.channels[1]
     assert card.activation == "sigmoid"
     assert card.voxel_size_nm is not None
 
@@ -28,11 +28,18 @@ def test_weights_are_small_and_belong_to_the_card(name) -> None:
     data = location.read_bytes(card.weights_uri)
     assert len(data) < LARGEST_BYTES
     assert hashlib.sha256(data).hexdigest() == card.sha256
-    assert load(card, device="cpu").channels == (1, 1)
+    assert load(card, device="cpu").channels == card.channels
 
 
-def test_fib25_names_its_source() -> None:
-    card = read_checkpoint("builtin:boundaries-fib25")
+def test_affinities_of_neighbours_come_first() -> None:
+    card = read_checkpoint("builtin:affinities-fib25")
+    assert card.offsets[:3] == ((-1, 0, 0), (0, -1, 0), (0, 0, -1))
+    assert len(card.offsets) == 9
+
+
+@pytest.mark.parametrize("name", ["affinities-fib25", "boundaries-fib25"])
+def test_fib25_names_its_source(name) -> None:
+    card = read_checkpoint(f"builtin:{name}")
     assert "CC" in card.licence
     for word in ("FIB-25", "Janelia", "neuroproof_examples"):
         assert word in card.attribution

@@ -12,6 +12,7 @@ from volkit.kernels.scores import rand_scores
 from volkit.models.checkpoint import load, read_checkpoint
 from volkit.training.config import LabelledVolume
 from volkit.training.patches import open_tissue
+from volkit.training.targets import boundary_of
 from volkit.training.validate import dense, segmented
 
 TEST_BOX = Box((100, 0, 0), (125, 250, 250))
@@ -23,11 +24,21 @@ def stored(shared_data: Path) -> str:
     return str(shared_data / "em" / "fib25" / "fib25_tr2_z000-124.h5")
 
 
-def segmentation(image: str, labels: str, box: Box | None, window) -> np.ndarray:
-    card = read_checkpoint("builtin:boundaries-fib25")
+def segmentation(
+    image: str, labels: str, box: Box | None, window, name: str = "boundaries-fib25"
+) -> np.ndarray:
+    card = read_checkpoint(f"builtin:{name}")
+    answer = load(card, device="cpu")
+
+    def predict(windows: np.ndarray) -> np.ndarray:
+        found = answer(windows)
+        if not card.offsets:
+            return found
+        return np.stack([boundary_of(one[:3], card.offsets[:3])[None] for one in found])
+
     ends = {} if box is None else {"start": box.start, "stop": box.stop}
     tissue = open_tissue(LabelledVolume(image, labels, **ends), card.scaling)
-    prob = dense(load(card, device="cpu"), tissue.scaled(tissue.box), window)
+    prob = dense(predict, tissue.scaled(tissue.box), window)
     return segmented(prob, [THRESHOLD])[0]
 
 
@@ -50,4 +61,18 @@ def test_tissue_of_another_kind(shared_data) -> None:
     folder = shared_data / "em" / "gala_fib"
     image, labels = (f"{folder}/train-{name}.h5::stack" for name in ("image", "gt.lzf"))
     found = segmentation(image, labels, None, (64, 64, 64))
+    assert error(open_volume(labels).read(), found) < 0.06
+
+
+@pytest.mark.slow
+def test_affinities_segment_as_well(stored) -> None:
+    truth = open_volume(f"{stored}::gt_bodies").read(TEST_BOX)
+    where = (f"{stored}::raw", f"{stored}::gt_bodies", TEST_BOX, (32, 64, 64))
+    assert error(truth, segmentation(*where, "affinities-fib25")) < 0.10
+
+
+def test_affinities_of_tissue_of_another_kind(shared_data) -> None:
+    folder = shared_data / "em" / "gala_fib"
+    image, labels = (f"{folder}/train-{name}.h5::stack" for name in ("image", "gt.lzf"))
+    found = segmentation(image, labels, None, (64, 64, 64), "affinities-fib25")
     assert error(open_volume(labels).read(), found) < 0.06
