@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
+from volkit.kernels.sparse_voxels import set_voxels
 
 Table = dict[str, NDArray[Any]]
 """``run`` (int64, a row for each; columns below), ``junction`` (int64: index, radius, z, y, x of
@@ -83,7 +84,7 @@ def skeleton_runs(
     padded = np.pad(skeleton, 1)
     around = core.grow((1, 1, 1))  # the same box of the padded array is a voxel wider, and shifted
     seen = Box(around.start, around.stop).shift((1, 1, 1))
-    near = np.argwhere(padded[seen.slices]) + seen.start
+    near = set_voxels(padded[seen.slices]) + seen.start
     place = near - 1 + np.array(start)
     index = (place[:, 0] * domain_shape[1] + place[:, 1]) * domain_shape[2] + place[:, 2]
     inside = ((near > core.start) & (near <= core.stop)).all(1)

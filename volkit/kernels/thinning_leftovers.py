@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
 from volkit.kernels.simple_points import ALWAYS, removable
+from volkit.kernels.sparse_voxels import set_voxels
 from volkit.kernels.thinning import SUBFIELDS, UNSETTLED, Moments
 
 Table = dict[str, NDArray[Any]]
@@ -47,7 +48,7 @@ def gather_leftovers(
     >>> table["index"].tolist(), table["subfield"].tolist(), int(table["around"][0, 14])
     ([1], [1], 65535)
     """
-    voxels = np.argwhere(moments[core.slices] == UNSETTLED) + core.start
+    voxels = set_voxels(moments[core.slices] == UNSETTLED) + core.start
     padded = np.zeros((0,) * 3, np.uint16) if not len(voxels) else np.pad(moments, 1)
     around = np.empty((len(voxels), 27), np.uint16)
     for i in range(27 if len(voxels) else 0):

@@ -21,6 +21,7 @@ from volkit.io.volume import Volume
 from volkit.kernels.relabel import renamed
 from volkit.kernels.skeleton_branches import join_runs
 from volkit.kernels.skeleton_runs import FIRST, RADIUS_UNIT, add_runs, skeleton_runs
+from volkit.kernels.sparse_voxels import set_voxels
 from volkit.kernels.vessel_radius import Spacing, background_distance, distance_beyond
 from volkit.kernels.vessel_rules import SpurRule, apply_rule
 from volkit.kernels.vessel_segments import junction_columns, segment_columns
@@ -204,7 +205,7 @@ def _runs_block(
     domain: list[list[int]],
 ) -> Columns:
     whole, core = domain_box(domain), block.write.relative_to(block.read)
-    voxels = np.argwhere(skeleton[core.slices]) + core.start
+    voxels = set_voxels(skeleton[core.slices]) + core.start
     distance, reach = np.zeros(0), np.zeros((0, 3), np.int64)
     if len(voxels):
         mask = foreground(values, threshold=threshold, channel=channel)
