@@ -6,20 +6,25 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-import dask
-import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.bench.harness import Case
+from volkit.bench.in_memory import InMemory
 from volkit.bench.kernels import same_partition
 from volkit.bench.peers import peer_module, silence
 from volkit.bench.tissue import cells, noise, seeds_of
+from volkit.geometry import Grid
+from volkit.io.open import open_volume
+from volkit.kernels.agglomerate import agglomerate_mean
+from volkit.kernels.contacts import ONE
 from volkit.kernels.contingency import contingency
 from volkit.kernels.scores import rand_scores
 from volkit.kernels.watershed import flood
-from volkit.ops.affinity_agglomeration import affinity_agglomerate
-from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
+from volkit.ops.affinity_segmentation import graph_of
+from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, basin_fragments
+from volkit.ops.arguments import Call
+from volkit.ops.components import rename
 
 _LOW, _HIGH, _THRESHOLD = 0.3, 0.8, 0.5
 
@@ -60,12 +65,18 @@ def cases(*, quick: bool) -> Iterator[Case]:
 
 def _agglomerated(d: SimpleNamespace, *, block: int) -> NDArray[Any]:
     """Cut, measure and merge in blocks, in this process."""
-    chunks, options = d.affinities, AffinityOptions(NEAREST, low=_LOW, high=_HIGH)
-    array = da.from_array(chunks, chunks=(3, block, block, block), name=False)
-    pieces = affinity_watershed(array, options=options)
-    labels = affinity_agglomerate(pieces, array, options=options, threshold=_THRESHOLD)
-    with dask.config.set(scheduler="sync"):
-        found: NDArray[Any] = labels.compute()
+    options, engine = AffinityOptions(NEAREST, low=_LOW, high=_HIGH), InMemory()
+    grid = Grid(d.volume.domain, (block,) * 3)
+    call = Call((d.volume,), grid, engine, None)
+    pieces = basin_fragments(call, options)
+    graph = graph_of(pieces, call, options, None)
+    boundary = graph["count"] * ONE - graph["affinity_sum"]
+    old, new = agglomerate_mean(
+        graph["u"], graph["v"], boundary, graph["count"], threshold=_THRESHOLD
+    )
+    found: NDArray[Any] = rename(
+        pieces, {"old": old, "new": new}, grid=grid, engine=engine, name="labels"
+    )
     return found
 
 
@@ -97,7 +108,7 @@ def _affinities(size: int) -> Iterator[SimpleNamespace]:
         here = (slice(None),) * axis + (slice(1, None),)
         before = (slice(None),) * axis + (slice(None, -1),)
         affinities[axis][here] = 1 - (prob[here] + prob[before]) / 2
-    yield SimpleNamespace(affinities=affinities, peer=peer)
+    yield SimpleNamespace(affinities=affinities, volume=open_volume(affinities), peer=peer)
 
 
 @contextmanager
