@@ -108,7 +108,7 @@ def _stored(size: int) -> Iterator[SimpleNamespace]:
             shape=values.shape,
             dtype=values.dtype,
             voxel_size_nm=(10.0, 10.0, 10.0),
-            chunk_shape=(min(64, size // 2),) * 3,
+            chunk_shape=(size // 8,) * 3,
         )
         volume.write(volume.domain, values)
         yield SimpleNamespace(volume=volume, size=size, folder=Path(folder))
@@ -153,7 +153,8 @@ def _gridded(d: SimpleNamespace, *, shapes: tuple[int, ...], most: int | None = 
     with TemporaryDirectory(dir=d.folder) as folder:
         columns: Columns = tissue_tables(
             {"classes": d.volume},
-            Tables((1, d.size // 2, d.size // 2), shapes=shapes),
+            # Large bins, where memory is measured: tables grow with bins, not with voxels.
+            Tables((1 if most is None else d.size // 4, *(d.size // 2,) * 2), shapes=shapes),
             grid=grid,
             engine=JobEngine(Path(folder)),
         )
@@ -171,7 +172,10 @@ def _read(d: SimpleNamespace) -> Columns:
 
 
 def _grid(d: SimpleNamespace, most: int | None) -> Grid:
-    return Grid(Box.from_shape((most or d.size,) * 3), (d.size // 4, d.size // 2, d.size // 2))
+    """Cut into thick slabs, whose halos cost little, or into blocks that are small."""
+    if most is None:
+        return Grid(Box.from_shape((d.size,) * 3), (d.size // 2, d.size, d.size))
+    return Grid(Box.from_shape((most,) * 3), (d.size // 4, d.size // 2, d.size // 2))
 
 
 def _one_voxel(block: Block, values: NDArray[Any]) -> Columns:

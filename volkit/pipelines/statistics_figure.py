@@ -66,12 +66,18 @@ def statistics_figure(
 def _profiles(ax: Axes, dataset: xr.Dataset, classes: Mapping[str, int]) -> None:
     """Draw the fraction of each class over z, all tiles together."""
     weights = dataset["voxels"].sum(("tile_y", "tile_x"))
-    unit = dataset["z"].attrs.get("units", "")
+    scale, unit = _scale(dataset["z"].attrs.get("units", ""))
     for name, colour in zip(classes, _cycle(len(classes)), strict=True):
         share = (dataset[f"{name}_fraction"].fillna(0) * dataset["voxels"]).sum(
             ("tile_y", "tile_x")
         ) / weights
-        ax.plot(dataset["z"], 100 * share, color=colour, label=name, marker="." * (len(share) < 40))
+        ax.plot(
+            dataset["z"] * scale,
+            100 * share,
+            color=colour,
+            label=name,
+            marker="." * (len(share) < 40),
+        )
     _dress(ax, f"z, {unit}", "% of the voxels", "profile over z")
     ax.set_ylim(bottom=0)
     ax.legend(facecolor=_DARK, edgecolor="none", labelcolor=_PALE, fontsize=8)
@@ -81,7 +87,8 @@ def _map(figure: Figure, ax: Axes, dataset: xr.Dataset, name: str) -> None:
     """Draw the fraction of a class, averaged over z."""
     weights = dataset["voxels"].sum("z")
     share = (dataset[f"{name}_fraction"].fillna(0) * dataset["voxels"]).sum("z") / weights
-    y, x = (_edges(dataset[dim].to_numpy()) for dim in ("tile_y", "tile_x"))
+    scale, unit = _scale(dataset["tile_x"].attrs.get("units", ""))
+    y, x = (_edges(dataset[dim].to_numpy() * scale) for dim in ("tile_y", "tile_x"))
     image = ax.imshow(
         100 * share,
         cmap="magma",
@@ -92,7 +99,6 @@ def _map(figure: Figure, ax: Axes, dataset: xr.Dataset, name: str) -> None:
     )
     bar = figure.colorbar(image, ax=ax, shrink=0.8)
     bar.ax.tick_params(colors=_PALE, labelsize=7)
-    unit = dataset["tile_x"].attrs.get("units", "")
     _dress(ax, f"x, {unit}", f"y, {unit}", f"{name}, % over all z")
 
 
@@ -106,8 +112,9 @@ def _distances(ax: Axes, cells: pd.DataFrame, regions: Mapping[str, int]) -> Non
     if name is None:
         ax.set_axis_off()
         return
-    _distributions(ax, cells, name, regions)
-    _dress(ax, "", "nm" if name.endswith("_nm") else "voxels", "distance to the nearest cell")
+    scale, unit = _scale("nm" if name.endswith("_nm") else "voxels")
+    _distributions(ax, cells.assign(**{name: cells[name] * scale}), name, regions)
+    _dress(ax, "", unit, "distance to the nearest cell")
 
 
 def _distributions(ax: Axes, cells: pd.DataFrame, column: str, regions: Mapping[str, int]) -> None:
@@ -150,6 +157,11 @@ def _dress(ax: Axes, x: str, y: str, title: str) -> None:
     ax.tick_params(colors=_PALE, labelsize=7)
     for spine in ax.spines.values():
         spine.set_color("#55555f")
+
+
+def _scale(unit: str) -> tuple[float, str]:
+    """Show nanometres as micrometres: cells and vessels are that large."""
+    return (1e-3, "µm") if unit == "nm" else (1.0, unit)
 
 
 def _cycle(count: int) -> list[str]:

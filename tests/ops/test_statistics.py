@@ -1,0 +1,153 @@
+"""Tables of tissue: lazy and in memory, for every grid, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from skimage.measure import label
+
+from volkit.errors import ConfigError, ContractError, GeometryError
+from volkit.geometry import Box, Grid, VoxelScale
+from volkit.io.open import open_volume
+from volkit.ops.statistics import Tables, add_tissue_tables, table_of, tissue_tables
+from volkit.ops.statistics_cells import class_components
+from volkit.ops.statistics_classes import named_counts
+from volkit.ops.statistics_objects import most_shared, object_frame
+from volkit.ops.statistics_regions import Interval, region_frame, with_distances
+
+SHAPE = (7, 18, 20)
+CONNECTIVITY = {6: 1, 18: 2, 26: 3}
+
+
+def tissue(seed: int):
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(SHAPE), 1)
+    return np.digitize(field, np.quantile(field, [0.5, 0.7])).astype(np.uint8)
+
+
+def computed(value):
+    return value.compute(scheduler="synchronous")
+
+
+@settings(max_examples=15)
+@given(
+    st.integers(0, 5),
+    st.tuples(st.integers(2, 7), st.integers(5, 18), st.integers(5, 20)),
+    st.sampled_from([6, 18, 26]),
+)
+def test_a_cell_cut_by_blocks_counts_once_with_its_full_size(seed, block, connectivity) -> None:
+    classes = tissue(seed)
+    grid = Grid(Box.from_shape(SHAPE), block)
+    cells = computed(class_components(classes, [2], connectivity=connectivity, grid=grid))
+    whole = label(classes == 2, connectivity=CONNECTIVITY[connectivity])
+    assert len(np.unique(cells)) == whole.max() + 1
+    volumes = {"classes": classes, "cells": cells}
+    tables = Tables((2, 6, 7), shapes=(1,), tile=(6, 7))
+    columns = computed(tissue_tables(volumes, tables, grid=grid))
+    assert (
+        table_of(columns, "objects")["voxels"].tolist() == np.bincount(whole.ravel())[1:].tolist()
+    )
+    alone = computed(tissue_tables(volumes, tables, grid=Grid(Box.from_shape(SHAPE), SHAPE)))
+    assert list(columns) == list(alone)
+    assert all(np.array_equal(columns[name], alone[name]) for name in columns)
+
+
+def test_several_classes_are_one_foreground() -> None:
+    classes = np.array([[[1, 2, 0, 2]]], np.uint8)
+    cells = computed(
+        class_components(classes, [1, 2], grid=Grid(Box.from_shape((1, 1, 4)), (1, 1, 2)))
+    )
+    assert cells.tolist() == [[[1, 1, 0, 4]]]
+
+
+def test_cells_belong_to_the_region_that_holds_most_of_them() -> None:
+    cells = np.array([[[5, 5, 5, 8, 8]]], np.uint32)
+    regions = np.array([[[1, 2, 2, 4, 3]]], np.uint8)
+    columns = computed(
+        tissue_tables({"cells": cells, "regions": regions}, Tables((1, 1, 5)),
+                      grid=Grid(Box.from_shape((1, 1, 5)), (1, 1, 2)))
+    )  # fmt: skip
+    overlap = table_of(columns, "overlap")
+    assert most_shared(np.array([5, 8], np.uint64), overlap).tolist() == [2, 3]
+
+
+def test_parts_with_one_origin_add_up() -> None:
+    volume = open_volume(tissue(0))
+    tables = Tables((2, 6, 7), origin=(0, 0, 0))
+    whole = computed(tissue_tables({"classes": volume}, tables))
+    boxes = Box((0, 0, 0), (3, 18, 20)), Box((3, 0, 0), SHAPE)
+    parts = [
+        computed(tissue_tables({"classes": volume}, tables, grid=Grid(box, (2, 9, 20))))
+        for box in boxes
+    ]
+    added = add_tissue_tables(parts)
+    assert all(np.array_equal(added[name], whole[name]) for name in whole)
+
+
+def test_numbers_worked_out_by_hand() -> None:
+    """Two cells of 8 and 1 voxels, 10 um apart in z, in a volume of 5 x 8 x 8 voxels."""
+    cells = np.zeros((5, 8, 8), np.uint8)
+    cells[0:2, 2:4, 2:4], cells[4, 2, 2] = 1, 2
+    columns = computed(
+        tissue_tables({"classes": (cells > 0) * 2, "cells": cells}, Tables((5, 8, 8)))
+    )
+    scale = VoxelScale((3000.0, 1000.0, 1000.0))
+    frame = object_frame(
+        table_of(columns, "objects"), domain=Box.from_shape(cells.shape), scale=scale
+    )
+    frame = with_distances(frame, physical=True)
+    assert frame["volume_nm3"].tolist() == [8 * 3e9, 3e9]
+    assert frame["at_border"].tolist() == [True, True]
+    assert frame["z_nm"].tolist() == [1500, 12000]
+    gap = np.hypot(10500, np.hypot(500, 500))
+    np.testing.assert_allclose(frame["distance_1_nm"], gap)
+    row = region_frame(
+        table_of(columns, "counts"),
+        frame,
+        classes={"cell": 2, "vessel": 1},
+        voxel_size_nm=scale.voxel_size_nm,
+        interval=Interval(),
+    ).iloc[0]
+    assert row["cell_fraction"] == 9 / 320
+    assert row["vessel_fraction"] == 0
+    assert row["cells_per_mm3"] == pytest.approx(2 / (320 * 3) * 1e9)
+    assert (row["cell_voxels"], row["cell_volume_um3"]) == (4.5, 13.5)
+    assert np.isnan(row["distance_2_nm"])
+    assert np.isnan(row["cell_fraction_low"])  # one block cannot say how blocks differ
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    classes = tissue(0)
+    with pytest.raises(ConfigError, match="give classes, cells or both"):
+        tissue_tables({"image": classes}, Tables((1, 1, 1)))
+    with pytest.raises(ConfigError, match="give classes, cells or both"):
+        tissue_tables({"classes": classes, "cell": classes}, Tables((1, 1, 1)))
+    with pytest.raises(GeometryError, match="there is no table objects"):
+        table_of({"counts.label": np.array([1])}, "objects")
+    with pytest.raises(ContractError, match="connectivity is 8"):
+        class_components(classes, [1], connectivity=8)
+    with pytest.raises(ContractError, match="class labels are float64, which are not ids"):
+        computed(class_components(classes.astype(float), [1]))
+    counts = {"label": np.array([0, 1, 7]), "voxels": np.array([5, 5, 3])}
+    with pytest.raises(ConfigError, match="3 voxels have labels that no class has: 7"):
+        named_counts(counts, {"a": 1}, unknown="error")
+    assert named_counts(counts, {"a": 1}, unknown="other") is counts
+
+
+def test_regions_without_cells_or_voxels_are_nan_not_errors() -> None:
+    counts = {name: np.array([0]) for name in ("z_bin", "y_bin", "x_bin", "region", "label")}
+    none = pd.DataFrame({"voxels": [], "at_border": [], "region": [], "distance_1_nm": []})
+    frame = region_frame(
+        {**counts, "voxels": np.array([10])},
+        none,
+        classes={"cell": 1},
+        voxel_size_nm=(1.0, 1.0, 1.0),
+        interval=Interval(level=0),
+        names={"empty": 4},
+    )
+    assert frame["cells"].tolist() == [0, 0]
+    assert frame["cell_fraction"][0] == 0
+    assert np.isnan(frame["cell_fraction"][1])
+    assert np.isnan(frame["cells_per_mm3"][1])
+    assert "cell_fraction_low" not in frame
