@@ -42,7 +42,7 @@ def gather_leftovers(
     Examples
     --------
     >>> moments = np.zeros((1, 1, 3), np.uint16)
-    >>> moments[0, 0, 1:] = UNSETTLED, KEPT
+    >>> moments[0, 0, 1:] = UNSETTLED, 65535  # the latter is KEPT
     >>> table = gather_leftovers(moments, Box((0, 0, 0), (1, 1, 3)), start=(0, 0, 0),
     ...                          place=(0, 0, 0), domain_shape=(1, 1, 3))
     >>> table["index"].tolist(), table["subfield"].tolist(), int(table["around"][0, 14])
