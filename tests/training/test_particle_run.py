@@ -76,7 +76,7 @@ def stored(config: ParticleTrainConfig) -> list[bytes]:
 
 def test_loss_falls_and_particles_are_told_from_nothing(configured) -> None:
     optimisation = HeatMapOptimisation(steps=60, warmup=3, learning_rate=1e-2, average=0.9, mixup=0)
-    config = configured(optimisation=optimisation, fold=None)
+    config = configured(optimisation=optimisation, fold=None, validation=PickValidation(every=60))
     result = train_particles(config)
     assert np.mean(result.losses[-10:]) < 0.5 * np.mean(result.losses[:3])
     predict = load(result.checkpoint, device="cpu")
