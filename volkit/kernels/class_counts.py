@@ -125,7 +125,8 @@ def _listed(labels: Any, regions: Any, offset: Any, bins: Any, most: int) -> Any
     ends = np.empty(max(width, 1), np.int32)
     for z in range(depth):
         for y in range(height):
-            slots, keys, sums = roomy(slots, keys, sums, used, width)
+            if used + width > len(keys):
+                slots, keys, sums = roomy(slots, keys, sums, used, width)
             place = ((z + offset[0]) // bins[0]) << _BITS | ((y + offset[1]) // bins[1])
             x = 0
             while x < width:
@@ -174,7 +175,8 @@ def _hashed(labels: Any, regions: Any, offset: Any, bins: Any) -> Any:
     last, ends = np.empty(max(width, 1), np.int32), np.empty(max(width, 1), np.int32)
     for z in range(depth):
         for y in range(height):
-            slots, keys, sums = roomy(slots, keys, sums, used, width)
+            if used + width > len(keys):
+                slots, keys, sums = roomy(slots, keys, sums, used, width)
             place = ((z + offset[0]) // bins[0]) << _BITS | ((y + offset[1]) // bins[1])
             x = 0
             while x < width:

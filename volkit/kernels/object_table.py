@@ -210,7 +210,8 @@ def _gather(labels: Any, light: Any) -> Any:
     for z in range(depth):
         for y in range(height):
             row = labels[z, y]
-            slots, keys, sums = roomy(slots, keys, sums, used, width)
+            if used + width > len(keys):
+                slots, keys, sums = roomy(slots, keys, sums, used, width)
             first: Any = 0
             for run in range(find_runs(row, last)):
                 stop = np.int64(last[run]) + 1

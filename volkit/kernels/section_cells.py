@@ -75,7 +75,8 @@ def _gather(labels: Any, offset: Any, tile: Any) -> Any:
     last = np.empty(max(width, 1), np.int32)
     for z in range(depth):
         for y in range(height):
-            slots, keys, sums = roomy(slots, keys, sums, used, width)
+            if used + width > len(keys):
+                slots, keys, sums = roomy(slots, keys, sums, used, width)
             row_y = y + offset[1]
             place = (z + offset[0]) << _BITS | (row_y // tile[0])
             x = 0
