@@ -82,7 +82,7 @@ def pick(
     """
     call = arguments(heat, grid=grid, engine=engine)
     _check_heat(call.inputs[0], options)
-    scale = _scale(call.inputs[0]) if scale is None else scale
+    scale = stated_scale(call.inputs[0]) if scale is None else scale
     reduction = Reduction(
         _peaks_block,
         _merge_peaks,
@@ -117,8 +117,23 @@ def _check_heat(heat: Any, options: PickOptions) -> None:
         )
 
 
-def _scale(heat: Any) -> VoxelScale:
-    """Take the scale of a volume that states one: centres of others would be wrong unnoticed."""
+def stated_scale(heat: Any) -> VoxelScale:
+    """Take the scale of a volume that states one: centres of others would be wrong unnoticed.
+
+    Parameters
+    ----------
+    heat : Volume, or any array
+        Which never states one.
+
+    Returns
+    -------
+    VoxelScale
+
+    Raises
+    ------
+    GeometryError
+        If it states none.
+    """
     if isinstance(heat, Volume):
         found = heat.scale
         stated = heat.options.voxel_size_nm is not None or found.voxel_size_nm != _UNSTATED

@@ -18,6 +18,7 @@ _BUILTIN = {
     "diff": "volkit.pipelines.diff:PIPELINE",
     "evaluate": "volkit.pipelines.evaluate:PIPELINE",
     "mirror": "volkit.pipelines.mirror:PIPELINE",
+    "pick_particles": "volkit.pipelines.pick_particles:PIPELINE",
     "recursive_vd2d3d": "volkit.pipelines.segment_affinities:RECURSIVE_PIPELINE",
     "segment_affinities": "volkit.pipelines.segment_affinities:AFFINITIES_PIPELINE",
     "segment_boundaries": "volkit.pipelines.segment_affinities:BOUNDARIES_PIPELINE",

@@ -1,0 +1,185 @@
+"""Pick particles: tomograms and a network in, tables of points, scores and figures out.
+
+::
+
+    tomogram ─► heat maps ─► picks ─► picks.parquet, STAR, copick, CSV ─► scores ─► figures
+
+All tomograms share the folder of the run, its lock and its status.  One that fails is named, and
+the others go on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from volkit.engine.attendance import attended
+from volkit.engine.base import OnProgress
+from volkit.engine.job import JobEngine
+from volkit.errors import BlockFailedError, RunLockedError, VolkitError
+from volkit.pipelines.cluster import workers
+from volkit.pipelines.failure import recorded
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.pick_particles_chain import PickJob, compute, open_job, open_one
+from volkit.pipelines.pick_particles_config import PickParticles
+from volkit.pipelines.pick_particles_inputs import Tomogram
+from volkit.pipelines.pick_particles_plan import plan
+from volkit.pipelines.pick_particles_results import Attempt, write_results, write_tomogram
+from volkit.pipelines.pick_particles_truth import named
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+
+
+def pick_particles(
+    config: PickParticles,
+    engine: JobEngine | None = None,
+    on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
+) -> Outcome:
+    """Pick, score and report; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    config : PickParticles
+        The workflow.
+    engine : JobEngine, optional
+        Folder and workers; None works in this process, into ``config.output``.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+    on_message : callable, optional
+        Told what a person may want to know.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    BlockFailedError
+        After all others, where a tomogram failed.
+    VolkitError
+        What :func:`~volkit.pipelines.pick_particles_chain.open_job` raises; RunLockedError where
+        another client works in the folder.
+    """
+    job = open_job(config)
+    watch = Stopwatch(on_progress)
+    engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
+    folder = engine.place.local or Path(config.output)
+
+    def say(text: str) -> None:
+        if on_message is not None:
+            on_message(text)
+
+    with (
+        attended(engine.place, on_message=on_message) as attendance,
+        recorded(engine.place, watch.stage),
+    ):
+        engine = replace(engine, attendance=attendance)
+        attempts = list(_attempts(job, engine, folder, say))
+        files, scores = write_results(folder, attempts, job)
+        failed = [each for each in attempts if each.picks is None]
+        if failed:
+            for row in scores:
+                say("  ".join(row))
+            raise BlockFailedError(_verdict(failed, attempts, folder))
+    return Outcome(
+        files=files,
+        following=("open", folder / "report" / "figures"),
+        scores=scores,
+        times=watch.times(),
+    )
+
+
+def _attempts(job: PickJob, engine: JobEngine, folder: Path, say: OnMessage) -> Iterator[Attempt]:
+    for number, tomogram in enumerate(job.tomograms, 1):
+        said = f"tomogram {number}/{len(job.tomograms)}: {tomogram.name}"
+        attempt = _attempt(tomogram, job, engine, folder)
+        count = "failed" if attempt.picks is None else f"{len(attempt.picks):,} picks"
+        say(f"{said}: {count}" + (f": {attempt.error}" if attempt.error else ""))
+        yield attempt
+
+
+def _attempt(tomogram: Tomogram, job: PickJob, engine: JobEngine, folder: Path) -> Attempt:
+    """Pick one tomogram; whatever is wrong with it is noted, since the others are to go on."""
+    opened = None
+    try:
+        opened = open_one(tomogram, job)
+        picks = named(compute(opened, job, engine), tomogram.name)
+        write_tomogram(folder, opened, picks, job)
+    except RunLockedError:
+        raise  # somebody else took the folder: nothing more may be written there
+    except Exception as error:
+        if engine.client is not None and engine.client.status != "running":
+            raise  # with the cluster lost, all others would fail alike
+        return Attempt(tomogram.name, opened, error=_told(error))
+    return Attempt(tomogram.name, opened, picks)
+
+
+def _told(error: Exception) -> str:
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("volkit: ")]
+    kind = "" if isinstance(error, VolkitError) else f"{type(error).__name__}: "
+    return "\n".join([kind + (str(error) or type(error).__name__), *notes])
+
+
+def _verdict(failed: list[Attempt], attempts: list[Attempt], folder: Path) -> str:
+    lines = [f"  {each.name}: {each.error}" for each in failed]
+    return "\n".join(
+        [
+            f"{len(failed)} of {len(attempts)} tomograms failed; the others are finished, and "
+            f"{folder / 'picks.parquet'} holds their picks:",
+            *lines,
+            "mend or leave out what failed, and run the same again: it goes on from there",
+        ]
+    )
+
+
+def carry_out(
+    workflow: Workflow,
+    *,
+    on_progress: OnProgress | None,
+    on_message: OnMessage,
+    replace_stale: bool,
+) -> Outcome:
+    """Carry out a workflow file on the cluster that it names.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        Whose ``config`` is a PickParticles.
+    on_progress : callable or None
+        Told after every batch of blocks.
+    on_message : callable
+        Told what a person may want to know.
+    replace_stale : bool
+        Compute anew what another computation left in the folder.
+
+    Returns
+    -------
+    Outcome
+    """
+    config: PickParticles = workflow.config
+    with workers(config.cluster, on_message) as client:
+        if client is not None:
+            on_message(f"dashboard: {client.dashboard_link}")
+        engine = JobEngine(Path(config.output), client, replace_stale=replace_stale)
+        return pick_particles(config, engine, on_progress, on_message)
+
+
+PIPELINE = Pipeline(
+    name="pick_particles",
+    config=PickParticles,
+    run=carry_out,
+    plan=plan,
+    paths=frozenset(
+        {
+            "tomograms",
+            "image",
+            "heat",
+            "truth",
+            "points",
+            "copick",
+            "folder",
+            "checkpoint",
+            "members",
+            "output",
+        }
+    ),
+)

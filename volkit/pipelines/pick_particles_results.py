@@ -1,0 +1,230 @@
+"""What ``pick_particles`` writes: picks in the formats asked for, scores, figures, and a record."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from volkit.io.points.files import write_points
+from volkit.io.points.options import PointOptions
+from volkit.io.points.table import points_frame
+from volkit.io.redaction import redacted
+from volkit.io.tables import Column, Schema, write_table
+from volkit.ops.particle_results import PointEvaluation
+from volkit.ops.particle_scoring import evaluate_points
+from volkit.pipelines.pick_particles_chain import OpenTomogram, PickJob
+from volkit.pipelines.pick_particles_figure import picks_figure
+from volkit.pipelines.pick_particles_inputs import open_options
+from volkit.pipelines.report import described_model
+from volkit.version import __version__
+
+Files = tuple[tuple[str, Path | str], ...]
+Row = tuple[str, str, str]
+
+_ENDINGS = {"star": ".star", "portal": ".ndjson", "annotations": ".annotations"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of a tomogram.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    opened : OpenTomogram or None
+        None where it could not be opened.
+    picks : pandas.DataFrame or None
+        With a column ``tomogram``; None where it failed.
+    error : str
+        What ended it; empty where nothing did.
+    """
+
+    name: str
+    opened: OpenTomogram | None = None
+    picks: pd.DataFrame | None = None
+    error: str = ""
+
+
+def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, job: PickJob) -> None:
+    """Write the picks of one tomogram in the formats that have a file for each, and its figure.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    tomogram : OpenTomogram
+        Which.
+    picks : pandas.DataFrame
+        With a column ``tomogram``.
+    job : PickJob
+        What is asked for.
+
+    Raises
+    ------
+    SourceError
+        If a format has no room for the picks, or a file cannot be written.
+    """
+    told = job.config.write
+    options = PointOptions(
+        voxel_size_nm=tomogram.scale.voxel_size_nm,
+        origin_nm=tomogram.scale.origin_nm,
+        user=told.user,
+        session=told.session,
+    )
+    (folder / "picks").mkdir(parents=True, exist_ok=True)
+    for kind, ending in _ENDINGS.items():
+        if kind in told.formats:
+            plain = picks if kind == "star" else picks.drop(columns="tomogram")
+            write_points(folder / "picks" / f"{tomogram.name}{ending}", plain, options)
+    if "copick" in told.formats:
+        project = str(told.copick or job.config.input.copick)
+        where = open_options(job.config.input)
+        how = PointOptions("copick", user=told.user, session=told.session, open=where)
+        write_points(project, picks, how)
+    scored = job.config.truth is not None or tomogram.truth is not None
+    picks_figure(
+        folder / "report" / "figures" / f"{tomogram.name}.png",
+        tomogram,
+        picks,
+        job.options.classes,
+        job.scoring.convention("czii") if scored else None,
+    )
+
+
+def write_results(
+    folder: Path, attempts: list[Attempt], job: PickJob
+) -> tuple[Files, tuple[Row, ...]]:
+    """Write the table of all picks, the scores, and a record of what became of each tomogram.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    attempts : list of Attempt
+        In the order of the workflow.
+    job : PickJob
+        What is asked for.
+
+    Returns
+    -------
+    files : tuple of (str, Path)
+        What was written, by name.
+    scores : tuple of (str, str, str)
+        Rows for printing; empty without true points.
+    """
+    report = folder / "report"
+    report.mkdir(parents=True, exist_ok=True)
+    record = _record(attempts, job)
+    _write_json(report / "run.json", record)
+    tables = [each.picks for each in attempts if each.picks is not None]
+    picks = pd.concat([points_frame([], [], tomograms=[]), *tables], ignore_index=True)
+    write_points(folder / "picks.parquet", picks, provenance=record)
+    files: Files = (("picks", folder / "picks.parquet"),)
+    for kind, name in (("csv", "picks.csv"), ("czii", "submission.csv")):
+        if kind in job.config.write.formats:
+            how = PointOptions("czii" if kind == "czii" else "table")
+            write_points(folder / name, picks, how, provenance=None if kind == "czii" else record)
+            files += ((name, folder / name),)
+    if job.config.write.formats:
+        files += (("picks of each tomogram", folder / "picks"),)
+    scores = _score(report, picks, attempts, job, record)
+    return (*files, ("figures", report / "figures"), ("report", report)), scores
+
+
+def _score(
+    folder: Path, picks: pd.DataFrame, attempts: list[Attempt], job: PickJob, record: dict[str, Any]
+) -> tuple[Row, ...]:
+    """Score the tomograms that were picked and have true points, in both ways of counting."""
+    known = [
+        (each.name, each.opened.truth)
+        for each in attempts
+        if each.picks is not None and each.opened is not None and each.opened.truth is not None
+    ]
+    if not known:
+        return ()
+    truth = pd.concat([points for _, points in known], ignore_index=True)
+    names = [name for name, _ in known]
+    czii, one = (
+        evaluate_points(picks, truth, convention=convention, tomograms=names)
+        for convention in (job.scoring.convention("czii"), job.scoring.convention("one_to_one"))
+    )
+    values = {"czii": _plain(czii), "one_to_one": _plain(one), "tomograms": names, "made": record}
+    _write_json(folder / "scores.json", values)
+    _write_table(folder / "tomograms.csv", czii.tomograms, record)
+    _write_table(folder / "curve.csv", czii.curve, record)
+    beta = f"{job.scoring.beta:g}"
+    return (
+        *czii.as_table(),
+        ("score, one to one", f"{one.score:.6f}", f"weighted F{beta} of one-to-one matches"),
+    )
+
+
+def _plain(found: PointEvaluation) -> dict[str, Any]:
+    return {
+        "convention": asdict(found.convention),
+        "score": found.score,
+        "classes": [asdict(each) for each in found.classes],
+        "best": {"score": found.best_score, "threshold": found.best_threshold},
+        "warnings": list(found.warnings),
+    }
+
+
+def _record(attempts: list[Attempt], job: PickJob) -> dict[str, Any]:
+    """Say what was picked from what, and how; workers and folder do not matter."""
+    told = {k: v for k, v in asdict(job.config).items() if k not in ("cluster", "output")}
+    record = {
+        "volkit": __version__,
+        "parameters": {"pipeline": "pick_particles", **redacted(told)},
+        "classes": list(job.options.classes),
+        "tomograms": [_state(each) for each in attempts],
+        **({} if job.model is None else {"checkpoint": described_model(job.model)}),
+    }
+    found: dict[str, Any] = json.loads(json.dumps(record, default=str))
+    return found
+
+
+def _state(attempt: Attempt) -> dict[str, Any]:
+    state: dict[str, Any] = {"name": attempt.name, "state": "failed", "error": attempt.error}
+    if attempt.picks is not None:
+        state = {"name": attempt.name, "state": "finished", "picks": len(attempt.picks)}
+    if attempt.opened is not None:
+        volumes = {"image": attempt.opened.image, "heat": attempt.opened.heat}
+        state["inputs"] = {
+            role: {"uri": redacted(volume.uri), "identity": volume.identity}
+            for role, volume in volumes.items()
+            if volume is not None
+        }
+        state["voxel_size_nm"] = list(attempt.opened.scale.voxel_size_nm)
+    return state
+
+
+_MEANINGS = {
+    "tomogram": "in which",
+    "class": "of which particles",
+    "threshold": "points count that score above",
+    "hits": "true positives",
+    "false": "false positives; negative where one point finds two",
+    "missed": "false negatives",
+    "precision": "1 best",
+    "recall": "1 best",
+    "f": "F-beta, 1 best",
+}
+
+
+def _write_table(path: Path, frame: pd.DataFrame, record: dict[str, Any]) -> None:
+    texts = dict.fromkeys(("tomogram", "class"), "str")
+    frame = frame.astype({name: "str" for name in texts if name in frame.columns})
+    columns = tuple(
+        Column(name, texts.get(name, str(frame[name].dtype)), "", _MEANINGS[name])
+        for name in frame.columns
+    )
+    write_table(path, frame, Schema(columns), record)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
+    scratch.replace(path)
