@@ -167,27 +167,29 @@ def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
     if config.partition is None or cells is None:
         tissue = tissue_tables(volumes, tables, grid=grid, engine=engine)
         return Gathered(tissue, cells, ((grid.domain, tissue),) if cells is not None else (), boxes)
-    apart = {role: v for role, v in volumes.items() if role in ("cells", "regions", "image")}
     rest = {role: v for role, v in volumes.items() if role in ("classes", "regions")}
     tissue = (
         tissue_tables(rest, replace(tables, tile=None), grid=grid, engine=engine)
         if "classes" in rest
         else {}
     )
-    parts = tuple(
-        (
-            part.write,
-            tissue_tables(
-                apart,
-                tables,
-                grid=Grid(part.write, config.block_shape),
-                engine=engine,
-                name=f"cells_{part.number:05d}",
-            ),
+    return Gathered(tissue, cells, tuple(_parts(volumes, tables, grid, config, engine)), boxes)
+
+
+def _parts(
+    volumes: dict[str, Any], tables: Tables, grid: Grid, config: Statistics, engine: Engine
+) -> Iterator[tuple[Box, Columns]]:
+    """Gather the cells of every partition by itself."""
+    apart = {role: v for role, v in volumes.items() if role in ("cells", "regions", "image")}
+    for part in Grid(grid.domain, config.partition or grid.domain.shape):
+        found = tissue_tables(
+            apart,
+            tables,
+            grid=Grid(part.write, config.block_shape),
+            engine=engine,
+            name=f"cells_{part.number:05d}",
         )
-        for part in Grid(grid.domain, config.partition)
-    )
-    return Gathered(tissue, cells, parts, boxes)
+        yield part.write, found
 
 
 def _boxes(
