@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from volkit.ops.components import connected_components as connected_components
     from volkit.ops.evaluation import evaluate as evaluate
     from volkit.ops.fragments import FragmentOptions as FragmentOptions
-    from volkit.ops.inference import InferenceOptions as InferenceOptions
     from volkit.ops.inference import infer as infer
+    from volkit.ops.inference_options import InferenceOptions as InferenceOptions
     from volkit.ops.metrics import rand as rand
     from volkit.ops.metrics import segmentation_scores as segmentation_scores
     from volkit.ops.metrics import voi as voi
@@ -54,7 +54,7 @@ _HOMES = {
     "Ensemble": "volkit.models.ensemble",
     "FragmentOptions": "volkit.ops.fragments",
     "Grid": "volkit.geometry",
-    "InferenceOptions": "volkit.ops.inference",
+    "InferenceOptions": "volkit.ops.inference_options",
     "JobEngine": "volkit.engine.job",
     "LazyEngine": "volkit.engine.lazy",
     "Op": "volkit.engine.op",
