@@ -121,10 +121,11 @@ def _told(error: Exception) -> str:
 
 def _verdict(failed: list[Attempt], attempts: list[Attempt], folder: Path) -> str:
     lines = [f"  {each.name}: {each.error}" for each in failed]
+    kept = f"; {folder / 'picks.parquet'} holds the picks of the others"
     return "\n".join(
         [
-            f"{len(failed)} of {len(attempts)} tomograms failed; the others are finished, and "
-            f"{folder / 'picks.parquet'} holds their picks:",
+            f"{len(failed)} of {len(attempts)} tomograms failed"
+            f"{kept if len(failed) < len(attempts) else ''}:",
             *lines,
             "mend or leave out what failed, and run the same again: it goes on from there",
         ]

@@ -167,8 +167,9 @@ class WriteKeys:
     Parameters
     ----------
     formats : tuple of str
-        ``star`` (RELION), ``portal`` (ndjson) and ``annotations`` (Neuroglancer), one for each
-        tomogram; ``csv`` and ``czii`` (the challenge's), one for all; ``copick``.
+        ``star`` (RELION) and ``annotations`` (Neuroglancer), one for each tomogram; ``portal``
+        (ndjson), one for each of its classes; ``csv`` and ``czii`` (the challenge's), one for all;
+        ``copick``.
     copick : str, optional
         The project that gets picks; None takes the one that the tomograms come from.
     user, session : str

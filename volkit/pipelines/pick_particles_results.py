@@ -23,8 +23,6 @@ from volkit.version import __version__
 Files = tuple[tuple[str, Path | str], ...]
 Row = tuple[str, str, str]
 
-_ENDINGS = {"star": ".star", "portal": ".ndjson", "annotations": ".annotations"}
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -71,14 +69,12 @@ def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, jo
     options = PointOptions(
         voxel_size_nm=tomogram.scale.voxel_size_nm,
         origin_nm=tomogram.scale.origin_nm,
+        tomogram=tomogram.name,
         user=told.user,
         session=told.session,
     )
     (folder / "picks").mkdir(parents=True, exist_ok=True)
-    for kind, ending in _ENDINGS.items():
-        if kind in told.formats:
-            plain = picks if kind == "star" else picks.drop(columns="tomogram")
-            write_points(folder / "picks" / f"{tomogram.name}{ending}", plain, options)
+    _write_files(folder / "picks", picks, told.formats, options)
     if "copick" in told.formats:
         project = str(told.copick or job.config.input.copick)
         where = open_options(job.config.input)
@@ -92,6 +88,20 @@ def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, jo
         job.options.classes,
         job.scoring.convention("czii") if scored else None,
     )
+
+
+def _write_files(
+    folder: Path, picks: pd.DataFrame, formats: tuple[str, ...], options: PointOptions
+) -> None:
+    name = options.tomogram
+    if "star" in formats:
+        write_points(folder / f"{name}.star", picks, options)
+    plain = picks.drop(columns="tomogram")
+    if "annotations" in formats:
+        write_points(folder / f"{name}.annotations", plain, options)
+    if "portal" in formats:  # which keeps one class in a file
+        for kind, rows in plain.groupby("class", sort=False):
+            write_points(folder / f"{name}-{kind}.ndjson", rows.reset_index(drop=True), options)
 
 
 def write_results(
@@ -119,6 +129,9 @@ def write_results(
     report.mkdir(parents=True, exist_ok=True)
     record = _record(attempts, job)
     _write_json(report / "run.json", record)
+    # What failed made no table; why it did is in the report.
+    finished = [each for each in record["tomograms"] if each["state"] == "finished"]
+    record = {**record, "tomograms": finished}
     tables = [each.picks for each in attempts if each.picks is not None]
     picks = pd.concat([points_frame([], [], tomograms=[]), *tables], ignore_index=True)
     write_points(folder / "picks.parquet", picks, provenance=record)
