@@ -51,7 +51,7 @@ def drawn(truth: pd.DataFrame, scale: VoxelScale) -> NDArray[np.float32]:
     return heat
 
 
-def store(path: Path, values: np.ndarray, voxel_size_nm: tuple[float, ...]) -> None:
+def store(path: Path | str, values: np.ndarray, voxel_size_nm: tuple[float, ...]) -> None:
     volume = create_volume(
         path,
         shape=values.shape[-3:],
@@ -183,6 +183,32 @@ def test_a_second_run_computes_nothing_and_says_the_same(finished) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_picks_that_are_no_longer_found_are_not_left_behind(project: Path, finished) -> None:
+    changes = {
+        **FROM_PROJECT,
+        "pick": {"threshold": {"ribosome": 0.5, "thyroglobulin": 2.0}},
+        "write": {"formats": ["portal", "copick"], "user": "again"},
+    }
+    kept = project / "runs" / "fewer" / "picks" / "TS_1-thyroglobulin.ndjson"
+    for told, there in ((FROM_PROJECT["pick"], True), (changes["pick"], False)):
+        found = workflow(project, "fewer", **{**changes, "pick": told})
+        found.pipeline.run(found, on_progress=None, on_message=print, replace_stale=True)
+        again = open_copick(str(project / "copick.json")).picks("TS_1", user="again")
+        assert ("thyroglobulin" in set(again["class"])) == there == kept.exists()
+        assert "ribosome" in set(again["class"])
+
+
+def test_tomograms_of_a_bucket_are_listed(project: Path) -> None:
+    heat = open_volume(project / "heat" / "TS_1.zarr")
+    for place, values in (("tomograms", heat.read()[0]), ("heat", heat.read())):
+        store(f"memory://picking/{place}/TS_1.zarr", values, heat.voxel_size_nm)
+    told = {"folder": "memory://picking/tomograms", "heat": "memory://picking/heat/{name}.zarr"}
+    changes = {**FROM_PROJECT, "input": told, "truth": None, "write": {"formats": []}}
+    outcome = carried_out(workflow(project, "bucket", **changes))
+    assert [name for name, _ in outcome.files] == ["picks", "figures", "report"]
+    assert set(read_points(dict(outcome.files)["picks"])["tomogram"]) == {"TS_1"}
+
+
 def test_status_and_plan_name_the_stages(finished) -> None:
     found, _, output = finished
     stages = [stage.stage for stage in read_status(output).stages]
@@ -249,12 +275,9 @@ def test_bad_tomograms_are_named_and_the_others_are_picked(marred) -> None:
     assert "2 of 4 tomograms failed" in read_status(output).failure
 
 
-def test_what_was_finished_is_kept_when_the_bad_ones_are_mended(folder: Path, marred) -> None:
+def test_what_is_finished_is_neither_computed_again_nor_changed(folder: Path, marred) -> None:
     found, _, _, output = marred
     before = (output / "picks.parquet").read_bytes()
-    with pytest.raises(BlockFailedError, match="2 of 4 tomograms failed"):
-        carried_out(found)
-    assert (output / "picks.parquet").read_bytes() == before
     done: list[tuple[str, int, int]] = []
     with pytest.raises(BlockFailedError, match="2 of 4 tomograms failed"):
         found.pipeline.run(
@@ -264,6 +287,7 @@ def test_what_was_finished_is_kept_when_the_bad_ones_are_mended(folder: Path, ma
             replace_stale=False,
         )
     assert {(r, n) for stage, r, n in done if stage in ("a-prob", "d-prob")} == {(4, 4)}
+    assert (output / "picks.parquet").read_bytes() == before
 
 
 def test_a_plan_says_what_will_fail(marred) -> None:

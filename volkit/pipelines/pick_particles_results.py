@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from volkit.io.objects.protocol import open_objects
+from volkit.io.points.copick import open_copick
 from volkit.io.points.files import write_points
 from volkit.io.points.options import PointOptions
+from volkit.io.points.portal import beside
 from volkit.io.points.table import points_frame
 from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, write_table
@@ -74,12 +77,9 @@ def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, jo
         session=told.session,
     )
     (folder / "picks").mkdir(parents=True, exist_ok=True)
-    _write_files(folder / "picks", picks, told.formats, options)
+    _write_files(folder / "picks", picks, job, options)
     if "copick" in told.formats:
-        project = str(told.copick or job.config.input.copick)
-        where = open_options(job.config.input)
-        how = PointOptions("copick", user=told.user, session=told.session, open=where)
-        write_points(project, picks, how)
+        _write_copick(tomogram.name, picks, job)
     scored = job.config.truth is not None or tomogram.truth is not None
     picks_figure(
         folder / "report" / "figures" / f"{tomogram.name}.png",
@@ -90,18 +90,32 @@ def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, jo
     )
 
 
-def _write_files(
-    folder: Path, picks: pd.DataFrame, formats: tuple[str, ...], options: PointOptions
-) -> None:
-    name = options.tomogram
+def _write_copick(run: str, picks: pd.DataFrame, job: PickJob) -> None:
+    """Write picks to a project; those of classes that are no longer found go."""
+    told, where = job.config.write, open_options(job.config.input)
+    project = open_copick(str(told.copick or job.config.input.copick), where)
+    project.write_picks(run, picks, user=told.user, session=told.session)
+    overlay = open_objects(project.roots.overlay, where)
+    for name in set(job.options.classes) - set(picks["class"]):
+        overlay.delete(f"ExperimentRuns/{run}/Picks/{told.user}_{told.session}_{name}.json")
+
+
+def _write_files(folder: Path, picks: pd.DataFrame, job: PickJob, options: PointOptions) -> None:
+    name, formats, classes = options.tomogram, job.config.write.formats, job.options.classes
     if "star" in formats:
         write_points(folder / f"{name}.star", picks, options)
     plain = picks.drop(columns="tomogram")
     if "annotations" in formats:
         write_points(folder / f"{name}.annotations", plain, options)
     if "portal" in formats:  # which keeps one class in a file
-        for kind, rows in plain.groupby("class", sort=False):
-            write_points(folder / f"{name}-{kind}.ndjson", rows.reset_index(drop=True), options)
+        for kind in classes:
+            path = folder / f"{name}-{kind}.ndjson"
+            rows = plain[plain["class"] == kind].reset_index(drop=True)
+            if len(rows):
+                write_points(path, rows, options)
+            else:  # of an earlier run
+                path.unlink(missing_ok=True)
+                path.with_name(beside(path.name)).unlink(missing_ok=True)
 
 
 def write_results(
