@@ -299,18 +299,23 @@ def test_a_plan_says_what_will_fail(marred) -> None:
     assert any(text.startswith("b will fail, and the others go on: ") for text in plan.advice)
 
 
-def test_the_command_exits_with_1_and_names_them(folder: Path, marred) -> None:
+def test_the_command_exits_with_1_and_names_them(project: Path) -> None:
+    heat = [{"heat": "heat/TS_1.zarr"}, {"heat": "heat/TS_9.zarr"}]
+    changes = {"input": {"tomograms": heat}, "truth": None, "write": {"formats": ["star"]}}
+    workflow(project, "command", **{**FROM_PROJECT, **changes})
     done = subprocess.run(
-        [sys.executable, "-c", "from volkit.cli import main; main()", "run", "marred.yaml"],
-        cwd=folder,
+        [sys.executable, "-c", "from volkit.cli import main; main()", "run", "command.yaml"],
+        cwd=project,
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "COLUMNS": "120"},
     )
     assert done.returncode == 1, done.stdout
-    assert "2 of 4 tomograms failed" in done.stderr
+    assert "1 of 2 tomograms failed" in done.stderr
+    assert "  TS_9: " in done.stderr
     assert "Traceback" not in done.stderr
+    assert (project / "runs" / "command" / "report" / "figures" / "TS_1.png").exists()
 
 
 def test_weights_with_the_published_floor_find_the_same_dimmer(folder: Path, marred) -> None:
