@@ -102,7 +102,7 @@ def test_plan_prints_what_it_costs_and_refuses_what_cannot_fit(tiny: Path, says:
     said = says("plan", tiny)
     assert "domain [0:24, 0:48, 0:40], 12 blocks of 12 x 16 x 20" in said
     prob = next(line for line in said.splitlines() if line.startswith("prob"))
-    assert prob.split()[:4] == ["prob", "12", "100", "2.52"]
+    assert prob.split()[:4] == ["prob", "12", "100", "1.00"]
     said = says("run", tiny, "--set", "cluster.memory_gib=0.1", code=2)
     assert "needs 0." in said
     assert "choose a smaller block_shape" in said

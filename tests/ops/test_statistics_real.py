@@ -30,7 +30,7 @@ def test_cells_are_those_of_scikit_image_and_scipy(shared_data, name, block) -> 
     if name == "stardist":
         labels = tifffile.imread(shared_data / "cells/stardist/mask3d.tif")
         image = tifffile.imread(shared_data / "cells/stardist/img3d.tif")
-        size_um, count, total = (1.0, 1.0, 1.0), 51, 41_467
+        size_um, count, total = (1.0, 1.0, 1.0), 51, 41_468
     else:
         with h5py.File(shared_data / "cells/plantseg/1135_mini.h5") as file:
             labels, image = file["label"][...], file["raw"][...]

@@ -140,8 +140,8 @@ def normalised_weights(
     Examples
     --------
     >>> windows = Windows(Box.from_shape((1, 1, 6)), (1, 1, 4), (1, 1, 2))
-    >>> [normalised_weights(windows, (0, 0, i), "linear")[1].round(3).tolist() for i in range(2)]
-    [[[1.0, 1.0, 0.667, 0.333]], [[0.333, 0.667, 1.0, 1.0]]]
+    >>> print(normalised_weights(windows, (0, 0, 1), "linear")[1].round(3))
+    [[0.333 0.667 1.    1.   ]]
     """
     reach = [(t - 1) // s for t, s in zip(windows.trusted, windows.stride, strict=True)]
     around = tuple(

@@ -122,6 +122,7 @@ def table_of(columns: Columns, name: str) -> Columns:
 
     Examples
     --------
+    >>> import numpy as np
     >>> table_of({"counts.label": np.array([1]), "objects.id": np.array([7])}, "objects")
     {'id': array([7])}
     """
