@@ -25,6 +25,12 @@ from volkit.testing.blocks import NEIGHBOUR_SUM, traced_sum
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("torque")]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submit from a folder of its own, into which the wrappers put what jobs say."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def options(tmp_path: Path) -> ClusterOptions:
     return ClusterOptions(
