@@ -16,6 +16,7 @@ from volkit.errors import missing_extra
 from volkit.geometry import Coord, Grid, Windows
 from volkit.io.open import create_volume
 from volkit.io.volume import Volume
+from volkit.kernels.blend import Weighting
 from volkit.models.checkpoint import read_checkpoint
 from volkit.models.scaling import UNSCALED
 from volkit.ops.inference import InferenceOptions, infer
@@ -50,13 +51,10 @@ class Job:
     block_shape: Coord
     numbers: Iterator[int]
 
-    def infer(self, *, seams: str = "auto", network: Any = None) -> Volume:
+    def infer(self, *, weights: Weighting = "gaussian", network: Any = None) -> Volume:
         """Infer from store to store, into a folder of its own."""
         options = InferenceOptions(
-            window=(WINDOW,) * 3,
-            stride=(STRIDE,) * 3,
-            seams=seams,  # type: ignore[arg-type]
-            device="cpu",
+            window=(WINDOW,) * 3, stride=(STRIDE,) * 3, weights=weights, device="cpu"
         )
         found: Volume = infer(
             self.image,
@@ -146,7 +144,7 @@ def monai_inference(
         network.batch,
         answer,
         overlap=1 - STRIDE / WINDOW,
-        mode="gaussian",
+        mode="constant",  # its gaussian is cut off at 0.001
     )
     result: NDArray[np.float32] = found[0].numpy()
     return result
