@@ -1,7 +1,6 @@
 """Specimens: tissue as an electron microscope would show it, with exact truth, at any size.
 
-Every box is computed from its coordinates alone: it equals the same box of any other read, and a
-specimen of 10^15 voxels costs nothing until it is read.
+Every box follows from its coordinates alone, so that 10^15 voxels cost nothing until they are read.
 """
 
 import hashlib
@@ -20,10 +19,12 @@ from volkit.geometry.scale import Vector
 from volkit.testing.cells import find_cells, node_table
 from volkit.testing.hashing import bells, stream_key, units
 from volkit.testing.noise import Axes, value_noise
+from volkit.testing.tissue_source import TissueSource, open_tissue
 from volkit.testing.tomograms import TomogramSource
 from volkit.testing.tomograms_address import open_tomogram
 
 Part = Literal["image", "truth", "boundary"]
+_OTHERS: Mapping[str, Any] = {"tissue": open_tissue, "tomogram": open_tomogram}
 
 _GRAIN_NM = 8.0  # all lengths below count in this unit, so that voxel size only samples
 _NODE = 15.0  # grains between nodes: neurites of about 60 to 170 nm
@@ -241,20 +242,20 @@ class SpecimenSource:
         raise SourceError(f"a specimen cannot be written (box {box}); create a volume instead")
 
 
-def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TomogramSource:
+def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TissueSource | TomogramSource:
     """Open a specimen by its address.
 
     Parameters
     ----------
     uri : str
         ``specimen://em?shape=96,256,256&seed=7&part=truth``; further keys are ``voxel_size_nm``,
-        ``noise`` and ``missing_sections``.  ``tomogram``: see `volkit.testing.tomograms`.
+        ``noise`` and ``missing_sections``.  Others: see `open_tissue` and `open_tomogram`.
     level : int
         Only 0 exists.
 
     Returns
     -------
-    SpecimenSource or TomogramSource
+    SpecimenSource, TissueSource or TomogramSource
 
     Raises
     ------
@@ -267,14 +268,14 @@ def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TomogramSource:
     dtype('uint64')
     """
     address = urlsplit(uri)
-    if address.netloc == "tomogram":
-        return open_tomogram(uri, level)
+    if opened := _OTHERS.get(address.netloc):
+        return opened(uri, level)
     if address.netloc != "em":
-        raise SourceError(f"{uri}: no specimen {address.netloc!r}; known are em and tomogram")
+        raise SourceError(f"{uri}: no specimen {address.netloc!r}; known are em, tissue, tomogram")
     if level:
         raise SourceError(f"{uri} has level 0 only, level {level} was asked for")
     given = dict(parse_qsl(address.query, keep_blank_values=True))
-    known = [f.name for f in fields(EmSpecimen)] + ["part"]
+    known = [*(f.name for f in fields(EmSpecimen)), "part"]
     if stray := sorted(set(given) - set(known)):
         raise SourceError(f"{uri}: {', '.join(stray)} is unknown; known are {', '.join(known)}")
     part = given.pop("part", "image")
@@ -291,8 +292,7 @@ def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TomogramSource:
 
 def _parsed(name: str, text: str) -> Any:
     """Read a value of an address."""
-    if name in ("shape", "voxel_size_nm"):
-        number = int if name == "shape" else float
+    if number := {"shape": int, "voxel_size_nm": float}.get(name):
         values = tuple(number(part) for part in text.split(","))
         if len(values) != 3:
             raise ConfigError(f"{name} {text!r} is not three numbers (z, y, x)")
