@@ -34,6 +34,13 @@ def test_a_card_is_read_and_written_unchanged() -> None:
     assert parse_card(json.loads(json.dumps(as_card(checkpoint)))) == checkpoint
 
 
+def test_thresholds_are_a_key_of_the_card_where_there_are_some() -> None:
+    told = {"background": 0.5, "membrane": 0.25}
+    assert parse_card({**CARD, "thresholds": told}).thresholds == told
+    assert as_card(parse_card({**CARD, "thresholds": told}))["thresholds"] == told
+    assert "thresholds" not in as_card(parse_card(CARD))
+
+
 def test_weights_lie_beside_their_card() -> None:
     assert parse_card(CARD, "nets/net.yaml").weights_uri == "nets/net.safetensors"
     assert parse_card(CARD, "s3://nets/a/net.yaml").weights_uri == "s3://nets/a/net.safetensors"
@@ -50,6 +57,7 @@ def test_a_checkpoint_travels_and_is_a_key() -> None:
     ("change", "same"),
     [
         ({"description": "other words"}, True),
+        ({"thresholds": {"background": 0.5, "membrane": 0.25}}, True),
         ({"sha256": "cd" * 32}, False),
         ({"activation": "none"}, False),
         ({"scaling": {"kind": "moments"}}, False),
@@ -69,6 +77,8 @@ def test_identity_follows_what_decides_the_answer(change, same) -> None:
         ({"scaling": {"kind": "fixed", "divide": 0}}, "scaling: scaling of kind 'fixed' needs"),
         ({"channels": [1, "two"]}, r"channels\.1: Input should be a valid integer"),
         ({"channels": [1, 0]}, "channels and window are at least 1"),
+        ({"thresholds": {"membrane": 0.5}}, "thresholds are of membrane, the classes are backgr"),
+        ({"thresholds": {"background": 0.5, "membrane": float("nan")}}, "give finite numbers"),
         ({"classes": ["membrane"]}, "name 1 output channels, channels says 2"),
         ({"margin": [8, 8, 8]}, "leaves nothing of a window"),
         ({"activation": "relu"}, "activation: Input should be 'sigmoid', 'softmax' or 'none'"),

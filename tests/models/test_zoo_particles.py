@@ -23,13 +23,6 @@ CARD = read_checkpoint("builtin:particles-specimen")
 LARGEST_BYTES = 3_000_000
 
 
-def thresholds() -> dict[str, float]:
-    """Those that the card's description names."""
-    _, _, text = CARD.description.partition("Best thresholds: ")
-    pairs = [part.rsplit(" ", 1) for part in text.removesuffix(".").split(", ")]
-    return {name: float(value) for name, value in pairs}
-
-
 def scored(seeds, shape, options: InferenceOptions) -> float:
     """Weighted F4 with the thresholds of the card, added up over tomograms."""
     found, truth = [], []
@@ -40,7 +33,7 @@ def scored(seeds, shape, options: InferenceOptions) -> float:
         centres = np.stack([points[name] for name in ("z_nm", "y_nm", "x_nm")], axis=1)
         truth.append(points_frame(centres, list(points["class"]), tomograms=str(seed)))
         heat = infer(volume, CARD, options=options)
-        picks = pick(heat, PickOptions(CARD.classes, threshold=thresholds()), scale=volume.scale)
+        picks = pick(heat, PickOptions(CARD.classes, threshold=CARD.thresholds), scale=volume.scale)
         table = picks.compute()
         table.insert(0, "tomogram", str(seed))
         found.append(table)
@@ -56,7 +49,7 @@ def test_card_says_what_people_need() -> None:
     assert CARD.classes == CZII.classes
     assert (CARD.activation, CARD.channels) == ("sigmoid", (1, 6))
     assert CARD.voxel_size_nm == (1.0012444,) * 3
-    assert tuple(thresholds()) == CARD.classes
+    assert tuple(CARD.thresholds) == CARD.classes
 
 
 def test_weights_are_small_and_belong_to_the_card() -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from math import prod
+from math import isfinite, prod
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -66,6 +66,9 @@ class Checkpoint:
         where there are no affinities.
     vectors : tuple of tuple of int or None
         For each vector the channels of its components along (z, y, x); None where it has none.
+    thresholds : mapping of str to float
+        For each class what a particle scores at least, where the network finds some; none, or one
+        for each.  They do not decide the answer.
     voxel_size_nm : tuple of float or None
         Voxels it was trained on, (z, y, x), nanometres.
     description, version, licence, attribution, training_data : str
@@ -96,6 +99,7 @@ class Checkpoint:
     classes: tuple[str, ...] = ()
     offsets: tuple[Coord | None, ...] = ()
     vectors: tuple[Components, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)
     voxel_size_nm: tuple[float, float, float] | None = None
     description: str = ""
     version: str = "1"
@@ -166,6 +170,14 @@ def _check_sizes(card: Checkpoint) -> None:
             f"classes {list(card.classes)} name {len(card.classes)} output channels, "
             f"channels says {card.channels[1]}; name each of them, or none"
         )
+    if card.thresholds and set(card.thresholds) != set(card.classes):
+        raise ConfigError(
+            f"thresholds are of {', '.join(card.thresholds)}, the classes are "
+            f"{', '.join(card.classes) or 'none'}; give one for each class and for no other, or "
+            "leave them out"
+        )
+    if not all(isfinite(value) for value in card.thresholds.values()):
+        raise ConfigError(f"thresholds are {dict(card.thresholds)}; give finite numbers")
     if card.vectors and card.activation != "none":
         raise ConfigError(
             f"vectors {list(card.vectors)} under the activation {card.activation!r} cannot point "
@@ -258,6 +270,7 @@ def as_card(checkpoint: Checkpoint) -> dict[str, Any]:
     card = json.loads(json.dumps(asdict(checkpoint), default=dict))
     del card["uri"]
     card["scaling"] = {k: v for k, v in card["scaling"].items() if v is not None}
+    unsaid = {**_SHAPE, "thresholds": {}}
     return {
-        key: value for key, value in card.items() if value is not None and _SHAPE.get(key) != value
+        key: value for key, value in card.items() if value is not None and unsaid.get(key) != value
     }

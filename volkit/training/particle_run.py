@@ -259,12 +259,8 @@ def _device(wanted: str) -> torch.device:
 
 def _card(config: ParticleTrainConfig, scores: PickScores | None) -> dict[str, Any]:
     """Make the card, which says the thresholds that were best."""
-    text = asdict(config.card)
-    if scores is not None:
-        best = ", ".join(
-            f"{kind.name} {t:g}" for kind, t in zip(config.kinds, scores.thresholds, strict=True)
-        )
-        text["description"] = f"{text['description']} Best thresholds: {best}.".strip()
+    names = [kind.name for kind in config.kinds]
+    best = {} if scores is None else dict(zip(names, scores.thresholds, strict=True))
     return {
         "architecture": config.architecture,
         "arguments": {**config.arguments, "out_channels": len(config.kinds)},
@@ -272,6 +268,7 @@ def _card(config: ParticleTrainConfig, scores: PickScores | None) -> dict[str, A
         "window": list(config.crops.shape),
         "scaling": {k: v for k, v in asdict(config.scaling).items() if v is not None},
         "activation": config.activation,
-        "classes": [kind.name for kind in config.kinds],
-        **text,
+        "classes": names,
+        "thresholds": best,
+        **asdict(config.card),
     }
