@@ -13,6 +13,7 @@ from volkit.cli import batch, compare, data, evaluate, provenance, runs, tables,
 from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
+from volkit.engine.arenas import keep_few_arenas
 from volkit.errors import ConfigError, VolkitError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = with_blocks(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    keep_few_arenas()
     # What tifffile finds wrong, volkit says itself, in one message.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL)
     try:

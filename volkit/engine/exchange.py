@@ -74,26 +74,30 @@ class ContributeTask:
 
     def __call__(self, number: int) -> int | None:
         """Evaluate one block; its check sum where it is finished, None where strips lack."""
+        block = self.task.grid[number]
+        total = self._handed_over(block)
+        if _add_strips(self.task, self.strips, block, total):
+            return _finish(self.task, block, total)
+        with metered("write"):
+            count("bytes_spilled", self.strips.put(number, number, total))
+        return None
+
+    def _handed_over(self, block: Block) -> Array:
+        """Leave what reaches beyond a block for its neighbours, and give what is its own."""
         task, spread = self.task, spread_of(self.task.op)
-        block = task.grid[number]
         sums, covers = self._sums(block), spread.covers(block)
         with metered("write"):
             for other in receivers(spread, task.grid, block):
                 part = other.write.intersect(covers)
                 strip = sums[(..., *part.relative_to(covers).slices)]
-                count("bytes_spilled", self.strips.put(other.number, number, strip))
+                count("bytes_spilled", self.strips.put(other.number, block.number, strip))
         total = np.zeros((sums.shape[0], *block.write.shape), sums.dtype)
         own = block.write.intersect(covers)
         if own.size:
             total[(..., *own.relative_to(block.write).slices)] = sums[
                 (..., *own.relative_to(covers).slices)
             ]
-        found = _with_strips(task, self.strips, block, total)
-        if found is not None:
-            return _finish(task, block, found)
-        with metered("write"):
-            count("bytes_spilled", self.strips.put(number, number, total))
-        return None
+        return total
 
     def _sums(self, block: Block) -> Array:
         """Add up the windows that begin in a block."""
@@ -135,11 +139,11 @@ class FinishTask:
         """Finish one block; its check sum."""
         block = self.task.grid[number]
         own = self.strips.get(number, number)
-        found = None if own is None else _with_strips(self.task, self.strips, block, own)
-        if found is None:
+        total = None if own is None else own.copy()
+        if total is None or not _add_strips(self.task, self.strips, block, total):
             count("blocks_recomputed")
             return self.task(number)
-        return _finish(self.task, block, found)
+        return _finish(self.task, block, total)
 
 
 def run_exchange(run: Run, task: MapTask, ledger: Ledger, name: str) -> bool:
@@ -268,18 +272,18 @@ def _missing(grid: Grid, done: NDArray[np.bool_]) -> Iterator[int]:
     return grid.morton_missing(done)
 
 
-def _with_strips(task: MapTask, strips: Strips, block: Block, own: Array) -> Array | None:
-    """Add the strips for a block to its own sums; None where one is not there."""
-    spread = spread_of(task.op)
-    total = own.copy()
+def _add_strips(task: MapTask, strips: Strips, block: Block, total: Array) -> bool:
+    """Add the strips for a block to its own sums; where one is not there, none is added."""
+    spread, found = spread_of(task.op), []
     with metered("read"):
         for giver in givers(spread, task.grid, block):
             strip = strips.get(block.number, giver.number)
             if strip is None:
-                return None
-            part = spread.covers(giver).intersect(block.write)
+                return False
+            found.append((spread.covers(giver).intersect(block.write), strip))
+        for part, strip in found:
             total[(..., *part.relative_to(block.write).slices)] += strip
-    return total
+    return True
 
 
 def _finish(task: MapTask, block: Block, sums: Array) -> int:

@@ -14,6 +14,7 @@ from volkit.io.place import Place
 
 _PER_FOLDER = 1024  # blocks, so that no folder holds millions of files
 _CHECK = 4  # bytes of a CRC-32 in front
+_LONGEST_HEAD = 1024  # bytes of the description of an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class Strips:
         # Where windows were skipped there are no sums: their shape is enough, a row of numbers.
         kept = np.ascontiguousarray(sums) if sums.any() else np.array(sums.shape, sums.dtype)
         buffer = io.BytesIO()
-        np.save(buffer, kept, allow_pickle=False)
-        data = buffer.getvalue()
-        check = zlib.crc32(data).to_bytes(_CHECK, "little")
-        self.place.objects.put(_key(target, source), check + data)
-        return _CHECK + len(data)
+        np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(kept))
+        head, voxels = buffer.getvalue(), kept.data.cast("B")
+        check = zlib.crc32(voxels, zlib.crc32(head)).to_bytes(_CHECK, "little")
+        stored = b"".join((check, head, voxels))  # strips are large: they are copied once
+        self.place.objects.put(_key(target, source), stored)
+        return len(stored)
 
     def get(self, target: int, source: int) -> Array | None:
         """Take sums that were left for a block.
@@ -60,15 +62,18 @@ class Strips:
         Returns
         -------
         ndarray or None
-            None where there are none, or none that are whole.
+            None where there are none, or none that are whole; not to be written to.
         """
         found = self.place.objects.get(_key(target, source))
         if found is None:
             return None
-        check, data = found[:_CHECK], found[_CHECK:]
-        if zlib.crc32(data).to_bytes(_CHECK, "little") != check:
+        data = memoryview(found)[_CHECK:]
+        if zlib.crc32(data).to_bytes(_CHECK, "little") != found[:_CHECK]:
             return None
-        sums: Array = np.load(io.BytesIO(data), allow_pickle=False)
+        head = io.BytesIO(data[:_LONGEST_HEAD])
+        np.lib.format.read_magic(head)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+        sums: Array = np.frombuffer(data[head.tell() :], dtype).reshape(shape)
         return np.zeros(sums.tolist(), sums.dtype) if sums.ndim == 1 else sums
 
     def clear(self) -> None:

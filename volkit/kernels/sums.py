@@ -138,13 +138,25 @@ def blended(sums: Array, *, marks: bool = False) -> NDArray[np.float32]:
     ndarray of float32
         The same shape; within -1 to 1 from int32, whatever rounding did to the weights.
     """
-    if sums.dtype == np.int32:
-        one = np.int32(2**BOUNDED_BITS)
-        return np.multiply(np.clip(sums, -one, one), np.float32(1 / one), dtype=np.float32)
-    values = np.multiply(sums, 2.0**-WIDE_BITS, dtype=np.float64).astype(np.float32)
+    values = np.empty(sums.shape, np.float32)
+    convert = _bounded_values if sums.dtype == np.int32 else _wide_values
+    convert(np.ascontiguousarray(sums).reshape(-1), values.reshape(-1))
     if marks:
         values[sums > _MARK // 2] = np.nan
     return values
+
+
+@numba.njit(nogil=True, cache=True)
+def _bounded_values(sums, values):  # type: ignore[no-untyped-def]
+    one = np.int32(2**30)
+    for i in range(sums.size):
+        values[i] = np.float32(min(max(sums[i], -one), one)) * np.float32(2.0**-30)
+
+
+@numba.njit(nogil=True, cache=True)
+def _wide_values(sums, values):  # type: ignore[no-untyped-def]
+    for i in range(sums.size):
+        values[i] = np.float32(np.float64(sums[i]) * 2.0**-36)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from volkit.engine import arenas
+
 # By default a worker that waits takes 3% of a core, and a scheduler 4%, for what nobody looks at:
 # stacks sampled a hundred times a second, and loads and delays of event loops.
 _QUIET: dict[str, Any] = {
@@ -30,6 +32,7 @@ _SCHEDULER: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": "30 minutes",
     # Those who keep a cluster replace lost workers; dask would only take them away.
     "distributed.deploy.lost-worker-timeout": "1 day",
+    f"distributed.nanny.pre-spawn-environ.{arenas.VARIABLE}": arenas.MOST,
 }
 # Of jobs that are ended from outside, each death would be laid at the door of blocks that waited.
 _DEATHS_OF_JOBS = 10
@@ -53,9 +56,10 @@ def scheduler_settings(*, jobs: bool = False) -> Iterator[None]:
 
 def worker_environment() -> dict[str, str]:
     """Write the settings of workers as environment variables, for job scripts."""
-    return {
+    settings = {
         "DASK_" + key.upper().replace(".", "__").replace("-", "_"): json.dumps(value)
         if not isinstance(value, str | bool)
         else str(value)
         for key, value in WORKER.items()
     }
+    return {**settings, arenas.VARIABLE: str(arenas.MOST)}
