@@ -57,7 +57,7 @@ def test_output_and_stride_decide_the_answer_and_are_unsaid_where_they_are_plain
     ("change", "message"),
     [
         ({"output": "same"}, r"a network of stride \(1, 16, 16\) does not answer every voxel"),
-        ({"output": "cropped"}, "output: Input should be 'same' or 'valid'"),
+        ({"output": "cropped"}, "output: Input should be 'same', 'valid' or 'whole'"),
         ({"stride": [0, 1, 1]}, r"stride \(0, 1, 1\) cannot be; it is at least 1"),
         (
             {"architecture": "exported", "format": "export"},

@@ -19,6 +19,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "n4": ("volkit.models.em_networks", "N4"),
     "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
     "resnet_rs_unet": ("volkit.models.resnet_rs_unet", "ResNetRSUNet"),
+    "stall_network": ("volkit.models.stall_networks", "StallNetwork"),
     "vd2d": ("volkit.models.em_networks", "VD2D"),
     "vd2d3d": ("volkit.models.em_networks", "VD2D3D"),
 }

@@ -18,7 +18,7 @@ from volkit.models.scaling import Scaling
 
 Format = Literal["safetensors", "state_dict", "export"]
 Activation = Literal["sigmoid", "softmax", "none"]
-Output = Literal["same", "valid"]
+Output = Literal["same", "valid", "whole"]
 
 EXPORTED = "exported"
 _ANSWER = ("sha256", "format", "architecture", "arguments", "channels", "scaling", "activation")
@@ -48,9 +48,9 @@ class Checkpoint:
         How the weights are stored; ``export`` is a program of ``torch.export``.
     margin : tuple of int
         Voxels at a window's faces whose answer is not to be used; 0 where windows are blended.
-    output : {"same", "valid"}
-        What the network answers of a window: every voxel, or fewer, at most ``margin`` less at
-        each face.
+    output : {"same", "valid", "whole"}
+        What the network answers of a window: every voxel; fewer, at most ``margin`` less at each
+        face; or one value in each channel for the window as a whole.
     stride : tuple of int
         Voxels between the answers of a network with pooling, (z, y, x); where it is more than 1
         the network is evaluated at every voxel, `volkit.models.dense`, and ``output`` is "valid".

@@ -78,11 +78,22 @@ def _check_channels(module: nn.Module, checkpoint: Checkpoint) -> None:
             f"{card} and window {checkpoint.window}, the network refuses a batch of {shape}: "
             f"{error}; correct the card"
         ) from error
-    if isinstance(answer, Tensor):
+    if checkpoint.output == "whole":
+        _check_whole(answer, card, checkpoint.channels[1])
+    elif isinstance(answer, Tensor):
         try:
             check_answer(tuple(answer.shape), shape, checkpoint.channels[1])
         except ModelError as error:
             raise ModelError(f"{card}, but {error}") from error
+
+
+def _check_whole(answer: object, card: str, channels: int) -> None:
+    found = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    if found != (1, channels):
+        raise ModelError(
+            f"{card}, but the network answered {found} to one window, expected {(1, channels)}; "
+            "say output: whole only of a network that answers a window as a whole"
+        )
 
 
 def ready_module(module: nn.Module, running: Running) -> nn.Module:

@@ -176,6 +176,11 @@ class NetworkPredictor:
 
 def load_network(checkpoint: Checkpoint, running: Running) -> NetworkPredictor:
     """Load a checkpoint, once per process; see `volkit.models.checkpoint.load`."""
+    if checkpoint.output == "whole":
+        raise ModelError(
+            f"the network of {checkpoint.uri} answers a window as a whole, not voxel by voxel; "
+            "take it for clips and stall tables, and one that segments here"
+        )
     here = running.resolved()
     key = (checkpoint.identity, here)
     with _LOADING:

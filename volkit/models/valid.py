@@ -100,7 +100,7 @@ def fitted(module: nn.Module, checkpoint: Checkpoint) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        The same where the card says ``output: same``.
+        The same unless the card says ``output: valid``.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def fitted(module: nn.Module, checkpoint: Checkpoint) -> nn.Module:
         If the stride is not the network's, it cannot be evaluated at every voxel, or its field of
         view does not fit the margin.
     """
-    if checkpoint.output == "same":
+    if checkpoint.output != "valid":
         return module
     if checkpoint.stride == ONE:
         return ValidNetwork(module, checkpoint.margin)
