@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import batch, compare, data, evaluate, provenance, runs, tables, versions
+from volkit.cli import batch, compare, data, evaluate, provenance, runs, tables, versions, view
 from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
@@ -33,6 +33,7 @@ app.add_typer(batch.app)
 app.add_typer(runs.app)
 app.add_typer(provenance.app)
 app.add_typer(versions.app)
+app.add_typer(view.app)
 
 WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
 Settings = Annotated[

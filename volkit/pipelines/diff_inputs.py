@@ -162,7 +162,7 @@ def common_box(old: Volume, new: Volume, box: Box | None) -> Box:
 def _side(uri: str) -> Literal["run", "table", "volume"]:
     if uri.lower().endswith(_TABLES):
         return "table"
-    place = _folders(uri)[0]
+    place = run_folders(uri)[0]
     folder = place.local
     if folder is None and not re.match(_LISTED, place.uri):
         return "volume"
@@ -177,10 +177,20 @@ def _is_run(place: Place) -> bool:
     return bool(find_stages(place) or read_reuse(place))
 
 
-def _folders(uri: str) -> list[Place]:
+def run_folders(uri: str) -> list[Place]:
     """Find the folder of a run or of a version of one, and those that it may share stages of.
 
     A run without a version stands for the one that is current.
+
+    Parameters
+    ----------
+    uri : str
+        ``RUN``, or ``RUN@v2``; anything else stands for itself.
+
+    Returns
+    -------
+    list of Place
+        Its own folder first.
 
     Raises
     ------
@@ -232,7 +242,7 @@ def _of_runs(
 
 def _holdings(uri: str) -> dict[str, Holding]:
     """Find the finished volumes and the tables of a run, or of a version of one."""
-    bases = _folders(uri)
+    bases = run_folders(uri)
     place = bases[0]
     found: dict[str, Holding] = {}
     for name in dict.fromkeys([*(stage.name for stage in find_stages(place)), *read_reuse(place)]):

@@ -1,0 +1,108 @@
+"""The command view: volumes, tables and runs in a browser."""
+
+import webbrowser
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from volkit.cli.work import terminal
+from volkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from volkit.geometry.scale import Vector
+    from volkit.viewer.view import ViewOptions
+
+app = typer.Typer()
+
+
+@app.command()
+def view(
+    uris: Annotated[
+        list[str],
+        typer.Argument(
+            help="Volumes, tables of points or boxes, NAME.swc, folders of runs or evaluations; "
+            "KIND=URI says what it is: image, prob, labels, points, boxes, skeletons.",
+            show_default=False,
+            metavar="[KIND=]URI...",
+        ),
+    ],
+    at: Annotated[
+        str | None, typer.Option(help="Voxel to look at: z,y,x.", show_default="the middle")
+    ] = None,
+    voxel_size: Annotated[
+        str | None,
+        typer.Option(help="z,y,x in nm, or one number, where a volume does not say it."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of this machine; 0 is any that is free.")] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and open nothing.")
+    ] = False,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="Print an address that shows volumes of public buckets to anybody."
+        ),
+    ] = False,
+    tomogram: Annotated[
+        str | None, typer.Option(help="Which, of a run or a table of many.")
+    ] = None,
+    credentials: Annotated[
+        str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
+    ] = None,
+) -> None:
+    """Show volumes, tables and runs in a browser; what is looked at is read, and nothing else.
+
+    volkit view em.zarr labels.zarr
+
+    volkit view RUN --at 20,512,512
+
+    volkit view image=em.h5::raw prob=net.zarr points=picks.csv --voxel-size 40,4,4
+    """
+    from volkit.viewer.view import ViewOptions, public_view
+
+    options = ViewOptions(
+        at=_numbers(at, "--at"),
+        voxel_size_nm=_numbers(voxel_size, "--voxel-size", one=True),
+        tomogram=tomogram,
+        credentials=credentials,
+    )
+    if public:
+        typer.echo(public_view(uris, options=options))
+        return
+    _show(uris, options, port, browser=not no_browser)
+
+
+def _show(uris: list[str], options: "ViewOptions", port: int, *, browser: bool) -> None:
+    """Serve until somebody has seen enough."""
+    from volkit.viewer.view import View
+
+    console = terminal()
+    with View.of(uris, options=options, port=port) as shown:
+        for message in shown.found.messages:
+            console.print(f"note: {message}", soft_wrap=True, highlight=False, markup=False)
+        typer.echo(shown.url)
+        if browser and not webbrowser.open(shown.url):
+            typer.echo("no browser could be opened: open this address in one on this machine")
+        typer.echo("Ctrl-C ends it; until then, whoever knows the address can look on")
+        try:
+            Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+def _numbers(text: str | None, name: str, *, one: bool = False) -> "Vector | None":
+    """Understand three numbers, or one that stands for three."""
+    if text is None:
+        return None
+    try:
+        found = [float(word) for word in text.split(",")]
+    except ValueError:
+        found = []
+    if one and len(found) == 1:
+        found *= 3
+    if len(found) != 3:
+        like = "40,4,4" if one else "20,512,512"
+        raise ConfigError(f"{name} {text}: write three numbers, z,y,x, such as {like}")
+    z, y, x = found
+    return z, y, x
