@@ -19,6 +19,8 @@ from volkit.io.sources import OpenOptions
 from volkit.version import __version__
 
 _KEY = "volkit"
+# Types of pandas whose columns have places without a value.
+_NULLABLE = {"boolean": "bool", "Int64": "int64", "UInt64": "uint64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Column:
     name : str
         With its unit at the end where it has one: ``z_nm``.
     dtype : str
-        NumPy name of the type, or ``str``.
+        NumPy name of the type, ``str``, or where values may be missing ``boolean``, ``Int64`` or
+        ``UInt64``.
     unit : str
         Such as ``nm`` or ``nm^2``; empty where there is none.
     description : str
@@ -235,7 +238,12 @@ def _read_csv(
     types = {c["name"]: _arrow_type(c["dtype"]) for c in facts["columns"]} if facts else None
     options = pa.csv.ConvertOptions(column_types=types)
     table = pa.csv.read_csv(pa.BufferReader(data), convert_options=options)
-    return table.to_pandas(), facts
+    frame = table.to_pandas()
+    for column in facts["columns"] if facts else ():
+        if column["dtype"] in _NULLABLE:  # not by way of floats, in which large ids are rounded
+            wanted: Any = pd.api.types.pandas_dtype(column["dtype"])
+            frame[column["name"]] = wanted.__from_arrow__(table[column["name"]])
+    return frame, facts
 
 
 def _changed(uri: str) -> SourceError:
@@ -250,7 +258,9 @@ def _canonical(facts: Mapping[str, Any]) -> bytes:
 
 
 def _arrow_type(dtype: str) -> pa.DataType:
-    return pa.string() if dtype == "str" else pa.from_numpy_dtype(np.dtype(dtype))
+    if dtype == "str":
+        return pa.string()
+    return pa.from_numpy_dtype(np.dtype(_NULLABLE.get(dtype, dtype)))
 
 
 def _is_csv(uri: str) -> bool:
