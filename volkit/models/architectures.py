@@ -20,6 +20,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
     "resnet_rs_unet": ("volkit.models.resnet_rs_unet", "ResNetRSUNet"),
     "stall_network": ("volkit.models.stall_networks", "StallNetwork"),
+    "tile_resnet": ("volkit.models.tile_resnet", "TileResNet"),
     "vd2d": ("volkit.models.em_networks", "VD2D"),
     "vd2d3d": ("volkit.models.em_networks", "VD2D3D"),
 }
