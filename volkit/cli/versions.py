@@ -155,10 +155,14 @@ def gc(
 
 def _say_current(run: Path, number: int) -> None:
     """Say which version is current, and where its result lies: perhaps in another one."""
-    from volkit.pipelines.version_stages import stage_volume
+    from volkit.pipelines.version_stages import stage_volume, version_stages
+    from volkit.pipelines.versions import version_folder
 
     typer.echo(f"v{number} is current in {run}")
-    typer.echo(f"labels: {brief(stage_volume(run, number, 'labels').uri)}")
+    if any(stage.name == "labels" for stage in version_stages(run, number)):
+        typer.echo(f"labels: {brief(stage_volume(run, number, 'labels').uri)}")
+    else:
+        typer.echo(f"report: {brief(str(version_folder(run, number) / 'report'))}")
 
 
 def _box(text: str) -> "Box":

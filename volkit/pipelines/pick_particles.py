@@ -11,11 +11,14 @@ the others go on.
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from volkit.engine.attendance import attended
-from volkit.engine.base import OnProgress
+from volkit.engine.base import Engine, OnProgress
 from volkit.engine.job import JobEngine
+from volkit.engine.selection import Selection
 from volkit.errors import BlockFailedError, RunLockedError, VolkitError
+from volkit.io.place import Place
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
@@ -23,9 +26,11 @@ from volkit.pipelines.pick_particles_chain import PickJob, compute, open_job, op
 from volkit.pipelines.pick_particles_config import PickParticles
 from volkit.pipelines.pick_particles_inputs import Tomogram
 from volkit.pipelines.pick_particles_plan import plan
-from volkit.pipelines.pick_particles_results import Attempt, write_results, write_tomogram
+from volkit.pipelines.pick_particles_record import Attempt, check_written_apart, forget
+from volkit.pipelines.pick_particles_results import write_results, write_tomogram
 from volkit.pipelines.pick_particles_truth import named
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.version_stages import refuse_replacing
 
 
 def pick_particles(
@@ -109,6 +114,7 @@ def _attempt(tomogram: Tomogram, job: PickJob, engine: JobEngine, folder: Path) 
     except Exception as error:
         if engine.client is not None and engine.client.status != "running":
             raise  # with the cluster lost, all others would fail alike
+        forget(folder, tomogram.name, job)
         return Attempt(tomogram.name, opened, error=_told(error))
     return Attempt(tomogram.name, opened, picks)
 
@@ -138,6 +144,8 @@ def carry_out(
     on_progress: OnProgress | None,
     on_message: OnMessage,
     replace_stale: bool,
+    bases: tuple[Place, ...] = (),
+    selection: Selection | None = None,
 ) -> Outcome:
     """Carry out a workflow file on the cluster that it names.
 
@@ -151,17 +159,56 @@ def carry_out(
         Told what a person may want to know.
     replace_stale : bool
         Compute anew what another computation left in the folder.
+    bases : tuple of Place
+        Folders of earlier versions of the run.
+    selection : Selection, optional
+        What is to be computed anew, in every tomogram.
 
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    SourceError
+        If something is to be replaced that other versions share.
+    ConfigError
+        If a version would write its picks over those of another one in a copick project.
     """
     config: PickParticles = workflow.config
+    if replace_stale:
+        refuse_replacing(Path(config.output))
+    check_written_apart(config, bases)
     with workers(config.cluster, on_message) as client:
         if client is not None:
             on_message(f"dashboard: {client.dashboard_link}")
-        engine = JobEngine(Path(config.output), client, replace_stale=replace_stale)
+        engine = JobEngine(
+            Path(config.output),
+            client,
+            replace_stale=replace_stale,
+            bases=bases,
+            selection=selection,
+        )
         return pick_particles(config, engine, on_progress, on_message)
+
+
+def compose(config: PickParticles, engine: Engine) -> tuple[Any, ...]:
+    """Hand the chains of all tomograms to an engine.
+
+    Parameters
+    ----------
+    config : PickParticles
+        The workflow.
+    engine : Engine
+        Any.
+
+    Returns
+    -------
+    tuple
+        What the engine makes of the picks of each tomogram.
+    """
+    job = open_job(config)
+    return tuple(compute(open_one(each, job), job, engine) for each in job.tomograms)
 
 
 PIPELINE = Pipeline(
@@ -183,4 +230,6 @@ PIPELINE = Pipeline(
             "output",
         }
     ),
+    reprocess=carry_out,
+    compose=compose,
 )

@@ -21,6 +21,7 @@ from volkit.models.ensemble import Ensemble, read_model
 from volkit.ops.inference import infer
 from volkit.ops.particle_options import PickOptions
 from volkit.ops.particles import pick, stated_scale
+from volkit.pipelines.pick_particles_classes import pick_options
 from volkit.pipelines.pick_particles_config import PickParticles, TruthKeys
 from volkit.pipelines.pick_particles_inputs import Tomogram, find_tomograms
 from volkit.pipelines.pick_particles_truth import corners, read_truth, true_points
@@ -147,8 +148,7 @@ def open_job(config: PickParticles) -> PickJob:
         If nothing says what the channels are, or options name other classes.
     """
     model = None if config.checkpoint is None else read_model(config.checkpoint)
-    classes = _classes(model, config)
-    options = config.pick.options(classes)
+    options = pick_options(config, model)
     tomograms = find_tomograms(config)
     told = config.truth
     table = None if told is None or told.points is None else read_truth(told.points, config)
@@ -159,29 +159,14 @@ def open_job(config: PickParticles) -> PickJob:
         )
     job = PickJob(config, tomograms, model, options, table)
     scored = told is not None or any(tomogram.truth for tomogram in tomograms)
-    strange = [name for name in classes if name not in job.scoring.convention("czii").classes]
+    known = job.scoring.convention("czii").classes
+    strange = [name for name in options.classes if name not in known]
     if scored and strange:
         raise ConfigError(
             f"truth.radius_nm does not name {', '.join(strange)}, which the network finds; give "
             "the radius of every class that is scored"
         )
     return job
-
-
-def _classes(model: Checkpoint | Ensemble | None, config: PickParticles) -> tuple[str, ...]:
-    cards = model.checkpoints if isinstance(model, Ensemble) else (model,)
-    stated = next((card.classes for card in cards if card is not None and card.classes), ())
-    if stated and config.classes and stated != config.classes:
-        raise ConfigError(
-            f"classes are {', '.join(config.classes)}, the card says {', '.join(stated)}; leave "
-            "classes out"
-        )
-    if not (stated or config.classes):
-        raise ConfigError(
-            "classes are missing: nothing says what the channels of the heat maps are; give "
-            "their names in order"
-        )
-    return stated or config.classes
 
 
 def open_one(tomogram: Tomogram, job: PickJob) -> OpenTomogram:

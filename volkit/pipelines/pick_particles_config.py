@@ -12,7 +12,6 @@ from volkit.kernels.matching import Match
 from volkit.models.ensemble import EnsembleOptions
 from volkit.ops.inference import InferenceOptions
 from volkit.ops.particle_convention import CZII, PointConvention
-from volkit.ops.particle_options import PickOptions
 from volkit.pipelines.cluster import ClusterOptions
 
 Picked = Literal["star", "csv", "czii", "portal", "annotations", "copick"]
@@ -105,26 +104,22 @@ class TomogramsInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickKeys:
-    """What counts as a particle; see :class:`~volkit.ops.particle_options.PickOptions`."""
+    """What counts as a particle; see :class:`~volkit.ops.particle_options.PickOptions`.
 
-    threshold: float | dict[str, float] = 0.5
+    Parameters
+    ----------
+    threshold : float or dict of str to float, optional
+        One for all classes, or one for each; None takes those of the network's card, or 0.5.
+    kernel, refine, exclusion_nm, across_classes, target_offset
+        As there.
+    """
+
+    threshold: float | dict[str, float] | None = None
     kernel: Coord | int = 7
     refine: bool = False
     exclusion_nm: float | dict[str, float] | None = None
     across_classes: bool = False
     target_offset: float = 0.5
-
-    def options(self, classes: tuple[str, ...]) -> PickOptions:
-        """Make the options for these classes."""
-        return PickOptions(
-            classes,
-            threshold=self.threshold,
-            kernel=self.kernel,
-            refine=self.refine,
-            exclusion_nm=self.exclusion_nm,
-            across_classes=self.across_classes,
-            target_offset=self.target_offset,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

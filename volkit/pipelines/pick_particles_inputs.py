@@ -15,6 +15,9 @@ _FILES = (".mrc", ".map", ".rec", ".mrc.gz", ".mrc.bz2")
 _FOLDERS = (".zarr",)
 _ENDINGS = (*_FILES, *_FOLDERS)
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What a tomogram may be called: files and stages are called after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tomogram:
@@ -71,7 +74,7 @@ def find_tomograms(config: PickParticles) -> tuple[Tomogram, ...]:
         found = tuple(_of_list(told))
     names = [tomogram.name for tomogram in found]
     twice = sorted({name for name in names if names.count(name) > 1})
-    odd = [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+    odd = [name for name in names if not NAME.fullmatch(name)]
     if twice or odd:
         raise ConfigError(
             f"tomograms are called {', '.join(twice or odd)}, "

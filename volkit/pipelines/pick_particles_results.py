@@ -1,7 +1,7 @@
 """What ``pick_particles`` writes: picks in the formats asked for, scores, figures, and a record."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +13,21 @@ from volkit.io.points.files import write_points
 from volkit.io.points.options import PointOptions
 from volkit.io.points.portal import beside
 from volkit.io.points.table import points_frame
-from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, write_table
 from volkit.ops.particle_results import PointEvaluation
 from volkit.ops.particle_scoring import evaluate_points
 from volkit.pipelines.pick_particles_chain import OpenTomogram, PickJob
 from volkit.pipelines.pick_particles_figure import picks_figure
 from volkit.pipelines.pick_particles_inputs import open_options
-from volkit.pipelines.report import described_model
-from volkit.version import __version__
+from volkit.pipelines.pick_particles_record import (
+    Attempt,
+    forget_others,
+    record_of_run,
+    record_of_tables,
+)
 
 Files = tuple[tuple[str, Path | str], ...]
 Row = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of a tomogram.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    opened : OpenTomogram or None
-        None where it could not be opened.
-    picks : pandas.DataFrame or None
-        With a column ``tomogram``; None where it failed.
-    error : str
-        What ended it; empty where nothing did.
-    """
-
-    name: str
-    opened: OpenTomogram | None = None
-    picks: pd.DataFrame | None = None
-    error: str = ""
 
 
 def write_tomogram(folder: Path, tomogram: OpenTomogram, picks: pd.DataFrame, job: PickJob) -> None:
@@ -141,11 +122,9 @@ def write_results(
     """
     report = folder / "report"
     report.mkdir(parents=True, exist_ok=True)
-    record = _record(attempts, job)
-    _write_json(report / "run.json", record)
-    # What failed made no table; why it did is in the report.
-    finished = [each for each in record["tomograms"] if each["state"] == "finished"]
-    record = {**record, "tomograms": finished}
+    forget_others(folder, attempts, job)
+    _write_json(report / "run.json", record_of_run(attempts, job))
+    record = record_of_tables(attempts, job)
     tables = [each.picks for each in attempts if each.picks is not None]
     picks = pd.concat([points_frame([], [], tomograms=[]), *tables], ignore_index=True)
     write_points(folder / "picks.parquet", picks, provenance=record)
@@ -197,35 +176,6 @@ def _plain(found: PointEvaluation) -> dict[str, Any]:
         "best": {"score": found.best_score, "threshold": found.best_threshold},
         "warnings": list(found.warnings),
     }
-
-
-def _record(attempts: list[Attempt], job: PickJob) -> dict[str, Any]:
-    """Say what was picked from what, and how; workers and folder do not matter."""
-    told = {k: v for k, v in asdict(job.config).items() if k not in ("cluster", "output")}
-    record = {
-        "volkit": __version__,
-        "parameters": {"pipeline": "pick_particles", **redacted(told)},
-        "classes": list(job.options.classes),
-        "tomograms": [_state(each) for each in attempts],
-        **({} if job.model is None else {"checkpoint": described_model(job.model)}),
-    }
-    found: dict[str, Any] = json.loads(json.dumps(record, default=str))
-    return found
-
-
-def _state(attempt: Attempt) -> dict[str, Any]:
-    state: dict[str, Any] = {"name": attempt.name, "state": "failed", "error": attempt.error}
-    if attempt.picks is not None:
-        state = {"name": attempt.name, "state": "finished", "picks": len(attempt.picks)}
-    if attempt.opened is not None:
-        volumes = {"image": attempt.opened.image, "heat": attempt.opened.heat}
-        state["inputs"] = {
-            role: {"uri": redacted(volume.uri), "identity": volume.identity}
-            for role, volume in volumes.items()
-            if volume is not None
-        }
-        state["voxel_size_nm"] = list(attempt.opened.scale.voxel_size_nm)
-    return state
 
 
 _MEANINGS = {

@@ -116,7 +116,7 @@ def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
 
 def _provenance(report: Report) -> dict[str, Any]:
     return {
-        "versions": dict(_versions()),
+        "versions": dict(package_versions()),
         "parameters": redacted(report.parameters),
         "domain": str(report.domain),
         "inputs": {name: _described(volume) for name, volume in report.inputs.items()},
@@ -173,7 +173,8 @@ def _described(volume: Volume) -> dict[str, Any]:
     }
 
 
-def _versions() -> Iterator[tuple[str, str]]:
+def package_versions() -> Iterator[tuple[str, str]]:
+    """Give the versions of Python and of the packages that results may depend on, by name."""
     yield "python", platform.python_version()
     for package in _PACKAGES:
         try:

@@ -132,8 +132,8 @@ def _checked_pipeline(run: Path, base: Version) -> Pipeline:
     pipeline = find_pipeline(str(base.parameters.get("pipeline")))
     if pipeline.reprocess is None:
         raise ConfigError(
-            f"{run} is a run of {pipeline.name}, which has no versions; give a run of "
-            "segment_neurons"
+            f"{run} is a run of {pipeline.name}, which has no versions; give a run that segments "
+            "or picks"
         )
     made, here = (".".join(text.split(".")[:2]) for text in (base.volkit, __version__))
     if made != here:

@@ -201,12 +201,12 @@ def _first(run: Path) -> Version:
         begun = find_stages(Place.at(run)) if run.is_dir() else []
         raise SourceError(
             f"the run in {run} is not finished, or its pipeline has no versions (no {_REPORT}); "
-            "give a run of segment_neurons, and finish it first: volkit run with its workflow"
+            "give a run that segments or picks, and finish it first: volkit run with its workflow"
             if begun
             else f"there is no run in {run}; give the output folder of a workflow"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{run / _REPORT} says nothing of a workflow with a checkpoint ({error}); only runs of "
-            "segment_neurons have versions"
+            f"{run / _REPORT} says nothing of a workflow with a checkpoint ({error}); only runs "
+            "with a network have versions"
         ) from error
