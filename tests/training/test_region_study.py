@@ -11,10 +11,11 @@ from volkit.training.region_options import (
     EncoderSize,
     RegionOptions,
     Schooling,
+    ViewOptions,
 )
 from volkit.training.region_study import region_study
 from volkit.training.tile_set import gathered
-from volkit.training.tile_views import ViewOptions, drawn_views
+from volkit.training.tile_views import drawn_views
 
 REGIONS = ("smooth", "rough")
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from volkit.errors import ConfigError
-from volkit.models.tile_resnet import Stem
-from volkit.training.tile_views import ViewOptions
 
+Stem = Literal["fine", "coarse"]
 Method = Literal["supervised", "mixup", "byol", "myow", "myow-merged", "pca", "nmf"]
 METHODS: tuple[Method, ...] = (
     "supervised",
@@ -93,6 +92,32 @@ class Schooling:
                 f"epochs {self.epochs}, batch {self.batch}, average {self.average}: give 1 epoch "
                 "or more, 2 tiles or more, and an average between 0 and 1"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """How far a view may differ from the tile.
+
+    Parameters
+    ----------
+    crop : float
+        Least share of the tile's side that is seen, 0 to 1; what is seen fills the view.
+    turn : float
+        Most degrees that it is turned; 180 takes all directions alike.
+    flip : bool
+        Whether it may be mirrored.
+    light, contrast : float
+        Most that is added, and most that contrast differs from 1.
+    noise : float
+        Most that the standard deviation of added noise is.
+    """
+
+    crop: float = 0.6
+    turn: float = 180.0
+    flip: bool = True
+    light: float = 0.1
+    contrast: float = 0.3
+    noise: float = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ networks have a classifier; what others say of tiles is read out by a linear one
 they are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ from volkit.training.tile_encoders import features, train_encoder
 from volkit.training.tile_set import TileSet, gathered
 
 Encoder = TileResNet | TileComponents
-OnEncoder = Callable[[Method, int, Encoder], None]
+Table = NDArray[np.int64]
+OnRun = Callable[[Method, int, Encoder, Table], None]
 OnEpoch = Callable[[Method, int, int, float], None]
 
 
@@ -44,7 +45,7 @@ class RegionStudy:
 
     regions: tuple[str, ...]
     runs: pd.DataFrame
-    confusion: dict[str, NDArray[np.int64]]
+    confusion: dict[str, Table]
 
     def summary(self) -> pd.DataFrame:
         """Average over seeds: ``method``, ``seeds``, ``accuracy`` and its ``deviation``.
@@ -63,7 +64,8 @@ def region_study(
     options: RegionOptions,
     *,
     regions: Sequence[str],
-    on_encoder: OnEncoder | None = None,
+    known: Mapping[tuple[Method, int], Table] | None = None,
+    on_run: OnRun | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> RegionStudy:
     """Compare encoders by how well regions can be read out of what they say of tiles.
@@ -76,8 +78,10 @@ def region_study(
         Methods, seeds, sizes and schooling.
     regions : sequence of str
         Names of regions 0, 1, ...
-    on_encoder : callable or None
-        Told method, seed and encoder when it has learnt.
+    known : mapping of (str, int) to ndarray of int64, shape (K, K), optional
+        Confusions by method and seed that need not be found again.
+    on_run : callable or None
+        Told method, seed, encoder and confusion when an encoder is judged.
     on_epoch : callable or None
         Told method, seed, epoch and loss.
 
@@ -97,14 +101,16 @@ def region_study(
     if most >= len(regions):
         raise ConfigError(f"there is a region {most}, and names for {len(regions)}: {regions}")
     rows: list[dict[str, Any]] = []
-    confusion: dict[str, NDArray[np.int64]] = {}
+    confusion: dict[str, Table] = {}
     for method in options.methods:
         table = np.zeros((len(regions), len(regions)), np.int64)
         for seed in options.seeds:
-            encoder = _trained(method, learnt, options, seed, len(regions), on_epoch)
-            if on_encoder is not None:
-                on_encoder(method, seed, encoder)
-            found = _judged(encoder, learnt, judged, len(regions))
+            found = (known or {}).get((method, seed))
+            if found is None:
+                encoder = _trained(method, learnt, options, seed, len(regions), on_epoch)
+                found = _judged(encoder, learnt, judged, len(regions))
+                if on_run is not None:
+                    on_run(method, seed, encoder, found)
             rows.append({"method": method, "seed": seed, **_scores(found, regions)})
             table += found
         confusion[method] = table
@@ -138,7 +144,7 @@ def embedded(encoder: Encoder, tiles: TileSet) -> NDArray[np.float32]:
     return features(encoder, tiles.tiles)
 
 
-def _judged(encoder: Encoder, learnt: TileSet, judged: TileSet, classes: int) -> NDArray[np.int64]:
+def _judged(encoder: Encoder, learnt: TileSet, judged: TileSet, classes: int) -> Table:
     """Count what is said of tiles not learnt from, by the encoder's classifier or a linear one."""
     if isinstance(encoder, TileResNet) and isinstance(encoder.fc, nn.Linear):
         said = encoder.fc(torch.from_numpy(embedded(encoder, judged))).argmax(1).numpy()
@@ -150,7 +156,7 @@ def _judged(encoder: Encoder, learnt: TileSet, judged: TileSet, classes: int) ->
     return table
 
 
-def _scores(table: NDArray[np.int64], regions: Sequence[str]) -> dict[str, float]:
+def _scores(table: Table, regions: Sequence[str]) -> dict[str, float]:
     scores = {"accuracy": float(table.trace() / table.sum())}
     for k, name in enumerate(regions):
         there = int(table[k].sum())

@@ -1,37 +1,12 @@
 """Views of tiles: the same tissue, turned, cut and lit in another way."""
 
-from dataclasses import dataclass
 from math import pi
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewOptions:
-    """How far a view may differ from the tile.
-
-    Parameters
-    ----------
-    crop : float
-        Least share of the tile's side that is seen, 0 to 1; what is seen fills the view.
-    turn : float
-        Most degrees that it is turned; 180 takes all directions alike.
-    flip : bool
-        Whether it may be mirrored.
-    light, contrast : float
-        Most that is added, and most that contrast differs from 1.
-    noise : float
-        Most that the standard deviation of added noise is.
-    """
-
-    crop: float = 0.6
-    turn: float = 180.0
-    flip: bool = True
-    light: float = 0.1
-    contrast: float = 0.3
-    noise: float = 0.03
+from volkit.training.region_options import ViewOptions
 
 
 def drawn_views(tiles: Tensor, options: ViewOptions, rng: torch.Generator) -> Tensor:
