@@ -2,19 +2,16 @@
 
 from typing import Any
 
-import cc3d
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
+from volkit.kernels.label_runs import REACH, check_connectivity, component_parts
 
 Labels = NDArray[np.uint64]
-
-_REACH = {6: 1, 18: 2, 26: 3}  # axes on which a neighbour may differ
 
 
 def label_components(
@@ -50,17 +47,14 @@ def label_components(
     ContractError
         If the connectivity is none of the three.
 
-    References
-    ----------
-    Wu, Otoo, Suzuki, Two strategies to speed up connected component labeling algorithms, 2005;
-    cc3d: https://doi.org/10.5281/zenodo.5535250
-
     Examples
     --------
     >>> label_components(np.array([[[1, 1, 0, 1]]], bool)).tolist()
     [[[1, 1, 0, 4]]]
     """
-    return _components(np.ascontiguousarray(mask, bool), connectivity, start, domain_shape)
+    return component_parts(
+        np.asarray(mask, bool), connectivity=connectivity, start=start, domain_shape=domain_shape
+    ).painted()
 
 
 def label_equal(
@@ -98,52 +92,9 @@ def label_equal(
     >>> label_equal(np.array([[[7, 7, 9, 7]]])).tolist()
     [[[1, 1, 3, 4]]]
     """
-    return _components(np.ascontiguousarray(labels), connectivity, start, domain_shape)
-
-
-def _components(
-    values: NDArray[Any], connectivity: int, start: Coord, domain_shape: Coord | None
-) -> Labels:
-    check_connectivity(connectivity)
-    parts, count = cc3d.connected_components(
-        values,
-        connectivity=connectivity,  # type: ignore[call-overload]
-        return_N=True,
-        out_dtype=np.uint32,
-    )
-    return _name_by_first_voxel(parts, int(count), start, domain_shape or values.shape)
-
-
-def check_connectivity(connectivity: int) -> None:
-    """Refuse what is no neighbourhood of a voxel.
-
-    Raises
-    ------
-    ContractError
-        If it is not 6, 18 or 26.
-    """
-    if connectivity not in _REACH:
-        raise ContractError(
-            f"connectivity is {connectivity!r}; choose 6 (faces), 18 (and edges) or 26 (all)"
-        )
-
-
-@numba.njit(nogil=True, cache=True)
-def _name_by_first_voxel(
-    parts: NDArray[np.uint32], count: int, start: Coord, extent: Coord
-) -> Labels:
-    names = np.zeros(count + 1, np.uint64)
-    out = np.empty(parts.shape, np.uint64)
-    nz, ny, nx = parts.shape
-    for z in range(nz):
-        for y in range(ny):
-            first = ((z + start[0]) * extent[1] + y + start[1]) * extent[2] + start[2] + 1
-            for x in range(nx):
-                part = parts[z, y, x]
-                if part != 0 and names[part] == 0:
-                    names[part] = first + x
-                out[z, y, x] = names[part]
-    return out
+    return component_parts(
+        labels, connectivity=connectivity, start=start, domain_shape=domain_shape
+    ).painted()
 
 
 def touching_pairs(
@@ -182,7 +133,7 @@ def touching_pairs(
     check_connectivity(connectivity)
     values = labels if equal is None else equal
     # One array given twice says that all pairs count, without another kernel.
-    how = (_REACH[connectivity], equal is not None)
+    how = (REACH[connectivity], equal is not None)
     pairs = _surface_pairs(labels, values, core.start, core.stop, how)
     return unique_pairs(pairs[:, 0], pairs[:, 1])
 

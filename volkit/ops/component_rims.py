@@ -1,0 +1,121 @@
+"""Components of the whole from blocks that are labelled twice, and read nothing of each other.
+
+Labelling costs less than to store labels and to read them again, with those around them::
+
+    values ─► parts of each block ─► rims ─► boxes of 2³, 4³ … blocks ─► names
+       └────► parts of each block, again, under the names of the whole ◄───┘
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.engine.cascade import Cascade, Shards
+from volkit.engine.op import Columns, Op
+from volkit.geometry import Block, Box
+from volkit.kernels.label_rims import rim_table, rise_rims
+from volkit.kernels.label_runs import Parts, component_parts
+from volkit.kernels.octree_components import sink_links
+from volkit.ops.arguments import Call
+from volkit.ops.sharded_lookup import risen
+
+Array = NDArray[Any]
+Labels = NDArray[np.uint64]
+
+
+def components_by_rims(
+    call: Call,
+    rims: Callable[..., Columns],
+    named: Callable[..., Labels],
+    *,
+    connectivity: int,
+    params: Mapping[str, Any],
+    name: str,
+) -> Any:
+    """Label the connected components of a call's only input.
+
+    Parameters
+    ----------
+    call : Call
+        Its input, grid and engine.
+    rims : callable
+        ``rims(block, values, **params)``: what :func:`block_rims` says.
+    named : callable
+        ``named(block, values, shards, **params)``: what :func:`block_names` says.
+    connectivity : int
+        6, 18 or 26.
+    params : mapping
+        Options of both; JSON.
+    name : str
+        Of the result in a job; the tables are the stage ``name_links``.
+
+    Returns
+    -------
+    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+        1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
+    """
+    rise = partial(rise_rims, connectivity=connectivity, domain=call.grid.domain)
+    cascade = Cascade(rims, rise, params=params)
+    tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=f"{name}_links")
+    op = Op(named, dtype=np.uint64, params=params)
+    return call.wrap(tree.map(op, *call.inputs, sink=sink_links, name=name))
+
+
+def block_rims(block: Block, values: Array, *, connectivity: int, domain: Box) -> Columns:
+    """List the components of a block that touch its faces.
+
+    Parameters
+    ----------
+    block : Block
+        Without a halo.
+    values : ndarray of bool or int, shape (Z, Y, X)
+        A mask, or labels.
+    connectivity : int
+        6, 18 or 26.
+    domain : Box
+        That all blocks lie in.
+
+    Returns
+    -------
+    dict of ndarray
+        As ``rim_table`` gives them.
+    """
+    return rim_table(_parts(block, values, connectivity, domain), block.write)
+
+
+def block_names(
+    block: Block, values: Array, shards: Shards, *, connectivity: int, domain: Box
+) -> Labels:
+    """Label a block under the names of the whole.
+
+    Parameters
+    ----------
+    block : Block
+        Without a halo.
+    values : ndarray of bool or int, shape (Z, Y, X)
+        A mask, or labels.
+    shards : Shards
+        What becomes of the block's own names.
+    connectivity : int
+        6, 18 or 26.
+    domain : Box
+        That all blocks lie in.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+    """
+    lookup = shards.of(block.number)
+    return _parts(block, values, connectivity, domain).painted(lookup["old"], lookup["new"])
+
+
+def _parts(block: Block, values: Array, connectivity: int, domain: Box) -> Parts:
+    return component_parts(
+        values,
+        connectivity=connectivity,
+        start=block.write.relative_to(domain).start,
+        domain_shape=domain.shape,
+    )
