@@ -8,9 +8,9 @@ import pytest
 
 from volkit.errors import ContractError, ModelError, SourceError
 from volkit.kernels.stall_decision import DecisionRule, reason_names
+from volkit.models.stall_ensemble import fingerprint_of
 from volkit.ops.stall_calibration import (
     cross_fitted,
-    fingerprint_of,
     fit_held_out,
     read_calibrator,
     write_calibrator,

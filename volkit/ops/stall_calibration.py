@@ -1,6 +1,5 @@
 """Calibrators of stall networks: fitted on held-out folds, stored as arrays of one model."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,11 +176,6 @@ def read_calibrator(source: str | Path, *, model: str | None = None) -> StoredCa
             f"{model[:12]}…; fit one for them (workflows/stalls/calibrate.yaml), or leave it out"
         )
     return found
-
-
-def fingerprint_of(identities: "tuple[str, ...] | list[str]") -> str:
-    """Digest the identities of all folds, whatever their order."""
-    return hashlib.sha256(" ".join(sorted(identities)).encode()).hexdigest()
 
 
 def _columns(calibrator: StoredCalibrator) -> dict[str, NDArray[Any]]:
