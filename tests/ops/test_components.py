@@ -17,7 +17,8 @@ from volkit.errors import ContractError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.kernels.label import label_components
-from volkit.ops.components import connected_components, relabel_consecutive
+from volkit.ops.components import connected_components
+from volkit.ops.relabelling import relabel_consecutive
 
 SHAPE = (7, 6, 9)
 BLOCKS = st.tuples(st.integers(3, 8), st.integers(3, 7), st.integers(4, 10))

@@ -14,8 +14,8 @@ from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
 from volkit.kernels.label import label_equal
-from volkit.ops.components import relabel_consecutive
-from volkit.ops.relabelling import components_of, remove_small, sizes_of
+from volkit.ops.components import components_of
+from volkit.ops.relabelling import relabel_consecutive, remove_small, sizes_of
 from volkit.testing.strategies import label_volumes
 
 LARGEST = np.uint64(2**64 - 1)

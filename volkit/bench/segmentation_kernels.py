@@ -24,7 +24,7 @@ from volkit.kernels.watershed import flood
 from volkit.ops.affinity_segmentation import graph_of
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, basin_fragments
 from volkit.ops.arguments import Call
-from volkit.ops.components import rename
+from volkit.ops.sharded_lookup import rename
 
 _LOW, _HIGH, _THRESHOLD = 0.3, 0.8, 0.5
 

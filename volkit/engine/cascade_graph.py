@@ -9,7 +9,7 @@ from dask.base import tokenize
 from dask.delayed import delayed
 
 from volkit.engine.cascade import Boxes, Cascade, Sink
-from volkit.engine.lazy import block_tables, check_inputs
+from volkit.engine.lazy import block_tables, check_inputs, with_halo
 from volkit.engine.op import Array, Columns, Op, run_block
 from volkit.geometry import Block, Box, Grid
 from volkit.io.volume import Volume
@@ -36,7 +36,7 @@ class GraphCascade:
         Parameters
         ----------
         op : Op
-            Its kernel gets the block, its labels, and ``Shards``; without a halo.
+            Its kernel gets the block, its labels, and ``Shards``.
         labels : Volume or dask array of int, shape (Z, Y, X)
             Ids.
         sink : callable
@@ -48,8 +48,6 @@ class GraphCascade:
         -------
         dask array
         """
-        grid = self.boxes.grid.with_halo((0, 0, 0))
-        check_inputs((labels,), grid)
         task, above = delayed(_sunk), [None]
         for level in reversed(range(len(self.both))):
             top = level + 1 == len(self.both)
@@ -57,14 +55,43 @@ class GraphCascade:
                 task(sink, both, None if top else above[self.boxes.above(level, n)])
                 for n, both in enumerate(self.both[level])
             ]
-        given = isinstance(labels, Volume)
-        pieces = [labels] * len(grid) if given else labels.to_delayed(optimize_graph=False).ravel()
-        work, made = delayed(_applied), np.empty(len(grid), object)
-        for n, (piece, table) in enumerate(zip(pieces, above, strict=True)):
-            key = f"{name}-{tokenize(op, piece, table, grid[n])}"
-            block = work(op, grid[n], piece, table, dask_key_name=key)
-            made[n] = da.from_delayed(block, grid[n].write.shape, op.dtype)
-        return da.block(made.reshape(grid.shape).tolist())
+        return map_tables(op, labels, above, grid=self.boxes.grid, name=name)
+
+
+def map_tables(op: Op, labels: Any, tables: list[Any], *, grid: Grid, name: str) -> da.Array:
+    """Apply an Op of which every block has a table of its own.
+
+    Parameters
+    ----------
+    op : Op
+        Its kernel gets the block, its labels, and ``Shards``.
+    labels : Volume or dask array of int, shape (Z, Y, X)
+        Ids.
+    tables : list of Delayed
+        A table for every block, in C order.
+    grid : Grid
+        The blocks.
+    name : str
+        Of the layer.
+
+    Returns
+    -------
+    dask array
+    """
+    grid = grid.with_halo(op.halo)
+    check_inputs((labels,), grid)
+    given = isinstance(labels, Volume)
+    pieces = (
+        [labels] * len(grid)
+        if given
+        else with_halo(labels, grid).to_delayed(optimize_graph=False).ravel()
+    )
+    work, made = delayed(_applied), np.empty(len(grid), object)
+    for n, (piece, table) in enumerate(zip(pieces, tables, strict=True)):
+        key = f"{name}-{tokenize(op, piece, table, grid[n])}"
+        block = work(op, grid[n], piece, table, dask_key_name=key)
+        made[n] = da.from_delayed(block, grid[n].write.shape, op.dtype)
+    return da.block(made.reshape(grid.shape).tolist())
 
 
 def cascade_in_graph(cascade: Cascade, *inputs: Any, grid: Grid, name: str) -> GraphCascade:

@@ -1,7 +1,7 @@
 """Cascades in a job: a table for every box in the run's folder, level by level, resumed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from volkit.engine.cascade import Boxes, Cascade, Sink
@@ -11,6 +11,7 @@ from volkit.engine.job import JobEngine
 from volkit.engine.lazy import check_inside
 from volkit.engine.op import Columns, Op, run_partial
 from volkit.engine.reading import read_metered
+from volkit.engine.replay import ReplayEngine
 from volkit.engine.run import Run
 from volkit.engine.tree import part_place, work_level
 from volkit.errors import GeometryError
@@ -70,12 +71,16 @@ class SinkTask:
 
     def __call__(self, number: int) -> None:
         """Compute and store the lookup table of one box."""
+        write_columns(part_place(self.folder, number), self.table(number))
+
+    def table(self, number: int) -> Columns:
+        """Compute the lookup table of one box."""
         _, kept = read_box(self.kept.inside(str(self.level)), number)
         above = None
         if self.level + 1 < len(self.boxes.levels):
             holder = self.boxes.above(self.level, number)
             above = read_columns(part_place(self.parts.inside(str(self.level + 1)), holder))
-        write_columns(part_place(self.folder, number), self.sink(kept, above))
+        return self.sink(kept, above)
 
 
 def read_box(folder: Place, number: int) -> tuple[Columns, Columns]:
@@ -89,22 +94,22 @@ def read_box(folder: Place, number: int) -> tuple[Columns, Columns]:
 
 @dataclass(frozen=True, slots=True)
 class StoredShards:
-    """Lookup tables, one for each block, in the folder of a run.
+    """Lookup tables, one for each block, made of what lies in the folder of a run.
 
     Parameters
     ----------
-    folder : Place
-        Where they lie.
+    lowest : SinkTask
+        That of the blocks.
     facts : mapping
         What made them.
     """
 
-    folder: Place
+    lowest: SinkTask
     facts: Mapping[str, Any]
 
     def of(self, number: int) -> Columns:
-        """Read the table of a block."""
-        return read_columns(part_place(self.folder, number))
+        """Make the table of a block."""
+        return self.lowest.table(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,8 @@ class StoredCascade:
 
     Parameters
     ----------
-    engine : JobEngine
-        Of the run.
+    engine : JobEngine or ReplayEngine
+        Of the run; the latter takes tables as they are.
     boxes : Boxes
         Of the cascade.
     parts : Place
@@ -123,7 +128,7 @@ class StoredCascade:
         What made them.
     """
 
-    engine: JobEngine
+    engine: JobEngine | ReplayEngine
     boxes: Boxes
     parts: Place
     facts: Facts
@@ -140,37 +145,38 @@ class StoredCascade:
         Parameters
         ----------
         op : Op
-            Its kernel gets the block, its labels, and ``Shards``; without a halo.
+            Its kernel gets the block, its labels, and ``Shards``.
         labels : Volume of int, shape (Z, Y, X)
             Ids.
         sink : callable
             What becomes of the ids of a box.
         name : str
-            Of the result; the tables are the stage ``name_lookup``.
+            Of the result; the tables are those of ``name_lookup``.
 
         Returns
         -------
         Volume
         """
-        run, stage = self.engine.run, f"{name}_lookup"
-        what = {**self.facts, "sink": kernel_identity(sink)}
-        parts = run.root.inside(f"{stage}.parts")
-        for level in reversed(range(len(self.boxes.levels))):
-            task = SinkTask(sink, self.boxes, self.parts, parts, level)
-            _work(run, task, what, level=level, name=stage, voxels=0)
-        shards = StoredShards(parts.inside("0"), {"shards": fingerprint(what)})
+        stage, what = f"{name}_lookup", {**self.facts, "sink": kernel_identity(sink)}
+        parts = self.parts.above.inside(f"{stage}.parts")
+        lowest = SinkTask(sink, self.boxes, self.parts, parts, 0)
+        if isinstance(self.engine, JobEngine):
+            for level in reversed(range(1, len(self.boxes.levels))):
+                task = replace(lowest, level=level)
+                _work(self.engine.run, task, what, level=level, name=stage, voxels=0)
+        shards = StoredShards(lowest, {"shards": fingerprint(what)})
         return self.engine.map(op, labels, grid=self.boxes.grid, name=name, shared=(shards,))
 
 
 def cascade_in_job(
-    engine: JobEngine, cascade: Cascade, *inputs: Any, grid: Grid, name: str
+    engine: JobEngine | ReplayEngine, cascade: Cascade, *inputs: Any, grid: Grid, name: str
 ) -> StoredCascade:
     """Let a cascade rise, into ``root/name.parts``.
 
     Parameters
     ----------
-    engine : JobEngine
-        Of the run.
+    engine : JobEngine or ReplayEngine
+        Of the run; the latter takes tables as they are.
     cascade : Cascade
         What to do.
     *inputs : Volume
@@ -189,7 +195,7 @@ def cascade_in_job(
     GeometryError
         If an input is no Volume, or does not cover the domain.
     """
-    run, boxes = engine.run, Boxes(grid.with_halo(cascade.halo))
+    boxes = Boxes(grid.with_halo(cascade.halo))
     for value in inputs:
         if not isinstance(value, Volume):
             raise GeometryError(
@@ -198,11 +204,13 @@ def cascade_in_job(
             )
         check_inside(grid, value)
     what = facts(cascade.reduction, inputs, boxes.grid)
-    parts = run.root.inside(f"{name}.parts")
-    for level in range(len(boxes.levels)):
-        task = RiseTask(cascade, boxes, inputs, parts, level)
-        voxels = grid.domain.size if level == 0 else 0
-        _work(run, task, what, level=level, name=name, voxels=voxels)
+    root = engine.place if isinstance(engine, JobEngine) else engine.root
+    parts = root.inside(f"{name}.parts")
+    if isinstance(engine, JobEngine):
+        for level in range(len(boxes.levels)):
+            task = RiseTask(cascade, boxes, inputs, parts, level)
+            voxels = grid.domain.size if level == 0 else 0
+            _work(engine.run, task, what, level=level, name=name, voxels=voxels)
     return StoredCascade(engine, boxes, parts, what)
 
 

@@ -133,7 +133,7 @@ def _map_blocks(
 ) -> da.Array:
     """Map over blocks: dask arrays come in with their halo, Volumes as handles."""
     check_inputs(inputs, grid)
-    arrays = [_with_halo(x, grid) for x in inputs if not isinstance(x, Volume)]
+    arrays = [with_halo(x, grid) for x in inputs if not isinstance(x, Volume)]
     handles = [x if isinstance(x, Volume) else None for x in inputs]
     in_dims = max((x.ndim for x in arrays), default=len(chunks))
     return da.map_blocks(
@@ -242,8 +242,14 @@ def _unbox(part: Array) -> Columns:
     return part.item()
 
 
-def _with_halo(array: da.Array, grid: Grid) -> da.Array:
-    """Give every chunk of a dask array the halo that the grid's blocks read."""
+def with_halo(array: da.Array, grid: Grid) -> da.Array:
+    """Give every chunk of a dask array the halo that the grid's blocks read.
+
+    Raises
+    ------
+    GeometryError
+        If chunks are thinner than the halo.
+    """
     if not any(grid.halo):
         return array
     _check_thin(grid.chunks, grid.halo)

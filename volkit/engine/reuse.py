@@ -211,7 +211,7 @@ def shared_table(run: Run, name: str, what: Facts) -> Columns | None:
 def _tables(facts: Facts) -> dict[str, Any]:
     """Take the tables among the shared values: they follow from inputs, and hold everywhere."""
     shared = facts.get("shared", {})
-    return {key: value for key, value in shared.items() if "table" in value}
+    return {key: value for key, value in shared.items() if "table" in value or "shards" in value}
 
 
 def _own(facts: Facts) -> dict[str, Any]:

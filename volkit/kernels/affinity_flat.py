@@ -69,7 +69,7 @@ def flat_ground(ways: Ways, core: Box) -> FlatGround:
     where = _survey(ways, core.start, core.stop, steps, served)
     number = np.full(ways.size, -1, np.int32) if len(where) else np.zeros(0, np.int32)
     way, mutual, near, is_open = _looks(ways, core.start, core.stop, where, (steps, number))
-    _spread(is_open, near)
+    spread_open(is_open, near)
     return FlatGround(served, where, way, mutual, near, is_open)
 
 
@@ -165,8 +165,16 @@ def _looks(ways: Ways, start: Coord, stop: Coord, where: Ints, scratch: Any) -> 
 
 
 @numba.njit(nogil=True, cache=True)
-def _spread(is_open: NDArray[np.bool_], near: NDArray[Any]) -> None:
-    """Open whatever belongs to an open plateau."""
+def spread_open(is_open: NDArray[np.bool_], near: NDArray[Any]) -> None:
+    """Open whatever belongs to an open plateau.
+
+    Parameters
+    ----------
+    is_open : ndarray of bool, shape (N,)
+        Of every voxel; changed.
+    near : ndarray of int, shape (N, 6)
+        Which of these voxels each mutual way leads to; -1 where to none.
+    """
     stack = list(np.flatnonzero(is_open))
     while len(stack):
         row = stack.pop()

@@ -3,10 +3,10 @@
 A plateau is a set of voxels that are drawn to each other.  Where none of them is drawn elsewhere,
 it is the top of a basin.  Else each goes to the nearest one that is: breadth first, beginning in
 C order.  This depends on the plateau alone, so those that lie within a block are divided there;
-the others are gathered, and divided when they are whole::
+the others rise box by box, and are divided in the first box that holds all of them::
 
     block ──► ways ──┬─► plateaus inside ────────────► divided at once
-                     └─► voxels of those that cross ─► gathered from all blocks, then divided
+                     └─► voxels of those that cross ─► boxes of 2³, 4³ … blocks, then divided
 
 Only voxels with several ways need be looked at: one with a single way keeps it.
 """
@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
 from volkit.kernels.affinity_ascent import Ways
-from volkit.kernels.affinity_flat import flat_ground, way_steps
+from volkit.kernels.affinity_flat import flat_ground, spread_open, way_steps
 
 Ints = NDArray[np.int64]
 Rows = dict[str, NDArray[Any]]
-"""Voxels by ``index`` (uint64, C order in the domain), their ``way`` and ``mutual`` (uint8)."""
+"""Voxels by ``index`` (uint64, C order in the domain), their ``way`` and ``mutual`` (uint8); of
+those whose way leads out of a box, ``id`` (the index) and ``face`` (uint8: 0 and 1 on z, 2 and 3 on
+y, 4 and 5 on x)."""
 
 
 def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -> Rows:
@@ -46,7 +48,8 @@ def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -
     dict of ndarray
         ``index`` (uint64: C-order index in the domain, ascending), ``way`` (uint8: steepest ways)
         and ``mutual`` (uint8: those of them that come back); of voxels with several ways
-        that are drawn to another such.
+        that are drawn to another such.  Of those that are drawn so across a face of the block, in
+        rows of their own, ``id`` (uint64, the index) and ``face`` (uint8).
 
     Examples
     --------
@@ -55,61 +58,96 @@ def open_plateaus(ways: Ways, core: Box, *, start: Coord, domain_shape: Coord) -
     >>> rows = open_plateaus(ways[..., :4], box, start=(0, 0, 0), domain_shape=(1, 1, 5))
     >>> rows["index"].tolist(), rows["mutual"].tolist()
     ([1, 2], [36, 36])
+    >>> rows["id"].tolist(), rows["face"].tolist()
+    ([2], [5])
     """
     flat = flat_ground(ways, core)
     local = np.unravel_index(flat.where[flat.is_open], ways.shape)
     place = [n - c + s for n, c, s in zip(local, core.start, start, strict=True)]
+    index = _flat(place, domain_shape).astype(np.uint64)
+    mutual = flat.mutual[flat.is_open]
+    crossing = []
+    for axis in range(3):
+        ends = (core.start[axis], core.stop[axis] - 1)
+        for bit, end in zip((axis, axis + 3), ends, strict=True):
+            crossing.append(index[(local[axis] == end) & (mutual >> np.uint8(bit) & 1 > 0)])
     return {
-        "index": _flat(place, domain_shape).astype(np.uint64),
+        "index": index,
         "way": flat.way[flat.is_open],
-        "mutual": flat.mutual[flat.is_open],
+        "mutual": mutual,
+        "id": np.concatenate(crossing),
+        "face": np.repeat(np.arange(6, dtype=np.uint8), [len(ids) for ids in crossing]),
     }
 
 
-def gather_rows(tables: Sequence[Rows]) -> Rows:
-    """Put rows of several blocks together, by index.
-
-    Examples
-    --------
-    >>> one = {"index": np.array([7], np.uint64)}
-    >>> two = {"index": np.array([3], np.uint64)}
-    >>> gather_rows([one, two])["index"].tolist()
-    [3, 7]
-    """
-    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    order = np.argsort(whole["index"], kind="stable")
-    return {name: column[order] for name, column in whole.items()}
-
-
-def divide_rows(rows: Rows, *, domain_shape: Coord) -> Rows:
-    """Divide the plateaus that blocks left open.
+def rise_plateaus(tables: Sequence[Rows], *, domain_shape: Coord) -> tuple[Rows, Rows]:
+    """Divide the plateaus that a box holds as a whole.
 
     Parameters
     ----------
-    rows : dict of ndarray
-        As ``open_plateaus`` gives them, of all blocks, by index.
+    tables : sequence of dict of ndarray
+        Of the parts of the box, as ``open_plateaus`` gives them, with the faces that are faces of
+        the box too.
     domain_shape : tuple of int
         Extent of the domain.
 
     Returns
     -------
-    dict of ndarray
+    up : dict of ndarray
+        The same for the box: the voxels of plateaus that go on outside it.
+    kept : dict of ndarray
         ``index`` (uint64, ascending) and ``way`` (uint8): where those voxels go that do not keep
-        all their ways.
+        all their ways; and ``up`` (uint64, ascending), the voxels that rise.
 
     Examples
     --------
     >>> rows = {"index": np.array([1, 2], np.uint64), "way": np.array([36, 36], np.uint8),
-    ...         "mutual": np.array([32, 36], np.uint8)}
-    >>> divided = divide_rows(rows, domain_shape=(1, 1, 4))
-    >>> divided["index"].tolist(), divided["way"].tolist()
-    ([1, 2], [4, 4])
+    ...         "mutual": np.array([32, 36], np.uint8),
+    ...         "id": np.zeros(0, np.uint64), "face": np.zeros(0, np.uint8)}
+    >>> up, kept = rise_plateaus([rows], domain_shape=(1, 1, 4))
+    >>> up["index"].tolist(), kept["index"].tolist(), kept["way"].tolist()
+    ([], [1, 2], [4, 4])
     """
-    where, way = rows["index"].astype(np.int64), rows["way"].copy()
-    near = _neighbours(where, rows["mutual"], way_steps(domain_shape))
-    _divide(way, rows["mutual"], near, np.zeros(len(way), np.bool_))
-    changed = way != rows["way"]
-    return {"index": rows["index"][changed], "way": way[changed]}
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    order = np.argsort(whole["index"], kind="stable")
+    index, ways, mutual = (whole[name][order] for name in ("index", "way", "mutual"))
+    near = _neighbours(index.astype(np.int64), mutual, way_steps(domain_shape))
+    is_open = np.isin(index, whole["id"])
+    spread_open(is_open, near)
+    way = ways.copy()
+    _divide(way, mutual, near, is_open)
+    changed = (way != ways) & ~is_open
+    up = {
+        "index": index[is_open],
+        "way": ways[is_open],
+        "mutual": mutual[is_open],
+        "id": whole["id"],
+        "face": whole["face"],
+    }
+    return up, {"index": index[changed], "way": way[changed], "up": up["index"]}
+
+
+def sink_plateaus(kept: Rows, above: Rows | None) -> Rows:
+    """Say where the voxels of a box go.
+
+    Parameters
+    ----------
+    kept : dict of ndarray
+        Of the box, from :func:`rise_plateaus`.
+    above : dict of ndarray or None
+        What this function said about the box around it; None for the whole.
+
+    Returns
+    -------
+    dict of ndarray
+        ``index`` (uint64, ascending) and ``way`` (uint8), of those that do not keep all their ways.
+    """
+    if above is None:
+        return {name: kept[name] for name in ("index", "way")}
+    known = np.isin(above["index"], kept["up"])
+    whole = {name: np.concatenate([kept[name], above[name][known]]) for name in ("index", "way")}
+    order = np.argsort(whole["index"], kind="stable")
+    return {name: column[order] for name, column in whole.items()}
 
 
 def divided_ways(
@@ -124,7 +162,7 @@ def divided_ways(
     core : Box
         The block, in the array's own coordinates.
     divided : dict of ndarray
-        As ``divide_rows`` gives it.
+        As ``sink_plateaus`` gives it.
     start : tuple of int
         Where in the domain the core begins, voxels.
     domain_shape : tuple of int

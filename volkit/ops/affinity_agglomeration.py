@@ -12,7 +12,7 @@ from volkit.kernels.merge_tree import check_cut
 from volkit.ops.affinity_segmentation import graph_of
 from volkit.ops.affinity_watershed import AffinityOptions, affinity_call
 from volkit.ops.arguments import arguments
-from volkit.ops.components import rename
+from volkit.ops.sharded_lookup import rename
 
 
 def affinity_agglomerate(

@@ -20,7 +20,7 @@ from volkit.ops.affinity_watershed import (
     ready,
 )
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import rename
+from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]

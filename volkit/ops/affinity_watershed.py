@@ -1,8 +1,8 @@
 """Watershed on affinities: fragments that are those of the whole volume, for every grid.
 
 Ways of steepest ascent are decided from the six edges of each voxel.  Plateaus that cross the
-faces of blocks are gathered and divided when they are whole.  What ways join is a basin; parts of
-it in several blocks are united::
+faces of blocks rise box by box, and are divided where they are whole.  What ways join is a basin;
+parts of it in several blocks are united the same way, and no block is sent what lies elsewhere::
 
     affinities ─► ways ─┬─► open plateaus ─┐
                         └──────────────────┴─► divided ─► parts ─► links ─► fragments
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
+from volkit.engine.cascade import Cascade, Shards, ids_on_faces
 from volkit.engine.op import Columns, Op, Reduction
 from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Block, Grid
@@ -24,16 +25,17 @@ from volkit.io.volume import Volume
 from volkit.kernels.affinity_ascent import edge_direction, steepest_ways
 from volkit.kernels.affinity_basins import basins, crossing_pairs
 from volkit.kernels.affinity_plateau import (
-    divide_rows,
     divided_ways,
-    gather_rows,
     open_plateaus,
+    rise_plateaus,
+    sink_plateaus,
 )
 from volkit.kernels.histogram import add_histograms, value_histogram
-from volkit.kernels.label import unique_pairs, unite
+from volkit.kernels.octree_components import rise_links, sink_links
 from volkit.kernels.probability import probabilities
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import domain_box, domain_param, rename
+from volkit.ops.components import domain_box, domain_param
+from volkit.ops.sharded_lookup import rename_by_shards, risen
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -168,21 +170,20 @@ def basin_fragments(call: Call, options: AffinityOptions) -> Any:
     )
     thresholds = (_thresholds(call, options),) if options.quantiles else ()
     ways = engine.map(ascent, *call.inputs, grid=grid, name="ways", shared=thresholds)
-    gather = Reduction(
+    plateaus = Cascade(
         _open_block,
-        gather_rows,
-        partial(divide_rows, domain_shape=grid.domain.shape),
+        partial(rise_plateaus, domain_shape=grid.domain.shape),
         halo=(1, 1, 1),
         params=place,
     )
-    crossing = engine.reduce(gather, ways, grid=grid, name="plateaus")
+    tree = risen(engine, plateaus, ways, grid=grid, name="plateaus")
     divide = Op(_divided_block, dtype=np.uint8, halo=(1, 1, 1), params=place)
-    goes = engine.map(divide, ways, grid=grid, name="divided", shared=(crossing,))
+    goes = tree.map(divide, ways, sink=sink_plateaus, name="divided")
     label = Op(_basins_block, dtype=np.uint64, params=place)
     parts = engine.map(label, goes, grid=grid, name="basin_parts")
-    links = Reduction(_links_block, _merge_links, _united, halo=(1, 1, 1))
-    table = engine.reduce(links, parts, goes, grid=grid, name="basin_links")
-    return rename(parts, table, grid=grid, engine=engine, name="fragments")
+    links = Cascade(_links_block, rise_links, halo=(1, 1, 1))
+    tree = risen(engine, links, parts, goes, grid=grid, name="basin_links")
+    return rename_by_shards(tree, parts, sink_links, name="fragments")
 
 
 def ready(affinities: Array, *, sections: bool = False) -> NDArray[np.float32]:
@@ -263,10 +264,10 @@ def _open_block(block: Block, ways: Array, *, domain: list[list[int]]) -> Column
 
 
 def _divided_block(
-    block: Block, ways: Array, crossing: Columns, *, domain: list[list[int]]
+    block: Block, ways: Array, shards: Shards, *, domain: list[list[int]]
 ) -> NDArray[np.uint8]:
     core, whole = block.write.relative_to(block.read), domain_box(domain)
-    start = block.write.relative_to(whole).start
+    start, crossing = block.write.relative_to(whole).start, shards.of(block.number)
     return divided_ways(ways, core, crossing, start=start, domain_shape=whole.shape)
 
 
@@ -276,15 +277,6 @@ def _basins_block(block: Block, ways: Array, *, domain: list[list[int]]) -> Labe
 
 
 def _links_block(block: Block, parts: Labels, ways: Array) -> Columns:
-    a, b = crossing_pairs(parts, ways, block.write.relative_to(block.read))
-    return {"a": a, "b": b}
-
-
-def _merge_links(tables: Sequence[Columns]) -> Columns:
-    a, b = unique_pairs(*(np.concatenate([table[name] for table in tables]) for name in "ab"))
-    return {"a": a, "b": b}
-
-
-def _united(links: Columns) -> Columns:
-    old, new = unite(links["a"], links["b"])
-    return {"old": old, "new": new}
+    core = block.write.relative_to(block.read)
+    a, b = crossing_pairs(parts, ways, core)
+    return {"a": a, "b": b, **ids_on_faces(parts, core)}

@@ -1,4 +1,4 @@
-"""Connected components across blocks, and new names for labels.
+"""Connected components across blocks, of a map and of equal labels.
 
 A component is named after its first voxel in the domain.  Blocks are labelled alone; parts that
 touch across faces are united under their smallest id, which is the id of the whole.
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
-from volkit.engine.op import Columns, Op, Reduction
+from volkit.engine.cascade import Shards
+from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError
 from volkit.geometry import Block, Box, Grid
 from volkit.kernels.label import (
@@ -21,8 +22,8 @@ from volkit.kernels.label import (
     unique_pairs,
     unite,
 )
-from volkit.kernels.relabel import present_labels, renamed
 from volkit.ops.arguments import arguments
+from volkit.ops.component_rims import block_names, block_rims, components_by_rims
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -41,7 +42,8 @@ def connected_components(
 ) -> Any:
     """Label the connected components of a thresholded map across every block.
 
-    The result is that of the whole volume at once, to the bit, for every grid.
+    The result is that of the whole volume at once, to the bit, for every grid.  No machine holds a
+    table of all components: a block reads the names of its own.
 
     Parameters
     ----------
@@ -74,37 +76,38 @@ def connected_components(
     """
     check_connectivity(connectivity)
     call = arguments(prob, grid=grid, engine=engine)
-    label = Op(
-        _label_block,
-        dtype=np.uint64,
-        params={
-            "threshold": threshold,
-            "below": below,
-            "connectivity": connectivity,
-            "channel": channel,
-            "domain": domain_param(call.grid),
-        },
-    )
-    parts = call.engine.map(label, *call.inputs, grid=call.grid, name=f"{name}_parts")
-    links = united_parts(parts, connectivity, call.grid, call.engine, name=f"{name}_links")
-    return call.wrap(rename(parts, links, grid=call.grid, engine=call.engine, name=name))
+    params = {
+        "threshold": threshold,
+        "below": below,
+        "connectivity": connectivity,
+        "channel": channel,
+        "domain": domain_param(call.grid),
+    }
+    kernels = _rims_block, _named_block
+    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
 
 
-def relabel_consecutive(
+def components_of(
     labels: Any,
     *,
+    connectivity: int = 26,
     grid: Grid | None = None,
     engine: Engine | None = None,
-    name: str = "consecutive",
+    name: str = "components",
 ) -> Any:
-    """Rename labels to 1, 2, 3 … in the order of their ids.
+    """Label the connected components of equal labels across every block.
+
+    The result is that of the whole volume at once, to the bit, for every grid.  No machine holds a
+    table of all components: a block reads the names of its own.
 
     Parameters
     ----------
-    labels : Volume, dask array or DataArray of int, shape (Z, Y, X)
-        Ids; 0 stays 0.
+    labels : Volume, dask array or DataArray of int or bool, shape (Z, Y, X)
+        Any ids, up to 2**64 - 1; 0 is background.
+    connectivity : int
+        6 (faces), 18 (and edges) or 26 (and corners).
     grid : Grid, optional
-        Blocks to work in; the names do not depend on it.
+        Blocks to work in; the result does not depend on it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
     name : str
@@ -113,12 +116,18 @@ def relabel_consecutive(
     Returns
     -------
     Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+        1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
+
+    Raises
+    ------
+    ContractError
+        If the connectivity is unknown; by the block that meets what is no label.
     """
+    check_connectivity(connectivity)
     call = arguments(labels, grid=grid, engine=engine)
-    present = Reduction(_present_block, _merge_present, finalize=_numbered)
-    lookup = call.engine.reduce(present, *call.inputs, grid=call.grid, name=f"{name}_lookup")
-    renamed_labels = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
-    return call.wrap(renamed_labels)
+    params = {"connectivity": connectivity, "domain": domain_param(call.grid)}
+    kernels = _equal_rims_block, _equal_named_block
+    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
 
 
 def united_parts(parts: Any, connectivity: int, grid: Grid, engine: Engine, *, name: str) -> Any:
@@ -150,30 +159,6 @@ def united_parts(parts: Any, connectivity: int, grid: Grid, engine: Engine, *, n
         params={"connectivity": connectivity},
     )
     return engine.reduce(links, parts, grid=grid, name=name)
-
-
-def rename(labels: Any, lookup: Any, *, grid: Grid, engine: Engine, name: str) -> Any:
-    """Replace labels by table.
-
-    Parameters
-    ----------
-    labels : Volume or dask array of int, shape (Z, Y, X)
-        Ids; those that are not in the table stay.
-    lookup : Columns or Delayed
-        ``old``, sorted, and ``new``.
-    grid : Grid
-        Blocks to work in.
-    engine : Engine
-        Where to run.
-    name : str
-        Of the result in a job.
-
-    Returns
-    -------
-    Volume or dask array of uint64, shape (Z, Y, X)
-    """
-    op = Op(_rename_block, dtype=np.uint64)
-    return engine.map(op, labels, grid=grid, name=name, shared=(lookup,))
 
 
 def domain_param(grid: Grid) -> list[list[int]]:
@@ -213,24 +198,56 @@ def named_components(block: Block, mask: Array, connectivity: int, domain: Box) 
     )
 
 
-def _label_block(
+def _rims_block(
+    block: Block, prob: Array, *, connectivity: int, domain: list[list[int]], **how: Any
+) -> Columns:
+    mask = _foreground(prob, **how)
+    return block_rims(block, mask, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _named_block(
     block: Block,
     prob: Array,
+    shards: Shards,
     *,
-    threshold: float,
-    below: bool,
     connectivity: int,
-    channel: int,
     domain: list[list[int]],
+    **how: Any,
 ) -> Labels:
+    mask = _foreground(prob, **how)
+    return block_names(block, mask, shards, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _foreground(prob: Array, *, threshold: float, below: bool, channel: int) -> NDArray[np.bool_]:
     values = single_channel(prob, channel)
     if values.dtype.kind == "f" and np.isnan(values.min()):
         raise ContractError(
             "values are NaN, which are neither above nor below a threshold; replace them "
             "(numpy.nan_to_num)"
         )
-    mask = values < threshold if below else values > threshold
-    return named_components(block, mask, connectivity, domain_box(domain))
+    mask: NDArray[np.bool_] = values < threshold if below else values > threshold
+    return mask
+
+
+def _equal_rims_block(
+    block: Block, labels: Array, *, connectivity: int, domain: list[list[int]]
+) -> Columns:
+    _check_labels(labels)
+    return block_rims(block, labels, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _equal_named_block(
+    block: Block, labels: Array, shards: Shards, *, connectivity: int, domain: list[list[int]]
+) -> Labels:
+    return block_names(block, labels, shards, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _check_labels(labels: Array) -> None:
+    if labels.dtype.kind not in "uib" or labels.ndim != 3:
+        raise ContractError(
+            f"labels are {labels.dtype} of {labels.ndim} axes; give whole numbers with axes "
+            "(z, y, x), or threshold a map with connected_components"
+        )
 
 
 def _links_block(block: Block, parts: Labels, *, connectivity: int) -> Columns:
@@ -247,22 +264,3 @@ def _merge_links(tables: Sequence[Columns]) -> Columns:
 def _united(links: Columns) -> Columns:
     old, new = unite(links["a"], links["b"])
     return {"old": old, "new": new}
-
-
-def _rename_block(block: Block, labels: Array, lookup: Columns) -> Labels:
-    return renamed(labels, lookup["old"], lookup["new"])
-
-
-def _present_block(block: Block, labels: Array) -> Columns:
-    return {"label": present_labels(labels)}
-
-
-def _merge_present(tables: Sequence[Columns]) -> Columns:
-    return {"label": np.unique(np.concatenate([table["label"] for table in tables]))}
-
-
-def _numbered(present: Columns) -> Columns:
-    return {
-        "old": present["label"],
-        "new": np.arange(1, 1 + len(present["label"]), dtype=np.uint64),
-    }

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op
+from volkit.engine.segments import SegmentedColumns
 from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Block, Box, Coord, Grid, Windows, coord
 from volkit.kernels.minima import deep_minima
@@ -31,10 +32,10 @@ from volkit.ops.components import (
     domain_box,
     domain_param,
     named_components,
-    rename,
     single_channel,
     united_parts,
 )
+from volkit.ops.sharded_lookup import own_rows, rename, travelling
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -188,6 +189,7 @@ def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
 def flooded(call: Call, options: FragmentOptions) -> Any:
     """Make the fragments of a call's only input."""
     parts, links = _seed_parts(call, options)
+    links = travelling(call.engine, links, call.grid)
     tiles = Op(
         _flood_block,
         dtype=np.uint64,
@@ -270,7 +272,7 @@ def _flood_block(
     block: Block,
     prob: Array,
     parts: Labels,
-    links: Columns,
+    links: Columns | SegmentedColumns,
     *,
     tile: list[int],
     halo: list[int],
@@ -279,8 +281,9 @@ def _flood_block(
 ) -> Labels:
     """Flood every tile that touches a block; keep the block's part of each."""
     boundary = probabilities(single_channel(prob, channel))
+    rows = own_rows(links, parts)
     out = np.zeros(block.write.shape, np.uint64)
     for seen, kept, place in _tiles(block, domain_box(domain), tile, halo):
-        named = renamed(parts[seen], links["old"], links["new"])
+        named = renamed(parts[seen], rows["old"], rows["new"])
         out[place] = flood(boundary[seen], named)[kept]
     return out

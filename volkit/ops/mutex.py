@@ -15,7 +15,7 @@ from volkit.kernels.mutex import mutex_graph
 from volkit.kernels.probability import probabilities
 from volkit.kernels.signed_graph import add_signed_graphs, signed_graph
 from volkit.ops.arguments import arguments
-from volkit.ops.components import rename
+from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""Labels taken apart into connected pieces, and small ones taken out, at any size."""
+"""New names for labels, their sizes, and small ones taken out, at any size."""
 
 from functools import partial
 from typing import Any
@@ -8,39 +8,31 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
-from volkit.errors import ConfigError, ContractError
+from volkit.errors import ConfigError
 from volkit.geometry import Block, Grid
-from volkit.kernels.label import check_connectivity, label_equal
 from volkit.kernels.label_sizes import add_sizes, label_sizes
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import domain_box, domain_param, rename
-from volkit.ops.sharded_lookup import united_by_shards
+from volkit.ops.sharded_lookup import occurring, rename
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
 
 
-def components_of(
+def relabel_consecutive(
     labels: Any,
     *,
-    connectivity: int = 26,
     grid: Grid | None = None,
     engine: Engine | None = None,
-    name: str = "components",
+    name: str = "consecutive",
 ) -> Any:
-    """Label the connected components of equal labels across every block.
-
-    The result is that of the whole volume at once, to the bit, for every grid.  No machine holds a
-    table of all components: a block reads the names of its own.
+    """Rename labels to 1, 2, 3 … in the order of their ids.
 
     Parameters
     ----------
-    labels : Volume, dask array or DataArray of int or bool, shape (Z, Y, X)
-        Any ids, up to 2**64 - 1; 0 is background.
-    connectivity : int
-        6 (faces), 18 (and edges) or 26 (and corners).
+    labels : Volume, dask array or DataArray of int, shape (Z, Y, X)
+        Ids; 0 stays 0.
     grid : Grid, optional
-        Blocks to work in; the result does not depend on it.
+        Blocks to work in; the names do not depend on it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
     name : str
@@ -49,22 +41,12 @@ def components_of(
     Returns
     -------
     Volume, dask array or DataArray of uint64, shape (Z, Y, X)
-        1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
-
-    Raises
-    ------
-    ContractError
-        If the connectivity is unknown; by the block that meets what is no label.
     """
-    check_connectivity(connectivity)
     call = arguments(labels, grid=grid, engine=engine)
-    params = {"connectivity": connectivity, "domain": domain_param(call.grid)}
-    op = Op(_label_block, dtype=np.uint64, params=params)
-    parts = call.engine.map(op, *call.inputs, grid=call.grid, name=f"{name}_parts")
-    united = united_by_shards(
-        parts, connectivity, call.grid, call.engine, name=name, equal=call.inputs[0]
-    )
-    return call.wrap(united)
+    present = occurring(_numbered)
+    lookup = call.engine.reduce(present, *call.inputs, grid=call.grid, name=f"{name}_lookup")
+    renamed_labels = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
+    return call.wrap(renamed_labels)
 
 
 def sizes_of(labels: Any, *, grid: Grid | None = None, engine: Engine | None = None) -> Any:
@@ -143,19 +125,6 @@ def _masked(labels: Any, mask: Any, grid: Grid | None, engine: Engine | None, na
     return Call((inside,), call.grid, call.engine, call.template)
 
 
-def _label_block(
-    block: Block, labels: Array, *, connectivity: int, domain: list[list[int]]
-) -> Labels:
-    if labels.dtype.kind not in "uib" or labels.ndim != 3:
-        raise ContractError(
-            f"labels are {labels.dtype} of {labels.ndim} axes; give whole numbers with axes "
-            "(z, y, x), or threshold a map with connected_components"
-        )
-    whole = domain_box(domain)
-    start = block.write.relative_to(whole).start
-    return label_equal(labels, connectivity=connectivity, start=start, domain_shape=whole.shape)
-
-
 def _mask_block(block: Block, labels: Array, mask: Array) -> Labels:
     return np.where(mask != 0, labels, 0).astype(np.uint64, copy=False)
 
@@ -167,3 +136,10 @@ def _sizes_block(block: Block, labels: Array) -> Columns:
 def _too_small(sizes: Columns, *, smallest: int) -> Columns:
     old: Labels = sizes["id"][sizes["voxels"] < smallest]
     return {"old": old, "new": np.zeros(len(old), np.uint64)}
+
+
+def _numbered(present: Columns) -> Columns:
+    return {
+        "old": present["label"],
+        "new": np.arange(1, 1 + len(present["label"]), dtype=np.uint64),
+    }

@@ -22,8 +22,9 @@ from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import add_contacts, contacts
 from volkit.kernels.probability import probabilities
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import rename, single_channel
+from volkit.ops.components import single_channel
 from volkit.ops.fragments import FragmentOptions, flooded
+from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]

@@ -1,47 +1,39 @@
-"""Lookup tables in shards: a block reads the names of its own ids, and no one holds them all."""
+"""Lookup tables in shards: a block reads the names of its own ids, and is sent nothing else.
 
-from dataclasses import dataclass
+Where parts are united, tables rise and sink box by box, and nobody holds them all.  Where one
+table follows from a whole graph, it is cut into segments by place, of which a block reads its own.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Cascade, Shards, Sink, ids_on_faces
-from volkit.engine.cascade_graph import GraphCascade, cascade_in_graph
+from volkit.engine.cascade_eager import EagerCascade, cascade_at_once
+from volkit.engine.cascade_graph import GraphCascade, cascade_in_graph, map_tables
 from volkit.engine.cascade_job import StoredCascade, cascade_in_job
+from volkit.engine.columns import digest
 from volkit.engine.job import JobEngine
-from volkit.engine.lazy import LazyEngine
-from volkit.engine.op import Columns, Op
+from volkit.engine.lazy import LazyEngine, block_tables
+from volkit.engine.op import Columns, Op, Reduction
+from volkit.engine.replay import ReplayEngine
+from volkit.engine.segments import SEGMENT_ROWS, SegmentedColumns, write_segments
 from volkit.geometry import Block, Grid
+from volkit.io.volume import Volume
 from volkit.kernels.label import touching_pairs
 from volkit.kernels.octree_components import rise_links, sink_links
-from volkit.kernels.relabel import renamed
+from volkit.kernels.relabel import present_labels, renamed
 
 Array = NDArray[Any]
 
+FOLDER = "lookups"
+"""Where the segments of large tables lie in the folder of a run."""
 
-@dataclass(frozen=True, slots=True)
-class PlannedCascade:
-    """A cascade in an engine that knows none: what it would read and write.
-
-    Parameters
-    ----------
-    engine : Engine
-        That computes nothing.
-    grid : Grid
-        The blocks.
-    """
-
-    engine: Engine
-    grid: Grid
-
-    def map(self, op: Op, labels: Any, *, sink: Sink, name: str) -> Any:
-        """Record an Op."""
-        return self.engine.map(op, labels, grid=self.grid, name=name, shared=(None,))
-
-
-Risen = StoredCascade | GraphCascade | PlannedCascade
+Risen = StoredCascade | GraphCascade | EagerCascade
 
 
 def risen(engine: Engine, cascade: Cascade, *inputs: Any, grid: Grid, name: str) -> Risen:
@@ -62,15 +54,85 @@ def risen(engine: Engine, cascade: Cascade, *inputs: Any, grid: Grid, name: str)
 
     Returns
     -------
-    StoredCascade, GraphCascade or PlannedCascade
+    StoredCascade, GraphCascade or EagerCascade
         Whose ``map`` lets lookup tables sink.
     """
     if isinstance(engine, LazyEngine):
         return cascade_in_graph(cascade, *inputs, grid=grid, name=name)
-    if isinstance(engine, JobEngine):
+    if isinstance(engine, JobEngine | ReplayEngine):
         return cascade_in_job(engine, cascade, *inputs, grid=grid, name=name)
-    engine.reduce(cascade.reduction, *inputs, grid=grid, name=name)
-    return PlannedCascade(engine, grid)
+    return cascade_at_once(engine, cascade, *inputs, grid=grid, name=name)
+
+
+def rename(labels: Any, lookup: Any, *, grid: Grid, engine: Engine, name: str) -> Any:
+    """Replace labels by a table, of which every block gets the rows of its own labels.
+
+    Parameters
+    ----------
+    labels : Volume or dask array of int, shape (Z, Y, X)
+        Ids; those that are not in the table stay.
+    lookup : Columns or Delayed
+        ``old``, sorted, and ``new``.
+    grid : Grid
+        Blocks to work in.
+    engine : Engine
+        Where to run.
+    name : str
+        Of the result in a job.
+
+    Returns
+    -------
+    Volume or dask array of uint64, shape (Z, Y, X)
+    """
+    if isinstance(engine, LazyEngine):
+        return _renamed_in_graph(labels, lookup, grid, name)
+    op, table = Op(_rename_block, dtype=np.uint64), travelling(engine, lookup, grid)
+    return engine.map(op, labels, grid=grid, name=name, shared=(table,))
+
+
+def travelling(engine: Engine, lookup: Any, grid: Grid) -> Any:
+    """Give what the blocks of a job are sent of a table: a handle of segments where it is large.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where to run.
+    lookup : Columns or Delayed
+        ``old``, sorted, and ``new``.
+    grid : Grid
+        The blocks.
+
+    Returns
+    -------
+    SegmentedColumns, Columns or Delayed
+        What :func:`own_rows` takes.
+    """
+    if not isinstance(engine, JobEngine):
+        return lookup
+    if max(len(column) for column in lookup.values()) <= SEGMENT_ROWS:
+        return lookup
+    names = {name: lookup[name] for name in ("old", "new")}
+    return write_segments(engine.place.inside(FOLDER), names, grid, sha256=digest(lookup))
+
+
+def own_rows(lookup: Columns | SegmentedColumns, labels: Array) -> Columns:
+    """Take the rows of the labels of a block.
+
+    Parameters
+    ----------
+    lookup : Columns or SegmentedColumns
+        ``old``, sorted, and ``new``.
+    labels : ndarray of int
+        Any shape.
+
+    Returns
+    -------
+    Columns
+        Those rows at least.
+    """
+    if isinstance(lookup, SegmentedColumns):
+        return lookup.of(present_labels(labels))
+    return lookup
 
 
 def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
@@ -78,7 +140,7 @@ def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
 
     Parameters
     ----------
-    tree : StoredCascade, GraphCascade or PlannedCascade
+    tree : StoredCascade, GraphCascade or EagerCascade
         From :func:`risen`, over the same blocks.
     labels : Volume or dask array of int, shape (Z, Y, X)
         Ids.
@@ -91,7 +153,7 @@ def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
     -------
     Volume or dask array of uint64, shape (Z, Y, X)
     """
-    return tree.map(Op(_rename_block, dtype=np.uint64), labels, sink=sink, name=name)
+    return tree.map(Op(_rename_shard, dtype=np.uint64), labels, sink=sink, name=name)
 
 
 def united_by_shards(
@@ -126,12 +188,56 @@ def united_by_shards(
     return rename_by_shards(tree, parts, sink_links, name=name)
 
 
+def _renamed_in_graph(labels: Any, lookup: Any, grid: Grid, name: str) -> Any:
+    """Send every block of a dask graph the rows of its labels."""
+    grid = grid.with_halo((0, 0, 0))
+    whole = lookup if isinstance(lookup, Delayed) else delayed(lookup, traverse=False)
+    if isinstance(labels, Volume):  # two tasks of a block look at them: read once
+        read = Op(_read_block, dtype=labels.dtype)
+        labels = LazyEngine().map(read, labels, grid=grid, name=f"{name}-read")
+    present = block_tables(occurring(), labels, grid=grid, name=f"{name}-ids")
+    task = delayed(_picked)
+    rows = [task(whole, ids) for ids in present]
+    return map_tables(Op(_rename_shard, dtype=np.uint64), labels, rows, grid=grid, name=name)
+
+
+def occurring(finalize: Callable[[Columns], Any] | None = None) -> Reduction:
+    """Make the reduction that lists all labels, sorted, as ``label``; 0 is left out."""
+    return Reduction(_present_block, _merge_present, finalize)
+
+
+def _present_block(block: Block, labels: Array) -> Columns:
+    return {"label": present_labels(labels)}
+
+
+def _merge_present(tables: Sequence[Columns]) -> Columns:
+    return {"label": np.unique(np.concatenate([table["label"] for table in tables]))}
+
+
+def _read_block(block: Block, labels: Array) -> Array:
+    return labels
+
+
+def _picked(lookup: Columns, present: Columns) -> Columns:
+    """Take the rows of some labels, by looking each of them up: they are few."""
+    old, ids = lookup["old"], present["label"]
+    at = np.searchsorted(old, ids)
+    at = at[at < len(old)]
+    at = at[old[at] == ids[: len(at)]]
+    return {"old": old[at], "new": lookup["new"][at]}
+
+
 def _links_block(block: Block, parts: Array, *equal: Array, connectivity: int) -> Columns:
     core = block.write.relative_to(block.read)
     a, b = touching_pairs(parts, core, connectivity=connectivity, equal=equal[0] if equal else None)
     return {"a": a, "b": b, **ids_on_faces(parts, core)}
 
 
-def _rename_block(block: Block, labels: Array, shards: Shards) -> Array:
+def _rename_block(block: Block, labels: Array, lookup: Columns | SegmentedColumns) -> Array:
+    rows = own_rows(lookup, labels)
+    return renamed(labels, rows["old"], rows["new"])
+
+
+def _rename_shard(block: Block, labels: Array, shards: Shards) -> Array:
     lookup = shards.of(block.number)
     return renamed(labels, lookup["old"], lookup["new"])
