@@ -136,6 +136,16 @@ def test_separations_of_another_architecture_are_refused(configured) -> None:
         train(configured(patches=patches, architecture="meshnet"))
 
 
+def test_networks_with_layers_of_images_train(configured) -> None:
+    """Weights with four axes have no place in the layout of those with five."""
+    small = {"widths": [4], "blocks": [1], "depth_pools": [2], "decoder_widths": [], "patch": 2}
+    arguments = {**small, "out_channels": 1}
+    config = configured(steps=1, architecture="convnext_unet", arguments=arguments)
+    card = train(config).checkpoint
+    answer = load(card, device="cpu")(np.zeros((1, 1, 8, 16, 16), np.float32))
+    assert answer.shape == (1, 1, 8, 16, 16)
+
+
 def test_threads_are_left_alone(configured) -> None:
     before = torch.get_num_threads()
     train(configured(steps=1))

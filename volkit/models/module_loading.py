@@ -116,13 +116,19 @@ def ready_module(module: nn.Module, running: Running) -> nn.Module:
         module.eval().float()
     module = module.to(running.device)
     if running.device != "mps":
-        _lay_out(module)
+        lay_out(module)
     plain = (running.device, running.precision) == ("cpu", "float32")
     return use_onednn(module) if plain else module
 
 
-def _lay_out(module: nn.Module) -> None:
-    """Put channels last, in place; weights of 2-D layers, which slices go through, too."""
+def lay_out(module: nn.Module) -> None:
+    """Put channels last, in place; weights of 2-D layers, which slices go through, too.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any; what has neither four nor five axes stays as it is.
+    """
     layouts = {5: torch.channels_last_3d, 4: torch.channels_last}
     for value in (*module.parameters(), *module.buffers()):
         if value.dim() in layouts:

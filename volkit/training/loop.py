@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from volkit.errors import ModelError
 from volkit.models.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from volkit.models.module_loading import lay_out
 from volkit.training.affinity_config import AffinityConfig
 from volkit.training.affinity_lesson import AffinityLesson
 from volkit.training.boundary_lesson import BoundaryLesson
 from volkit.training.config import TrainConfig
 from volkit.training.dense_config import DenseConfig
 from volkit.training.dense_lesson import DenseLesson
+from volkit.training.finite import check_loss, cut_gradients
 from volkit.training.lesson import Answer, Floats, Lesson
 from volkit.training.schedule import RunningAverage
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
@@ -104,7 +106,7 @@ def train(
     ConfigError
         If an earlier state belongs to another configuration.
     ModelError
-        If the loss is no longer finite.
+        If the loss or a gradient is no longer finite; the batch is named.
     """
     began = perf_counter()
     run = _Run(config, _lesson(config))
@@ -137,9 +139,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self.network = lesson.network()
         self.device = _device(config.device)
-        self.network.to(  # type: ignore[call-overload]
-            self.device, memory_format=torch.channels_last_3d
-        )
+        lay_out(self.network.to(self.device))
         self.average = RunningAverage(self.network, decay=config.optimisation.average)
         self.optimiser = lesson.optimiser(self.network)
         self.step = 0
@@ -155,14 +155,12 @@ class _Run:
         # Dropout draws from torch: a seed for every step makes a resumed run draw alike.
         torch.manual_seed(_step_seed(self.config.seed, self.step))
         loss = self.lesson.loss(self._answer(self.network), self.step)
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"the loss of step {self.step} is {loss.item()}; lower learning_rate, or train "
-                "with precision float32"
-            )
+        batch = {"step": self.step, "seed": self.config.seed}
+        check_loss(loss, **batch)
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimisation.clip)
+        most = self.config.optimisation.clip
+        cut_gradients(self.network.parameters(), most=most, loss=loss, **batch)
         self.optimiser.step()
         self.average.update(self.network, self.step)
         self.losses.append(loss.item())

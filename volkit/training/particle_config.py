@@ -138,7 +138,7 @@ class ParticleTrainConfig:
         See their classes.
     precision : {"float32", "bfloat16"}
         What convolutions compute in; on a CPU, bfloat16 does not repeat: oneDNN's gradients of
-        some 3-D convolutions differ from run to run, and are NaN at times.
+        some 3-D convolutions differ from run to run, and are NaN at times, which ends the run.
     device : {"auto", "cpu", "cuda"}
         Where; ``auto`` takes CUDA where it is.
     seed : int

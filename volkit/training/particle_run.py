@@ -1,5 +1,6 @@
 """Training on particles: draw, step, average, judge, keep the best."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from volkit.errors import ConfigError, ModelError
 from volkit.models.architectures import build
 from volkit.models.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from volkit.models.timm_weights import load_timm
+from volkit.training.finite import check_loss, cut_gradients
 from volkit.training.heatmap_losses import balanced_squares, weighted_squares
 from volkit.training.mixup import Loss, draw_mix
 from volkit.training.particle_config import ParticleTrainConfig
@@ -98,7 +100,7 @@ def train_particles(
     ConfigError
         If an earlier state belongs to another configuration.
     ModelError
-        If the loss is no longer finite.
+        If the loss or a gradient is no longer finite; the batch is named.
     """
     began = perf_counter()
     run = _Run(config)
@@ -155,8 +157,9 @@ class _Run:
         loss = self._loss()
         self.optimiser.zero_grad()
         loss.backward()
-        if options.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
+        most = options.clip or math.inf
+        batch = {"step": self.step, "seed": self.config.seed}
+        cut_gradients(self.network.parameters(), most=most, loss=loss, **batch)
         self.optimiser.step()
         self.average.update(self.network, self.step)
         self.losses.append(loss.item())
@@ -171,11 +174,7 @@ class _Run:
         answer = self._answer(self.network, mix.images(images) if mix else images)
         of = _LOSSES[options.loss]
         loss = mix.loss(of, answer, target) if mix else of(answer, target)
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"the loss of step {self.step} is {loss.item()}; lower learning_rate, or train "
-                "with precision float32"
-            )
+        check_loss(loss, step=self.step, seed=config.seed)
         return loss
 
     def _answer(self, network: nn.Module, images: Tensor) -> Tensor:
