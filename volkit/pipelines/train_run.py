@@ -59,7 +59,7 @@ def _trained(
         first[:] = first or [step.step - 1]
         watch(Progress("train", step.step, step.steps, step.step * voxels, first[0], step.seconds))
         if step.scores is not None:
-            on_message(_verdict(step))
+            on_message(f"step {step.step}: loss {step.loss:.4f}; {step.scores.told()}")
 
     result = train(config, on_progress=listen)
     card = Path(result.checkpoint.uri)
@@ -67,14 +67,4 @@ def _trained(
         files=(("checkpoint", card),),
         following=(following, card),
         times=watch.times(),
-    )
-
-
-def _verdict(step: Any) -> str:
-    found = step.scores
-    pixels = "" if found.pixel_error is None else f"pixel error {found.pixel_error:.4f}; "
-    return (
-        f"step {step.step}: loss {step.loss:.4f}; {pixels}adapted Rand error "
-        f"{found.adapted_rand_error:.4f} at threshold {found.threshold:g} (split "
-        f"{found.split:.4f}, merge {found.merge:.4f})"
     )

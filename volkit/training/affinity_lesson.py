@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ class AffinityLesson:
     config : AffinityConfig
         The run.
     """
+
+    verdict: ClassVar[Any] = Scores
 
     def __init__(self, config: AffinityConfig) -> None:
         self.config = config

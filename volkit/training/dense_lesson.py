@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ class DenseLesson:
     config : DenseConfig
         The run.
     """
+
+    verdict: ClassVar[Any] = Scores
 
     def __init__(self, config: DenseConfig) -> None:
         self.config = config

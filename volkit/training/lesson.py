@@ -1,14 +1,12 @@
 """Lessons: what a training loop needs to know of a task, and nothing of how it loops."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-
-from volkit.training.validate import Scores
 
 Floats = NDArray[np.float32]
 Answer = Callable[[Floats], Tensor]
@@ -74,11 +72,21 @@ class Stored(NamedTuple):
     card: Mapping[str, Any]
 
 
+class Verdict(Protocol):
+    """What a validation found; a frozen dataclass of numbers."""
+
+    def told(self) -> str:
+        """Say it in one line."""
+
+
 class Lesson(Protocol):
     """A task: its network, its patches and loss, its scores and its card.
 
     Nothing in it changes while it is learnt: all that must survive an interruption is the loop's.
     """
+
+    verdict: ClassVar[Any]
+    """The dataclass of its verdicts."""
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -96,7 +104,7 @@ class Lesson(Protocol):
     def loss(self, answer: Answer, step: int) -> Tensor:
         """Draw the patches of a step and say how wrong the answer is."""
 
-    def judged(self, answer: Answer) -> Scores | None:
+    def judged(self, answer: Answer) -> Verdict | None:
         """Score the network on what it does not learn from; None where there is nothing."""
 
     def stored(self, network: nn.Module) -> Stored:

@@ -16,16 +16,17 @@ from volkit.models.module_loading import lay_out
 from volkit.training.affinity_config import AffinityConfig
 from volkit.training.affinity_lesson import AffinityLesson
 from volkit.training.boundary_lesson import BoundaryLesson
+from volkit.training.class_config import ClassConfig
+from volkit.training.class_lesson import ClassLesson
 from volkit.training.config import TrainConfig
 from volkit.training.dense_config import DenseConfig
 from volkit.training.dense_lesson import DenseLesson
 from volkit.training.finite import check_loss, cut_gradients
-from volkit.training.lesson import Answer, Floats, Lesson
+from volkit.training.lesson import Answer, Floats, Lesson, Verdict
 from volkit.training.schedule import RunningAverage
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
-from volkit.training.validate import Scores
 
-AnyConfig = TrainConfig | DenseConfig | AffinityConfig
+AnyConfig = TrainConfig | DenseConfig | AffinityConfig | ClassConfig
 
 # Steps of which the loss is averaged for show; a single batch says little.
 _SHOWN = 20
@@ -45,7 +46,7 @@ class Progress:
         Of this step.
     seconds : float
         Since the run began or went on.
-    scores : Scores or None
+    scores : Verdict or None
         Where this step was followed by a validation.
     """
 
@@ -54,7 +55,7 @@ class Progress:
     loss: float
     learning_rate: float
     seconds: float
-    scores: Scores | None = None
+    scores: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class TrainResult:
         As stored.
     losses : tuple of float
         Of every step.
-    scores : tuple of (int, Scores)
+    scores : tuple of (int, Verdict)
         Of every validation, with the step it followed.
     seconds : float
         Of this call; a resumed run does not know of earlier ones.
@@ -75,7 +76,7 @@ class TrainResult:
 
     checkpoint: Checkpoint
     losses: tuple[float, ...]
-    scores: tuple[tuple[int, Scores], ...]
+    scores: tuple[tuple[int, Verdict], ...]
     seconds: float
 
 
@@ -91,8 +92,9 @@ def train(
 
     Parameters
     ----------
-    config : TrainConfig, DenseConfig or AffinityConfig
-        The run, whole: boundaries by a U-Net, the published networks with pooling, or affinities.
+    config : TrainConfig, DenseConfig, AffinityConfig or ClassConfig
+        The run, whole: boundaries by a U-Net, the published networks with pooling, affinities, or
+        classes of tissue.
     on_progress : callable or None
         Called after every step.
 
@@ -127,6 +129,8 @@ def _lesson(config: AnyConfig) -> Lesson:
         return DenseLesson(config)
     if isinstance(config, AffinityConfig):
         return AffinityLesson(config)
+    if isinstance(config, ClassConfig):
+        return ClassLesson(config)
     return BoundaryLesson(config)
 
 
@@ -144,7 +148,7 @@ class _Run:
         self.optimiser = lesson.optimiser(self.network)
         self.step = 0
         self.losses: list[float] = []
-        self.scores: list[tuple[int, Scores]] = []
+        self.scores: list[tuple[int, Verdict]] = []
 
     def advance(self) -> float:
         """Take one step; return its learning rate."""
@@ -179,7 +183,7 @@ class _Run:
         last = self.step == self.config.optimisation.steps
         return last or self.step % self.config.validation.every == 0
 
-    def judge(self) -> Scores | None:
+    def judge(self) -> Verdict | None:
         """Score the network where there is a truth, and store it and the state."""
         with torch.inference_mode():
             scores = self.lesson.judged(self._answer(self.average.network))
@@ -204,7 +208,7 @@ class _Run:
             "average": self.average.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "losses": self.losses,
-            "scores": [[step, asdict(scores)] for step, scores in self.scores],
+            "scores": [[n, asdict(found)] for n, found in self.scores],  # type: ignore[call-overload]
         }
         save_state(state, state_path(self.config))
 
@@ -219,7 +223,8 @@ class _Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
         self.losses = list(state["losses"])
-        self.scores = [(int(step), Scores(**scores)) for step, scores in state["scores"]]
+        made = self.lesson.verdict
+        self.scores = [(int(step), made(**found)) for step, found in state["scores"]]
 
 
 def _step_seed(seed: int, step: int) -> int:

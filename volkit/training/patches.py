@@ -201,7 +201,7 @@ def draw_patch(
     width = patches.boundary_width
     beyond = np.max([(width,) * 3, *patches.separations], axis=0)
     z, y, x = (n + width + int(b) for n, b in zip(patches.shape, beyond, strict=True))
-    image, labels = _drawn(tissue, (z, y, x), augmentation, rng)
+    image, labels = drawn(tissue, (z, y, x), augmentation, rng)
     inner = Box.from_shape(patches.shape, (width,) * 3).slices
     maps = [boundary_map(labels, width=width)[inner]]
     maps += [separation_map(labels, offset)[inner] for offset in patches.separations]
@@ -234,7 +234,7 @@ def draw_affinities(
     images, targets, known = [], [], []
     for _ in range(patches.batch):
         tissue = tissues[rng.choice(len(tissues), p=share / share.sum())]
-        image, labels = _drawn(tissue, patches.shape, augmentation, rng)
+        image, labels = drawn(tissue, patches.shape, augmentation, rng)
         same, told = affinity_maps(labels, patches.offsets, zero=patches.zero)
         images.append(varied(np.ascontiguousarray(image), rng, augmentation)[None])
         targets.append(same.astype(np.float32))
@@ -242,10 +242,27 @@ def draw_affinities(
     return np.stack(images), np.stack(targets), np.stack(known)
 
 
-def _drawn(
+def drawn(
     tissue: Tissue, shape: Coord, augmentation: Augmentation, rng: Generator
 ) -> tuple[Floats, NDArray[Any]]:
-    """Draw an image and its labels, warped and misaligned."""
+    """Draw an image and its labels, warped and misaligned.
+
+    Parameters
+    ----------
+    tissue : Tissue
+        What to draw from; where it is smaller than a patch it is mirrored at its faces.
+    shape : tuple of int
+        Of the patch, voxels.
+    augmentation : Augmentation
+        How to move it.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    tuple of ndarray, shape (Z, Y, X)
+        Image (float32, scaled) and labels, as stored.
+    """
     slip = augmentation.slip if augmentation.misaligned else 0
     outer = (shape[0], shape[1] + 2 * slip, shape[2] + 2 * slip)
     warp = random_warp(rng, augmentation)

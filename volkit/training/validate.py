@@ -51,6 +51,14 @@ class Scores:
     merge: float
     pixel_error: float | None = None
 
+    def told(self) -> str:
+        """Say it in one line."""
+        pixels = "" if self.pixel_error is None else f"pixel error {self.pixel_error:.4f}; "
+        return (
+            f"{pixels}adapted Rand error {self.adapted_rand_error:.4f} at threshold "
+            f"{self.threshold:g} (split {self.split:.4f}, merge {self.merge:.4f})"
+        )
+
 
 def validated(predict: Predict, tissues: Sequence[Tissue], options: Validation) -> Scores:
     """Score a network on labelled volumes.
