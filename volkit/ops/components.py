@@ -16,12 +16,12 @@ from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError
 from volkit.geometry import Block, Box, Grid
 from volkit.kernels.label import (
-    check_connectivity,
     label_components,
     touching_pairs,
     unique_pairs,
     unite,
 )
+from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
 from volkit.ops.component_rims import block_names, block_rims, components_by_rims
 
