@@ -100,6 +100,32 @@ def segment_voxels(
     return np.asarray(np.isin(parts, kept) & found)
 
 
+def filled_outline(line: NDArray[np.bool_]) -> tuple[Mask, Mask]:
+    """Find what an outline encloses, and what lies beyond it, in a picture.
+
+    Parameters
+    ----------
+    line : ndarray of bool, shape (Y, X)
+        Pixels of the outline.
+
+    Returns
+    -------
+    inside, outside : ndarray of bool, shape (Y, X)
+        Neither has a pixel beside the line, whose colour runs over.
+
+    Examples
+    --------
+    >>> line = np.zeros((7, 7), bool)
+    >>> line[[0, -1]] = line[:, [0, -1]] = True
+    >>> inside, outside = filled_outline(line)
+    >>> int(inside.sum()), int(outside.sum())
+    (9, 0)
+    """
+    near = ndimage.binary_dilation(line, np.ones((3, 3), bool))
+    within = ndimage.binary_fill_holes(line)
+    return np.asarray(within & ~near), np.asarray(~within & ~near)
+
+
 def segment_signal(values: NDArray[Any], inside: Mask, outside: Mask) -> dict[str, float]:
     """Measure how a vessel looks in its cuboid.
 
