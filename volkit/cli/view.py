@@ -79,13 +79,13 @@ def _show(uris: list[str], options: "ViewOptions", port: int, *, browser: bool) 
 
     console = terminal()
     with View.of(uris, options=options, port=port) as shown:
-        for message in shown.found.messages:
-            console.print(f"note: {message}", soft_wrap=True, highlight=False, markup=False)
-        typer.echo(shown.url)
-        if browser and not webbrowser.open(shown.url):
-            typer.echo("no browser could be opened: open this address in one on this machine")
-        typer.echo("Ctrl-C ends it; until then, whoever knows the address can look on")
         try:
+            for message in shown.found.messages:
+                console.print(f"note: {message}", soft_wrap=True, highlight=False, markup=False)
+            typer.echo(shown.url)
+            typer.echo("Ctrl-C ends it; until then, whoever knows the address can look on")
+            if browser and not webbrowser.open(shown.url):
+                typer.echo("no browser could be opened: open this address in one on this machine")
             Event().wait()
         except KeyboardInterrupt:
             return

@@ -23,7 +23,7 @@ from volkit.viewer.threshold import Cut, find_cut
 
 _ROLES: dict[str, Kind] = {"image": "image", "truth": "labels", "stored": "prob", "heat": "prob"}
 _SHOWN = ("image", "prob", "labels", "picks")  # at first; all else is listed, and off
-_LOWEST = ("image", "prob", "boundary", "affinities", "fragments", "truth", "labels")
+_LOWEST = ("image", "prob", "affinities", "fragments", "truth", "labels")
 
 
 def is_run(uri: str) -> bool:
@@ -58,7 +58,7 @@ def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
         return _tomogram(bases[0], told, tomogram)
     messages: list[str] = []
     items = [*_inputs(bases[0], told, messages), *_results(bases, messages)]
-    items.sort(key=lambda item: _LOWEST.index(item.name) if item.name in _LOWEST else -1)
+    items.sort(key=lambda item: _LOWEST.index(item.name) if item.name in _LOWEST else 1)
     if not items:
         messages.append(f"{uri} has no volume yet; look at volkit status {uri}")
     return Found(tuple(items), tuple(messages), _cut(bases, items, told))

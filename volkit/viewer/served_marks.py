@@ -16,7 +16,7 @@ from volkit.viewer.frame import dimensions
 from volkit.viewer.marks import Marks
 
 _LIMIT = 2000  # marks of a cell
-_MOST_CELLS = 2**20  # of a level: each costs a number
+_MOST_CELLS = 2**15  # of a level
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ except ImportError as error:
     raise missing_extra("neuroglancer", "view") from error
 
 _LOOPBACK = "127.0.0.1"
+_PORTS = 2**16
 _READERS = 8  # chunks that are read at the same time
 _HANDS_OFF = (
     ("Cache-Control", "no-store"),  # a run may be going on
@@ -78,10 +79,12 @@ class ViewServer:
         ConfigError
             If the port is taken, or there can be none of that number.
         """
+        if not 0 <= port < _PORTS:
+            raise ConfigError(f"port {port}: ports go from 1 to {_PORTS - 1}; 0 takes any")
         found = cls(secrets.token_hex(20), dict(layers))
         try:
             found._server = Server(bind_address=_LOOPBACK, bind_port=port, token=found.token)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             found._readers.shutdown()
             raise ConfigError(
                 f"port {port} of {_LOOPBACK} cannot be listened on ({error}); choose another "

@@ -46,7 +46,7 @@ def view_state(
         state["selectedLayer"] = {"visible": True, "layer": lists[-1]}
     if volume is not None:
         scale = zoom(volume, frame)
-        state |= {"crossSectionScale": scale, "projectionScale": scale * 2 * _PANEL}
+        state |= {"crossSectionScale": scale, "projectionScale": scale * 1.5 * _PANEL}
         corners = zip(volume.domain.start, volume.domain.stop, strict=True)
         z, y, x = at or [(a + b) / 2 for a, b in corners]
         state["position"] = [x, y, z]
@@ -69,12 +69,26 @@ def zoom(volume: Volume, frame: Frame) -> float:
     return max(min(whole, cheap), min(whole, 1.0))
 
 
-def with_source(state: State, name: str, url: str) -> State:
-    """Give a state in which one layer has another source, and all else is as it was."""
+def with_source(state: State, name: str, url: str, *, instead_of: str = "") -> State:
+    """Give a state in which a layer has another source, and all else is as it was.
+
+    Parameters
+    ----------
+    state : dict
+        What is shown.
+    name : str
+        Of the layer.
+    url : str
+        Its new source.
+    instead_of : str
+        Another layer, which is no longer shown, while this one is; empty changes neither.
+    """
     layers = []
     for layer in state.get("layers", []):
         if layer.get("name") == name:
             layer = {**layer, "source": _moved(layer.get("source"), url)}
+        if instead_of and layer.get("name") in (name, instead_of):
+            layer = {**layer, "visible": layer.get("name") == name}
         layers.append(layer)
     return {**state, "layers": layers}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from volkit.errors import ConfigError
@@ -112,9 +113,10 @@ class View:
         view = cls(server, found, frame)
         states = [layer.state(server.address(str(n))) for n, layer in enumerate(layers)]
         server.show(view_state(states, frame, _first(found), options.at))
-        server.page = view_page(", ".join(uris), f"/v/{server.token}/", found.messages, found.cut)
+        title = ", ".join(Named.parse(uri).name for uri in uris)
+        server.page = view_page(title, f"/v/{server.token}/", found.messages, found.cut)
         if found.cut is not None:
-            server.on_threshold = view.cut_at
+            server.on_threshold = partial(view.cut_at, shown=True)
             server.show(view.cut_at(found.cut.threshold))
         return view
 
@@ -128,13 +130,15 @@ class View:
         """What is shown now, as Neuroglancer has it."""
         return self.server.state
 
-    def cut_at(self, threshold: float) -> State:
+    def cut_at(self, threshold: float, *, shown: bool = False) -> State:
         """Give the state in which labels are those of another threshold.
 
         Parameters
         ----------
         threshold : float
             0 to 1.
+        shown : bool
+            Whether they are shown, instead of the labels of the run.
 
         Raises
         ------
@@ -147,7 +151,8 @@ class View:
         name = f"cut-{threshold:.6f}"
         change = cut.change(threshold)
         self.server.layers[name] = ServedVolume.of(cut.fragments, "segmentation", change)
-        return with_source(self.state, _CUT, f"precomputed://{self.server.address(name)}")
+        url = f"precomputed://{self.server.address(name)}"
+        return with_source(self.state, _CUT, url, instead_of="labels" if shown else "")
 
     def close(self) -> None:
         """Stop showing it."""
