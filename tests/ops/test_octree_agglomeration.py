@@ -13,10 +13,10 @@ from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.kernels.affinity_graph import basin_graph
-from volkit.kernels.label import label_components
+from volkit.kernels.label import label_components, label_equal
 from volkit.kernels.linkage_rule import Linkage
 from volkit.kernels.octree_agglomeration import agglomerate_table, contact_table
-from volkit.kernels.quantile_scores import contact_histograms
+from volkit.kernels.quantile_scores import contact_histograms, largest_bins
 from volkit.kernels.relabel import renamed
 from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
@@ -24,7 +24,13 @@ from volkit.ops.octree_agglomeration import agglomeration_tree, scored
 from volkit.ops.segmentation import agglomerate
 
 OPTIONS = AffinityOptions(NEAREST, low=0.3, high=0.9)
-LINKAGES = [Linkage(), Linkage("max"), Linkage("quantile", 50), Linkage("quantile", 75)]
+LINKAGES = [
+    Linkage(),
+    Linkage("max"),
+    Linkage("quantile", 50),
+    Linkage("quantile", 75),
+    Linkage("quantile", 50, "largest"),
+]
 
 
 def cells(seed: int, shape=(11, 12, 13), size: float = 0.7) -> np.ndarray:
@@ -42,6 +48,7 @@ def whole(labels, affinities, linkage, threshold, *, toward=-1) -> np.ndarray:
     everything = Box.from_shape(labels.shape)
     if linkage.kind == "quantile":
         graph = contact_histograms(labels, affinities, everything, toward=toward)
+        graph = largest_bins(graph) if linkage.contact == "largest" else graph
     else:
         graph = scored(basin_graph(labels, affinities, everything, toward=toward), linkage.kind)
     table = contact_table(graph)
@@ -110,30 +117,39 @@ def test_boundaries_are_merged_as_from_one_graph() -> None:
         )
 
 
+@pytest.mark.parametrize("contact", ["all", "largest"])
 @pytest.mark.parametrize("percent", [10, 50, 75])
 @pytest.mark.parametrize("threshold", [0.15, 0.3, 0.5])
-def test_quantiles_are_those_of_waterz(percent: int, threshold: float) -> None:
+def test_quantiles_are_those_of_waterz(percent: int, threshold: float, contact: str) -> None:
     """Every contact has two bins of its own, so that no two scores are ever the same."""
     waterz = pytest.importorskip("waterz")
     rng = np.random.default_rng(percent)
     places = np.stack(np.indices((8, 9, 10)), axis=-1)[..., None, :]
+    # Named by first voxels, as cells are that are looked at box by box.
     distance = ((places - rng.random((16, 3)) * (8, 9, 10)) ** 2).sum(axis=-1)
-    labels = (distance.argmin(axis=-1) + 1).astype(np.uint64)
+    labels = label_equal(distance.argmin(axis=-1) + 1, connectivity=6)
     pairs = np.zeros((3, *labels.shape), np.uint64)
     for axis in range(3):
         both = np.stack([labels, np.roll(labels, 1, axis)])
-        pairs[axis] = both.min(axis=0) * np.uint64(100) + both.max(axis=0)
-    contact = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape)
-    bins = rng.permutation(2 * (contact.max() + 1))[2 * contact + rng.integers(0, 2, pairs.shape)]
+        pairs[axis] = both.min(axis=0) * np.uint64(1000) + both.max(axis=0)
+    pair = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape)
+    bins = rng.permutation(2 * (pair.max() + 1))[2 * pair + rng.integers(0, 2, pairs.shape)]
     assert 50 < bins.max() < 256
     affinities = ((bins * 255 // bins.max() + 0.5) / 256).astype(np.float32)
-    ours = whole(labels, affinities, Linkage("quantile", percent), threshold)
-    rule = f"OneMinus<HistogramQuantileAffinity<RegionGraphType,{percent},ScoreValue,256,false>>"
+    linkage = Linkage("quantile", percent, contact)
+    ours = whole(labels, affinities, linkage, threshold)
+    begins = "true" if contact == "largest" else "false"
+    rule = f"OneMinus<HistogramQuantileAffinity<RegionGraphType,{percent},ScoreValue,256,{begins}>>"
     (theirs,) = waterz.agglomerate(
         affinities, [threshold], fragments=labels.copy(), scoring_function=rule
     )
     assert same_partition(ours, theirs)
     assert len(np.unique(ours)) < 16
+    volumes = open_volume(labels), open_volume(affinities)
+    tree = agglomeration_tree(
+        *volumes, options=OPTIONS, linkage=linkage, grid=Grid(volumes[0].domain, (3, 9, 4))
+    )
+    np.testing.assert_array_equal(tree.labels(threshold).compute(scheduler="sync"), ours)
 
 
 def same_partition(a: np.ndarray, b: np.ndarray) -> bool:

@@ -26,6 +26,9 @@ class Linkage:
         Which.
     percent : int
         Of affinities that lie below the quantile.
+    contact : {'all', 'largest'}
+        What the contact of two fragments counts in a quantile: all affinities across it, or only
+        the largest (``InitWithMax`` in waterz); regions of several have a quantile of those.
 
     Raises
     ------
@@ -35,12 +38,20 @@ class Linkage:
 
     kind: Literal["mean", "max", "quantile"] = "mean"
     percent: int = 50
+    contact: Literal["all", "largest"] = "all"
 
     def __post_init__(self) -> None:
         if self.kind not in ("mean", "max", "quantile"):
             raise ConfigError(f"linkage is {self.kind!r}; choose 'mean', 'max' or 'quantile'")
         if not 0 <= self.percent < 100:
             raise ConfigError(f"percent is {self.percent}; give a quantile of 0 to 99 per cent")
+        if self.contact not in ("all", "largest"):
+            raise ConfigError(f"contact is {self.contact!r}; choose 'all' or 'largest'")
+        if self.contact == "largest" and self.kind != "quantile":
+            raise ConfigError(
+                f"contact is 'largest', linkage {self.kind!r}; only quantiles begin with the "
+                "largest affinity: choose 'quantile', or leave contact out"
+            )
 
     @property
     def rule(self) -> int:

@@ -15,13 +15,15 @@ from volkit.errors import ContractError
 from volkit.kernels.exact_ratio import compare_ratios
 from volkit.kernels.linkage import merge_settled
 from volkit.kernels.linkage_rule import Linkage, ratio
+from volkit.kernels.whole_regions import seen_inside
 
 Ints = NDArray[np.int64]
 Labels = NDArray[np.uint64]
 Table = dict[str, NDArray[Any]]
 """Contacts ``u < v`` with ``sum`` and ``count`` (int64) and the contact ``first_u``, ``first_v``
 that decides ties; bins ``edge``, ``bin``, ``number`` (int64) of those; regions ``id`` that touch a
-``face`` (uint8: 0 and 1 on z, 2 and 3 on y, 4 and 5 on x)."""
+``face`` (uint8: 0 and 1 on z, 2 and 3 on y, 4 and 5 on x); and regions ``inside`` that have voxels
+in the box, of which ``named`` are those that are named after one of these (uint64, sorted)."""
 
 
 def contact_table(graph: Table) -> Table:
@@ -48,7 +50,8 @@ def contact_table(graph: Table) -> Table:
         count = np.zeros(len(u), np.int64)
         np.add.at(count, bins["edge"], bins["number"])
     total = graph.get("sum", np.zeros(len(u), np.int64))
-    faces: Table = {"id": np.zeros(0, np.uint64), "face": np.zeros(0, np.uint8)}
+    none = np.zeros(0, np.uint64)
+    faces: Table = {"id": none, "face": np.zeros(0, np.uint8), "inside": none, "named": none}
     ties: Table = {"first_u": u, "first_v": v}
     return {"u": u, "v": v, "sum": total, "count": count, **ties, **bins, **faces}
 
@@ -73,8 +76,15 @@ def rise(tables: Sequence[Table], *, linkage: Linkage, limit: float) -> tuple[Ta
         What was decided: regions ``a < b`` (uint64) in the order in which they merged, the ratio
         ``num`` / ``den`` (int64) that was their score in units of 2**-30; and ``up`` (uint64,
         sorted), the regions whose fate others decide.
+
+    Raises
+    ------
+    ContractError
+        If a region that touches no face of the box has voxels in it, but not the one that it is
+        named after: it stands elsewhere too, and would be decided in both places.
     """
     whole = _put_together(tables, linkage)
+    inside, named = seen_inside(tables)
     ids = np.unique(np.concatenate([whole["u"], whole["v"]]))
     ends = np.stack([np.searchsorted(ids, whole[name]) for name in "uv"]).astype(np.int64)
     frozen = np.isin(ids, whole["id"])
@@ -94,6 +104,8 @@ def rise(tables: Sequence[Table], *, linkage: Linkage, limit: float) -> tuple[Ta
         **_rows_of(pool, np.flatnonzero(left)),
         "id": whole["id"],
         "face": whole["face"],
+        "inside": inside,
+        "named": named,
     }
     kept = {
         "a": ids[merges[:, 0]],
@@ -175,7 +187,11 @@ def agglomerate_table(table: Table, *, linkage: Linkage, threshold: float) -> tu
 def _put_together(tables: Sequence[Table], linkage: Linkage) -> Table:
     """Put the tables of parts together; regions on both sides of a face are the same."""
     rows = [len(table["u"]) for table in tables]
+    shifts = np.repeat(np.cumsum([0, *rows[:-1]]), [len(table["edge"]) for table in tables])
     whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    whole["edge"] = whole["edge"] + shifts
+    if linkage.contact == "largest":
+        whole = _without_smaller_twins(whole)
     order = np.lexsort((whole["first_v"], whole["first_u"], whole["v"], whole["u"]))
     u, v = whole["u"][order], whole["v"][order]
     begins = np.ones(len(u), bool)
@@ -190,12 +206,39 @@ def _put_together(tables: Sequence[Table], linkage: Linkage) -> Table:
     decides = decides[: len(first)]
     row = np.empty(len(u), np.int64)
     row[order] = np.cumsum(begins) - 1
-    shifts = np.repeat(np.cumsum([0, *rows[:-1]]), [len(table["edge"]) for table in tables])
     joined = {"u": u[first], "v": v[first], "sum": total, "count": count}
     ties = {name: whole[name][order][decides] for name in ("first_u", "first_v")}
     faces = np.unique(np.stack([whole["id"], whole["face"].astype(np.uint64)]), axis=1)
-    bins = _added_bins(row[whole["edge"] + shifts], whole["bin"], whole["number"])
+    bins = _added_bins(row[whole["edge"]], whole["bin"], whole["number"])
     return {**joined, **ties, **bins, "id": faces[0], "face": faces[1].astype(np.uint8)}
+
+
+def _without_smaller_twins(whole: Table) -> Table:
+    """Keep of the contacts between the same two the one with the highest bin.
+
+    A contact that lies in several boxes is one between fragments: where regions were merged, one
+    box holds all of them.  So twins have one bin each.
+    """
+    order = np.lexsort((whole["v"], whole["u"]))
+    u, v = whole["u"][order], whole["v"][order]
+    alike = (u[1:] == u[:-1]) & (v[1:] == v[:-1])
+    twin = np.zeros(len(u), bool)
+    twin[order[1:][alike]] = twin[order[:-1][alike]] = True
+    rows = np.flatnonzero(twin)
+    highest = np.zeros(len(u), np.int64)
+    np.maximum.at(highest, whole["edge"], whole["bin"])
+    best = rows[np.lexsort((-highest[rows], whole["v"][rows], whole["u"][rows]))]
+    first = np.ones(len(best), bool)
+    first[1:] = (whole["u"][best][1:] != whole["u"][best][:-1]) | (
+        whole["v"][best][1:] != whole["v"][best][:-1]
+    )
+    keep = ~twin
+    keep[best[first]] = True
+    number = np.cumsum(keep) - 1
+    bins = keep[whole["edge"]]
+    kept = {name: whole[name][keep] for name in ("u", "v", "sum", "count", "first_u", "first_v")}
+    kept |= {name: whole[name][bins] for name in ("bin", "number")}
+    return {**whole, **kept, "edge": number[whole["edge"][bins]]}
 
 
 def _added_bins(edge: Ints, bins: Ints, number: Ints) -> Table:

@@ -75,6 +75,32 @@ def contact_histograms(
     }
 
 
+def largest_bins(rows: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Keep the highest bin of every contact, once.
+
+    Parameters
+    ----------
+    rows : dict of ndarray
+        As ``contact_histograms`` gives them.
+
+    Returns
+    -------
+    dict of ndarray
+        Likewise.
+
+    Examples
+    --------
+    >>> rows = {"u": np.array([1, 1]), "v": np.array([2, 3]), "edge": np.array([0, 0, 1]),
+    ...         "bin": np.array([7, 200, 30]), "number": np.array([4, 2, 5])}
+    >>> {name: column.tolist() for name, column in largest_bins(rows).items() if name != "u"}
+    {'v': [2, 3], 'edge': [0, 1], 'bin': [200, 30], 'number': [1, 1]}
+    """
+    edge = rows["edge"]
+    last = np.append(edge[1:] != edge[:-1], True) if len(edge) else np.zeros(0, bool)
+    kept = {"edge": edge[last], "bin": rows["bin"][last], "number": np.ones_like(edge[last])}
+    return {**rows, **kept}
+
+
 @numba.njit(nogil=True, cache=True)
 def _histograms(
     labels: Labels, affinities: Floats, start: Coord, stop: Coord, how: tuple[int, bool]

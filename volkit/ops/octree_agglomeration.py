@@ -26,10 +26,11 @@ from volkit.kernels.contacts import ONE, contacts
 from volkit.kernels.linkage_rule import Linkage, ratio
 from volkit.kernels.octree_agglomeration import contact_table, rise, sink
 from volkit.kernels.probability import probabilities
-from volkit.kernels.quantile_scores import contact_histograms
+from volkit.kernels.quantile_scores import contact_histograms, largest_bins
+from volkit.kernels.whole_regions import inside_and_named
 from volkit.ops.affinity_watershed import AffinityOptions, affinity_call, ready
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import single_channel
+from volkit.ops.components import domain_box, domain_param, single_channel
 from volkit.ops.sharded_lookup import Risen, rename_by_shards, risen
 
 Array = NDArray[Any]
@@ -111,7 +112,7 @@ def agglomeration_tree(
     fragments: Any,
     values: Any,
     *,
-    options: AffinityOptions | None,
+    options: AffinityOptions | int | None,
     linkage: Linkage | None = None,
     limit: float = 1.0,
     grid: Grid | None = None,
@@ -123,15 +124,15 @@ def agglomeration_tree(
     Parameters
     ----------
     fragments : Volume, dask array or DataArray of uint64, shape (Z, Y, X)
-        Ids of connected regions, as ``affinity_watershed``, ``fragments`` and ``components_of``
-        give them: an id that stands in several places would be settled in one of them; 0 touches
-        nothing.
+        Connected regions named after one of their voxels (1 + its C-order index in the domain), as
+        ``affinity_watershed`` and ``components_of`` give them: an id that stands in several places
+        would be settled in one of them, and is refused; 0 touches nothing.
     values : Volume, dask array or DataArray of float or uint8
         Affinities, shape (3, Z, Y, X), 0 to 1, high inside cells (uint8: 255 is 1); or boundary
         probabilities, shape ([1,] Z, Y, X), of which the larger of two voxels counts.
-    options : AffinityOptions or None
+    options : AffinityOptions, int or None
         Offsets of affinities, and whether sections stand alone; its thresholds do not matter here.
-        None for boundary probabilities.
+        For boundary probabilities, their channel; None is the first.
     linkage : Linkage, optional
         What a score is; the mean by default, and always of boundaries.
     limit : float
@@ -154,7 +155,8 @@ def agglomeration_tree(
     ConfigError
         If the limit lies outside 0 to 1, or boundaries shall have another linkage than the mean.
     ContractError
-        If there are not three channels; by the block that meets NaN or values outside 0 to 1.
+        If there are not three channels; by the block that meets NaN or values outside 0 to 1; by
+        the box in which a fragment ends that stands elsewhere too.
 
     References
     ----------
@@ -163,51 +165,78 @@ def agglomeration_tree(
     """
     linkage = Linkage() if linkage is None else linkage
     ratio(limit)
-    if options is None:
+    if not isinstance(options, AffinityOptions):
         if linkage.kind != "mean":
             raise ConfigError(
                 f"linkage is {linkage.kind!r}, boundaries have means only; give affinities and "
                 "their options, or leave the linkage out"
             )
         call = arguments(values, grid=grid, engine=engine)
-        params: dict[str, Any] = {}
+        params: dict[str, Any] = {"channel": options or 0}
     else:
         call, how = affinity_call(values, grid, engine), options
-        params = {"toward": how.toward, "sections": how.sections, "kind": linkage.kind}
+        params = {
+            "toward": how.toward,
+            "sections": how.sections,
+            "kind": linkage.kind,
+            "contact": linkage.contact,
+        }
     pieces = arguments(fragments, grid=call.grid, engine=call.engine).inputs[0]
     cascade = Cascade(
-        _boundary_block if options is None else _affinity_block,
+        _affinity_block if isinstance(options, AffinityOptions) else _boundary_block,
         partial(rise, linkage=linkage, limit=limit),
         halo=(1, 1, 1),
-        params=params,
+        params={**params, "domain": domain_param(call.grid)},
     )
     tree = risen(call.engine, cascade, pieces, *call.inputs, grid=call.grid, name=name)
     return AgglomerationTree(pieces, call, tree, limit)
 
 
-def _boundary_block(block: Block, pieces: Array, prob: Array) -> Columns:
+def _boundary_block(
+    block: Block, pieces: Array, prob: Array, *, channel: int, domain: list[list[int]]
+) -> Columns:
     core = block.write.relative_to(block.read)
     labels = pieces.astype(np.uint64, copy=False)
-    graph = contacts(labels, probabilities(single_channel(prob, 0)), core)
+    graph = contacts(labels, probabilities(single_channel(prob, channel)), core)
     graph = {
         "u": graph["u"],
         "v": graph["v"],
         "sum": graph["boundary_sum"],
         "count": graph["count"],
     }
-    return {**contact_table(graph), **ids_on_faces(labels, core)}
+    return {**contact_table(graph), **_places(block, labels, domain)}
 
 
 def _affinity_block(
-    block: Block, pieces: Array, affinities: Array, *, toward: int, sections: bool, kind: str
+    block: Block,
+    pieces: Array,
+    affinities: Array,
+    *,
+    toward: int,
+    sections: bool,
+    kind: str,
+    contact: str,
+    domain: list[list[int]],
 ) -> Columns:
     core = block.write.relative_to(block.read)
     labels, checked = pieces.astype(np.uint64, copy=False), ready(affinities)
     if kind == "quantile":
         graph = contact_histograms(labels, checked, core, toward=toward, sections=sections)
+        graph = largest_bins(graph) if contact == "largest" else graph
     else:
         graph = scored(basin_graph(labels, checked, core, toward=toward, sections=sections), kind)
-    return {**contact_table(graph), **ids_on_faces(labels, core)}
+    return {**contact_table(graph), **_places(block, labels, domain)}
+
+
+def _places(block: Block, labels: Array, domain: list[list[int]]) -> Columns:
+    """List the fragments at each face, and those that have a voxel, or the one of their name."""
+    whole = domain_box(domain)
+    core = np.ascontiguousarray(labels[block.crop])
+    start = block.write.relative_to(whole).start
+    return {
+        **ids_on_faces(labels, block.write.relative_to(block.read)),
+        **inside_and_named(core, start=start, domain_shape=whole.shape),
+    }
 
 
 def scored(graph: Columns, kind: str) -> Columns:
