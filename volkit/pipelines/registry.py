@@ -31,6 +31,7 @@ _BUILTIN = {
     "train_classes": "volkit.pipelines.train_classes:PIPELINE",
     "train_particles": "volkit.pipelines.train_particles:PIPELINE",
     "train_dense": "volkit.pipelines.train_dense:PIPELINE",
+    "train_stalls": "volkit.pipelines.train_stalls:PIPELINE",
 }
 
 

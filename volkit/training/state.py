@@ -7,22 +7,29 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from volkit.errors import ConfigError, ModelError
-from volkit.training.lesson import RunConfig
 
 State = dict[str, Any]
 
 
-def fingerprint(config: RunConfig, facts: Mapping[str, str] | None = None) -> str:
+class Carded(Protocol):
+    """The configuration of a training run, a frozen dataclass, as far as its state goes."""
+
+    @property
+    def checkpoint(self) -> str:
+        """The card to write."""
+
+
+def fingerprint(config: Carded, facts: Mapping[str, str] | None = None) -> str:
     """Digest what decides the weights.
 
     Parameters
     ----------
-    config : RunConfig
+    config : Carded
         All of it counts but the card's text and place, and the device.
     facts : mapping of str to str, optional
         What else decides, such as the digests of other checkpoints.
@@ -40,7 +47,7 @@ def fingerprint(config: RunConfig, facts: Mapping[str, str] | None = None) -> st
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def state_path(config: RunConfig) -> Path:
+def state_path(config: Carded) -> Path:
     """Name the state file, beside the card."""
     return Path(config.checkpoint).with_suffix(".state.pt")
 
