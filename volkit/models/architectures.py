@@ -23,6 +23,7 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "tile_resnet": ("volkit.models.tile_resnet", "TileResNet"),
     "vd2d": ("volkit.models.em_networks", "VD2D"),
     "vd2d3d": ("volkit.models.em_networks", "VD2D3D"),
+    "video_resnet": ("volkit.models.video_resnet", "VideoResNet"),
 }
 
 
