@@ -1,5 +1,8 @@
 """Particles: the same table for every grid and both engines, and that of a plain computation."""
 
+from dataclasses import replace
+from itertools import product
+
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -23,7 +26,9 @@ SCALE = VoxelScale((2.0, 1.0, 0.5), (5.0, 0.0, -3.0))
 TWO = ("ribosome", "apo-ferritin")
 # Few values, so that there are ties and plateaus everywhere, over faces too.
 heats = hnp.arrays(np.float32, (2, 7, 8, 9), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75]))
-block_shapes = st.tuples(st.integers(2, 7), st.integers(2, 8), st.integers(3, 9))
+# From blocks that are smaller than a neighbourhood to the whole.
+block_shapes = st.tuples(st.integers(1, 7), st.integers(2, 8), st.integers(2, 9))
+fewer_blocks = st.tuples(st.integers(2, 7), st.integers(3, 8), st.integers(4, 9))
 
 
 def plain(heat, options, scale=SCALE):
@@ -64,7 +69,7 @@ def picked(heat, options, block_shape, engine, name="picks"):
 @given(
     heats,
     block_shapes,
-    st.tuples(*[st.sampled_from([1, 3, 5, 7])] * 3),
+    st.tuples(*[st.sampled_from([1, 3, 5, 7, 11])] * 3),
     st.sampled_from([None, 1.0, {"ribosome": 2.5, "apo-ferritin": 1.0}]),
     st.booleans(),
 )
@@ -82,13 +87,32 @@ def test_no_grid_shows(heat, block_shape, kernel, exclusion, across) -> None:
 
 
 @settings(max_examples=5)
-@given(heats, block_shapes, st.booleans())
-def test_engines_agree_refined_or_not(tmp_path_factory, heat, block_shape, refine) -> None:
-    options = PickOptions(TWO, 0.1, kernel=(1, 3, 3), refine=refine, exclusion_nm=1.0)
-    whole = picked(heat, options, heat.shape[1:], LazyEngine())
-    for engine in (LazyEngine(), JobEngine(tmp_path_factory.mktemp("job"))):
-        pd.testing.assert_frame_equal(picked(heat, options, block_shape, engine), whole)
+@given(heats, fewer_blocks, st.sampled_from([1, 3, 5]), st.booleans())
+def test_jobs_are_the_plain_computation_and_engines_agree_refined(
+    tmp_path_factory, heat, block_shape, kernel, across
+) -> None:
+    options = PickOptions(TWO, 0.1, kernel=(1, kernel, 3), exclusion_nm=1.0, across_classes=across)
+    engine = JobEngine(tmp_path_factory.mktemp("job"))
+    whole = picked(heat, options, block_shape, engine)
+    assert rows_of(whole) == plain(heat, options)
     POINTS.check(whole)
+    refined = replace(options, refine=True)
+    once = picked(heat, refined, heat.shape[1:], LazyEngine())
+    for engine in (LazyEngine(), JobEngine(tmp_path_factory.mktemp("refined"))):
+        pd.testing.assert_frame_equal(picked(heat, refined, block_shape, engine), once)
+
+
+@pytest.mark.parametrize("block_shape", [(4, 4, 4), (2, 8, 4), (4, 1, 8)])
+def test_points_on_faces_edges_and_corners_of_blocks_are_found_once(tmp_path, block_shape) -> None:
+    """Equal peaks on both sides of every face: one of those in reach of each other stays."""
+    heat = np.zeros((2, 8, 8, 8), np.float32)
+    for voxel in product((0, 3, 4, 7), repeat=3):
+        heat[(slice(None), *voxel)] = 0.9
+    options = PickOptions(TWO, kernel=3)
+    expected = plain(heat, options)
+    assert len(expected) == 2 * 27  # 0, 3 and 7 on each axis: 4 lies beside 3
+    assert rows_of(picked(heat, options, block_shape, LazyEngine())) == expected
+    assert rows_of(picked(heat, options, block_shape, JobEngine(tmp_path))) == expected
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
