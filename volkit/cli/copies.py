@@ -32,7 +32,16 @@ def mirror(
         typer.Option("--set", help="key.path=value of a mirror workflow; may be repeated."),
     ] = None,
 ) -> None:
-    """Copy a volume, or a part of one; taken up where it was when it is run again."""
+    """Copy a volume, or a part of one; taken up where it was when it is run again.
+
+    A task file (.json) fills the folder TARGET with all that its Dataset reads.
+    """
+    if source.endswith(".json"):
+        from volkit.datasets.task_cache import fill_cache
+        from volkit.datasets.task_file import read_task
+
+        fill_cache(read_task(source), target, on_message=typer.echo)
+        return
     from volkit.pipelines.config import override, validate
     from volkit.pipelines.mirror import PIPELINE, Mirror
     from volkit.pipelines.registry import Workflow
