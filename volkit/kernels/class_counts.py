@@ -16,6 +16,7 @@ from volkit.errors import ContractError
 from volkit.geometry import Coord
 from volkit.kernels.keyed_sums import Columns, add_keyed, empty_rows, roomy, row_of
 from volkit.kernels.runs import find_runs, plain_labels
+from volkit.kernels.voxel_words import equal_word, ones
 
 BINS = ("z_bin", "y_bin", "x_bin")
 _MOST_LABELS = 4096  # in one block: classes are few, instances are many
@@ -152,7 +153,14 @@ def _listed(labels: Any, regions: Any, offset: Any, bins: Any, most: int) -> Any
 def _count(row: Any, lanes: Any, counts: Any) -> None:
     """Count the voxels of every label in a piece of a row."""
     middle = 0
-    if len(row) > 4 * len(counts):
+    if len(counts) <= 16:
+        middle = len(row) // 64 * 64
+        for label in range(len(counts) if middle else 0):
+            found = np.int64(0)
+            for i in range(0, middle, 64):
+                found += ones(equal_word(row, i, np.uint8(label)))
+            counts[label] += found
+    elif len(row) > 4 * len(counts):
         lanes[:] = 0
         middle = len(row) // 4 * 4
         for i in range(0, middle, 4):

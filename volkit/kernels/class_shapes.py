@@ -7,8 +7,8 @@ Lines and planes are those of the voxels, along all three axes.  Profiles of a p
 its Euler number, which adds up voxel by voxel.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -19,11 +19,11 @@ from volkit.errors import ContractError
 from volkit.geometry import AXES, Box, Coord
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.keyed_sums import Columns, add_keyed
+from volkit.kernels.voxel_words import WORD, equal_word, ones
 
 CROSSINGS = tuple(f"crossings_{axis}" for axis in AXES)
 PROFILES = tuple(f"profiles_{axis}" for axis in AXES)
 _NAMES = (*CROSSINGS, *PROFILES, "euler")
-_WORD = 64
 
 
 def class_shapes(
@@ -79,19 +79,17 @@ def class_shapes(
     """
     if classes.dtype.kind not in "uib":
         raise ContractError(f"class labels are {classes.dtype}, which are not ids; give integers")
-    rows = []
-    for place, piece in _pieces(core, bins, start):
-        before = tuple(int(a > 0) for a in piece.start)
-        values = classes[Box(_minus(piece.start, before), piece.stop).slices]
-        for label in labels:
-            words = _packed(values == label)
-            sums = np.zeros(len(_NAMES), np.int64)
-            _count(words, before, values.shape[2], sums)
-            rows.append((*place, label, *sums.tolist()))
-    table = np.array(rows, np.int64).reshape(len(rows), 4 + len(_NAMES))
-    columns: Columns = {name: table[:, k] for k, name in enumerate((*BINS, "label", *_NAMES))}
-    columns["label"] = columns["label"].astype(np.uint64)
-    return add_class_shapes([columns])
+    edges = [
+        _bin_edges(core.start[k], core.stop[k], start[k] - core.start[k], bins[k]) for k in range(3)
+    ]
+    known = [int(x) for x in labels if 0 <= x <= _most(classes.dtype)]  # others occur nowhere
+    sums = np.zeros((*(len(e) - 1 for e in edges), len(known), len(_NAMES)), np.int64)
+    _count_all(classes, known, edges, sums)
+    found = np.nonzero(sums.any(axis=-1))
+    table: Columns = {name: found[k] + start[k] // bins[k] for k, name in enumerate(BINS)}
+    table["label"] = np.array(known, np.uint64)[found[3]]
+    table.update({name: sums[(*found, k)] for k, name in enumerate(_NAMES)})
+    return add_class_shapes([table])
 
 
 def add_class_shapes(tables: Sequence[Columns]) -> Columns:
@@ -154,84 +152,143 @@ def length_of(shapes: Columns, voxel_size: Sequence[float]) -> NDArray[np.float6
     return found
 
 
-def _minus(a: Sequence[int], b: Sequence[int]) -> Coord:
-    z, y, x = (p - q for p, q in zip(a, b, strict=True))
-    return z, y, x
+def _most(kind: "np.dtype[Any]") -> int:
+    return 1 if kind.kind == "b" else int(np.iinfo(kind).max)
 
 
-def _pieces(core: Box, bins: Coord, start: Coord) -> Iterator[tuple[Coord, Box]]:
-    """Cut the core where bins end; each piece with the number of its bin."""
-    shift = _minus(start, core.start)
-    ranges = [
-        range((a + s) // b, -(-(e + s) // b))
-        for a, e, s, b in zip(core.start, core.stop, shift, bins, strict=True)
+def _bin_edges(first: int, stop: int, shift: int, size: int) -> NDArray[np.int64]:
+    """List where bins begin within an extent, and where the last one ends."""
+    inner = np.arange((first + shift) // size + 1, -(-(stop + shift) // size)) * size - shift
+    return np.concatenate([[first], inner, [stop]]).astype(np.int64)
+
+
+def _count_all(
+    classes: NDArray[Any],
+    labels: Sequence[int],
+    edges: list[NDArray[np.int64]],
+    sums: NDArray[np.int64],
+) -> None:
+    """Compare every section with the one before it, both as columns of words of 64 voxels."""
+    height, width = classes.shape[1:]
+    place, bin_of, masks = _columns(edges[2])
+    # Words and the same moved by one voxel, of this section and of the one before; the row before
+    # the first one is nothing.
+    words = np.zeros((len(labels), 2, 2, len(place), height + 1), np.uint64)
+    narrow = classes.dtype.itemsize == 1
+    padded = np.zeros((height, -(-width // WORD) * WORD), np.uint8)
+    part = 0
+    for z in range(max(int(edges[0][0]) - 1, 0), int(edges[0][-1])):
+        section = np.ascontiguousarray(classes[z])
+        if narrow:
+            section = section.view(np.uint8)
+            if width % WORD:  # what lies beyond the end of a row is never counted
+                padded[:, :width] = section
+                section = padded
+        part += int(z >= edges[0][part + 1])
+        for number, label in enumerate(labels):
+            here, before = words[number, z % 2], words[number, 1 - z % 2]
+            (_pack_bytes if narrow else _pack)(section, section.dtype.type(label), place, here)
+            if z >= edges[0][0]:
+                own = sums[part, :, :, number]
+                _count_section((here, before), z > 0, edges[1], (bin_of, masks), own)
+
+
+def _columns(
+    edges: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """List the words that bins of a row are made of: number of the word, of the bin, and masks.
+
+    The first mask has the voxels of the bin; the second leaves out the first voxel of the array,
+    which has none before it: it is the volume's first.
+    """
+    rows = [
+        (word, part)
+        for part, (first, stop) in enumerate(pairwise(edges.tolist()))
+        for word in range(first // WORD, -(-stop // WORD))
     ]
-    for z, y, x in product(*ranges):
-        corner = (z * bins[0] - shift[0], y * bins[1] - shift[1], x * bins[2] - shift[2])
-        low = tuple(max(c, a) for c, a in zip(corner, core.start, strict=True))
-        high = tuple(min(c + b, e) for c, b, e in zip(corner, bins, core.stop, strict=True))
-        yield (z, y, x), Box(low, high)  # type: ignore[arg-type]
-
-
-def _packed(mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Pack rows of voxels into words, the first voxel in the lowest bit."""
-    packed = np.packbits(mask, axis=2, bitorder="little")
-    words = np.zeros((*mask.shape[:2], -(-mask.shape[2] // _WORD) * 8), np.uint8)
-    words[..., : packed.shape[2]] = packed
-    return words.view("<u8")
+    place, bin_of = np.array(rows, np.int64).T
+    bits = place[:, None] * WORD + np.arange(WORD)
+    inside = (bits >= edges[bin_of][:, None]) & (bits < edges[bin_of + 1][:, None])
+    both = np.stack([inside, inside & (bits > 0)])
+    masks = np.packbits(both, axis=-1, bitorder="little").view("<u8")[..., 0]
+    return place.copy(), bin_of.copy(), masks
 
 
 @numba.njit(nogil=True, cache=True)
-def _ones(word: Any) -> Any:
-    """Count the bits that are set."""
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + (
-        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
-    )
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+def _pack(section: Any, label: Any, place: Any, words: Any) -> None:
+    """Pack where a section is of a class into words, and into words moved by one voxel."""
+    height, width = section.shape
+    for column in range(len(place)):
+        first = 64 * place[column]
+        for y in range(height):
+            word = np.uint64(0)
+            for x in range(first, min(width, first + 64)):
+                word |= np.uint64(section[y, x] == label) << np.uint64(x - first)
+            words[0, column, y + 1] = word
+            words[1, column, y + 1] = word << np.uint64(1)
+            if first and section[y, first - 1] == label:
+                words[1, column, y + 1] |= np.uint64(1)
 
 
 @numba.njit(nogil=True, cache=True)
-def _count(words: Any, before: Any, width: int, sums: Any) -> None:
-    """Compare every word with those of the rows before it, and with itself moved by one voxel."""
-    none = np.zeros(words.shape[2], np.uint64)
-    for z in range(before[0], words.shape[0]):
-        for y in range(before[1], words.shape[1]):
-            row = words[z, y]
-            north = words[z, y - 1] if y > 0 else none
-            up = words[z - 1, y] if z > 0 else none
-            far = words[z - 1, y - 1] if z > 0 and y > 0 else none
-            _count_row((row, north, up, far), before[2], width, (z > 0, y > 0), sums)
+def _pack_bytes(section: Any, label: Any, place: Any, words: Any) -> None:
+    """Do so for labels of one byte, and rows of whole words."""
+    for column in range(len(place)):
+        first = 64 * place[column]
+        for y in range(section.shape[0]):
+            word = equal_word(section[y], first, label)
+            words[0, column, y + 1] = word
+            words[1, column, y + 1] = word << np.uint64(1)
+            if first:
+                words[1, column, y + 1] |= np.uint64(section[y, first - 1] == label)
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_row(rows: Any, first: int, width: int, there: Any, sums: Any) -> None:
-    one, top, every = np.uint64(1), np.uint64(63), ~np.uint64(0)
-    row, north, up, far = rows
-    last = (np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
-    for i in range(len(row)):
-        a, b, c, d = row[i], north[i], up[i], far[i]
-        a1, b1 = (a << one) | (last[0] >> top), (b << one) | (last[1] >> top)
-        c1, d1 = (c << one) | (last[2] >> top), (d << one) | (last[3] >> top)
-        last = (a, b, c, d)
-        core = every
-        if i == len(row) - 1 and width % 64:
-            core = every >> np.uint64(64 - width % 64)
-        # The first voxel of the array has none before it: it is another block's, or the volume's.
-        pairs = core & (every << one) if i == 0 else core
-        if i == 0 and first:
-            core = pairs
-        if there[0]:
-            sums[0] += _ones((a ^ c) & core)
-        if there[1]:
-            sums[1] += _ones((a ^ b) & core)
-        sums[2] += _ones((a ^ a1) & pairs)
-        a &= core
-        n, pz, py, px = _ones(a), _ones(a & c), _ones(a & b), _ones(a & a1)
-        qx, qy, qz = _ones(a & b & c & d), _ones(a & a1 & c & c1), _ones(a & a1 & b & b1)
-        sums[3] += n - py - px + qz
-        sums[4] += n - pz - px + qy
-        sums[5] += n - pz - py + qx
-        eight = _ones(a & a1 & b & b1 & c & c1 & d & d1)
-        sums[6] += n - pz - py - px + qx + qy + qz - eight
+def _count_section(sections: Any, above: bool, rows: Any, columns: Any, sums: Any) -> None:
+    """Compare every row with the one before it, and with both of the section before."""
+    here, before = sections
+    bin_of, masks = columns
+    for part in range(len(rows) - 1):
+        first, stop = rows[part], rows[part + 1]
+        for column in range(len(bin_of)):
+            lines = (here[0, column], before[0, column], here[1, column], before[1, column])
+            mask = (masks[0, column], masks[1, column])
+            _compare(lines, first, stop, mask, above, sums[part, bin_of[column]])
+
+
+@numba.njit(nogil=True, cache=True)
+def _compare(lines: Any, first: int, stop: int, mask: Any, above: bool, sums: Any) -> None:
+    """Count voxels and their neighbours of the class; without a branch, many rows at once."""
+    n, pz, py, px = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    qz, qy, qx, eight = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    cz, cy, cx = np.int64(0), np.int64(0), np.int64(0)
+    here, before, west, west_before = lines
+    a, b = here[first + 1 : stop + 1], here[first:stop]
+    c, d = before[first + 1 : stop + 1], before[first:stop]
+    aw, bw = west[first + 1 : stop + 1], west[first:stop]
+    cw, dw = west_before[first + 1 : stop + 1], west_before[first:stop]
+    inside, paired = mask
+    for y in range(stop - first):
+        cz += ones((a[y] ^ c[y]) & inside)
+        cy += ones((a[y] ^ b[y]) & inside)
+        cx += ones((a[y] ^ aw[y]) & paired)
+        own = a[y] & inside
+        by_x, by_y, by_z = own & aw[y], own & b[y], own & c[y]
+        in_x, in_y, in_z = by_y & c[y] & d[y], by_x & c[y] & cw[y], by_x & b[y] & bw[y]
+        n += ones(own)
+        px += ones(by_x)
+        py += ones(by_y)
+        pz += ones(by_z)
+        qx += ones(in_x)
+        qy += ones(in_y)
+        qz += ones(in_z)
+        eight += ones(in_x & in_y & in_z & dw[y])
+    if first == 0:  # the first row has none before it
+        cy -= ones(here[1] & inside)
+    sums[0] += cz if above else 0
+    sums[1] += cy
+    sums[2] += cx
+    sums[3] += n - py - px + qz
+    sums[4] += n - pz - px + qy
+    sums[5] += n - pz - py + qx
+    sums[6] += n - pz - py - px + qx + qy + qz - eight
