@@ -16,9 +16,9 @@ from volkit.ops.components import (
     domain_box,
     domain_param,
     named_components,
-    rename,
     united_parts,
 )
+from volkit.ops.sharded_lookup import rename
 
 
 def class_components(
