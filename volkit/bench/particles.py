@@ -1,6 +1,7 @@
 """Particles: what follows the network, beside the libraries that do the same.
 
-Times of peaks are processor times; those of scoring are by the clock, in one thread.
+All times are processor times: of what works in one thread, on a machine that has nothing else to
+do, they are those of the clock.
 """
 
 from collections.abc import Iterator
@@ -13,25 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from volkit.bench.harness import Case, wall_seconds
+from volkit.bench.harness import Case
+from volkit.bench.particle_tomograms import FLOOR, heat_map, memory_case, share_case
 from volkit.bench.peers import peer_module
-from volkit.geometry import VoxelScale
 from volkit.io.points.table import points_frame
 from volkit.kernels.matching import Match, hit_curve, match_counts
 from volkit.kernels.peaks import peaks
 from volkit.kernels.suppression import suppress
 from volkit.ops.particle_convention import CZII
-from volkit.ops.particle_options import PickOptions
 from volkit.ops.particle_scoring import THRESHOLDS, evaluate_points
-from volkit.ops.particles import pick
 
 _SIZE, _QUICK_SIZE = 256, 96
 _REACH = 3  # of max-pooling with kernel 7
-_VOXELS_PER_PARTICLE = 350_000  # as in the tomograms of the challenge
-_SIGMA = 6.0  # voxels, of the published targets
-_NOISE = 0.02
 _TIES = 1e-3  # of peaks, at most
-_FLOOR = 0.1  # under which the published line search looks at nothing
 _CANDIDATES, _REFERENCES = 1_000_000, 100_000
 _NM3_PER_PARTICLE = 3.5e5
 _MATCH_NM = 5.0
@@ -42,14 +37,15 @@ def cases(*, quick: bool) -> Iterator[Case]:
     """Yield the cases of ``volkit bench particles``."""
     yield from _peaks(_QUICK_SIZE if quick else _SIZE)
     share = 10 if quick else 1
-    yield from _scoring(_CANDIDATES // share, _REFERENCES // share, quick=quick)
+    yield from _scoring(_CANDIDATES // share, _REFERENCES // share)
     yield _suppression(_CANDIDATES // share)
-    yield _postprocessing(_QUICK_TOMOGRAM if quick else _TOMOGRAM)
+    yield share_case(_QUICK_TOMOGRAM if quick else _TOMOGRAM)
+    yield memory_case(quick=quick)
 
 
 def _peaks(size: int) -> Iterator[Case]:
     for kind, threshold, skimage, torch in (
-        ("sparse", _FLOOR, 50.0, 500.0),
+        ("sparse", FLOOR, 50.0, 500.0),
         ("threshold 0", 0.0, 4.0, 4.0),
     ):
         ours = partial(_our_peaks, threshold=threshold)
@@ -71,7 +67,7 @@ def _peaks(size: int) -> Iterator[Case]:
         )
 
 
-def _scoring(candidates: int, references: int, *, quick: bool) -> Iterator[Case]:
+def _scoring(candidates: int, references: int) -> Iterator[Case]:
     setup = partial(_points, candidates, references)
     sizes = f"{candidates:.0e} x {references:.0e}".replace("e+0", "e")
     matches: tuple[Match, ...] = ("czii", "one_to_one")
@@ -80,7 +76,6 @@ def _scoring(candidates: int, references: int, *, quick: bool) -> Iterator[Case]
             f"counting {sizes}, {match}",
             ours=partial(_our_counts, match=match),
             setup=setup,
-            measure=wall_seconds,
             unit="s",
             target=2.0,
             better="lower",
@@ -89,7 +84,6 @@ def _scoring(candidates: int, references: int, *, quick: bool) -> Iterator[Case]
             f"counting {sizes} at {len(THRESHOLDS)} thresholds, {match}",
             ours=partial(_our_curve, match=match),
             setup=setup,
-            measure=wall_seconds,
             unit="s",
             target=2.0,
             better="lower",
@@ -106,9 +100,8 @@ def _scoring(candidates: int, references: int, *, quick: bool) -> Iterator[Case]
         f"tables {sizes} to a score",
         ours=lambda d: evaluate_points(d.pred, d.truth),
         setup=partial(_tables, candidates, references),
-        measure=wall_seconds,
         unit="s",
-        target=None if quick else 4.0,
+        target=2.0,
         better="lower",
     )
 
@@ -118,20 +111,8 @@ def _suppression(count: int) -> Case:
         f"suppression of {count:.0e} points".replace("e+0", "e"),
         ours=lambda d: suppress(d.candidates, d.scores, radius=_MATCH_NM),
         setup=partial(_points, count, count // 10),
-        measure=wall_seconds,
         unit="s",
         target=2.0,
-        better="lower",
-    )
-
-
-def _postprocessing(shape: tuple[int, int, int]) -> Case:
-    return Case(
-        f"heat maps of six classes, {'x'.join(map(str, shape))}, to a table",
-        ours=_our_table,
-        setup=partial(_heat_maps, shape),
-        measure=wall_seconds,
-        unit="s",
         better="lower",
     )
 
@@ -176,27 +157,10 @@ def _counts_of_scipy(d: SimpleNamespace) -> Any:
     return hits, len(d.candidates) - hits, len(d.references) - hits
 
 
-def _our_table(d: SimpleNamespace) -> Any:
-    options = PickOptions(CZII.classes, threshold=_FLOOR, exclusion_nm=3.0, refine=True)
-    return pick(d.maps, options, scale=d.scale).compute(scheduler="sync")
-
-
 @contextmanager
 def _heat(size: int, peer: str) -> Iterator[SimpleNamespace]:
     module = peer_module(peer, "torch" if peer == "torch" else "bench")
-    yield SimpleNamespace(heat=_heat_map((size,) * 3, seed=7), peer=module)
-
-
-@contextmanager
-def _heat_maps(shape: tuple[int, int, int]) -> Iterator[SimpleNamespace]:
-    import dask.array as da
-
-    one = _heat_map(shape, seed=8)
-    # Six views of one map, so that the bench itself needs no gigabytes.
-    maps = da.stack([da.from_array(one, chunks=-1)] * len(CZII.classes)).rechunk(
-        (len(CZII.classes), *(min(n, 128) for n in shape))
-    )
-    yield SimpleNamespace(maps=maps, scale=VoxelScale((1.0012444,) * 3))
+    yield SimpleNamespace(heat=heat_map((size,) * 3, seed=7), peer=module)
 
 
 @contextmanager
@@ -223,21 +187,3 @@ def _tables(candidates: int, references: int) -> Iterator[SimpleNamespace]:
         pred = points_frame(d.candidates, names[kinds].tolist(), scores=d.scores)
         truth = points_frame(d.references, names[kinds[:references]].tolist())
         yield SimpleNamespace(pred=pred, truth=truth)
-
-
-def _heat_map(shape: tuple[int, int, int], *, seed: int) -> NDArray[np.float32]:
-    """Put gaussians where particles may be, over faint noise."""
-    rng = np.random.default_rng(seed)
-    heat = rng.random(shape, np.float32) * np.float32(_NOISE)
-    reach = int(3 * _SIGMA)
-    axis = np.arange(-reach, reach + 1, dtype=np.float32)
-    line = np.exp(-(axis**2) / np.float32(2 * _SIGMA**2))
-    blob = line[:, None, None] * line[:, None] * line
-    for _ in range(max(1, int(np.prod(shape) // _VOXELS_PER_PARTICLE))):
-        start = [int(rng.integers(0, n)) - reach for n in shape]
-        here = tuple(slice(max(0, s), s + len(axis)) for s in start)
-        there = tuple(
-            slice(max(0, -s), max(0, -s) + n) for s, n in zip(start, heat[here].shape, strict=True)
-        )
-        heat[here] = np.maximum(heat[here], blob[there])
-    return heat
