@@ -7,7 +7,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tests.datasets.conftest import ORIGIN, SHAPE, TISSUE
 from volkit.cli.app import app
 from volkit.datasets import BossTask
 from volkit.datasets.task_cache import copy_name, fill_cache

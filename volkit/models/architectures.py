@@ -14,13 +14,19 @@ ENTRY_POINTS = "volkit.architectures"
 MONAI = "monai:"
 
 _OWN: Mapping[str, tuple[str, str]] = {
+    "attention_unet": ("volkit.models.attention_unet", "AttentionUNet"),
     "convnext_unet": ("volkit.models.convnext_unet", "ConvNeXtUNet"),
+    "feature_pyramid": ("volkit.models.pyramid_unet", "FeaturePyramid"),
+    "high_res_net": ("volkit.models.monai_networks", "high_res_net"),
     "meshnet": ("volkit.models.meshnet", "MeshNet"),
     "n4": ("volkit.models.em_networks", "N4"),
     "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
     "resnet_rs_unet": ("volkit.models.resnet_rs_unet", "ResNetRSUNet"),
     "stall_network": ("volkit.models.stall_networks", "StallNetwork"),
     "tile_resnet": ("volkit.models.tile_resnet", "TileResNet"),
+    "unet": ("volkit.models.unet", "UNet"),
+    "unet_plus_plus": ("volkit.models.monai_networks", "unet_plus_plus"),
+    "v_net": ("volkit.models.monai_networks", "v_net"),
     "vd2d": ("volkit.models.em_networks", "VD2D"),
     "vd2d3d": ("volkit.models.em_networks", "VD2D3D"),
     "video_resnet": ("volkit.models.video_resnet", "VideoResNet"),
