@@ -153,7 +153,7 @@ class StallEnsemble:
             )
         return answers
 
-    def prepared(self, clip: Clip) -> NDArray[np.uint8]:
+    def prepared(self, clip: Clip) -> NDArray[Any]:
         """Resize a clip, and give it the channels of the networks.
 
         Raises
@@ -165,7 +165,7 @@ class StallEnsemble:
         if len(window) == self.channels:
             return window
         if self.channels == 1 and len(window) == 3:  # as networks for grey clips are trained
-            return np.rint(window.mean(0, keepdims=True, dtype=np.float32)).astype(np.uint8)
+            return np.asarray(window.mean(0, keepdims=True, dtype=np.float32))
         raise ConfigError(
             f"a clip has {len(window)} channels, the networks take {self.channels}; draw the "
             "outline as the networks were trained (outline: painted or channel)"

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from volkit.models.turns import turn
 if TYPE_CHECKING:
     from volkit.models.stall_ensemble import StallEnsemble
 
-Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _LOADED: dict[tuple[str, str], StallNetwork] = {}
@@ -61,7 +60,7 @@ def loaded(checkpoint: Checkpoint, device: str) -> StallNetwork:
 
 
 def asked(
-    ensemble: "StallEnsemble", fold: int, windows: Sequence[Bytes], keys: Sequence[int]
+    ensemble: "StallEnsemble", fold: int, windows: Sequence[NDArray[Any]], keys: Sequence[int]
 ) -> tuple[Floats, Floats]:
     """Ask one fold about windows.
 
@@ -71,7 +70,7 @@ def asked(
         How.
     fold : int
         Which network.
-    windows : sequence of ndarray of uint8, shape (C, z, y, x)
+    windows : sequence of ndarray of real, shape (C, z, y, x)
         From `StallEnsemble.prepared`.
     keys : sequence of int
         Ids of the windows.

@@ -1,0 +1,209 @@
+"""Runs that end in a stall table: predicted, called, reviewed, shown, whatever clips are of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from volkit.engine.attendance import attended
+from volkit.engine.base import OnProgress
+from volkit.engine.job import JobEngine
+from volkit.engine.op import Columns
+from volkit.geometry import VoxelScale
+from volkit.io.tables import write_table
+from volkit.ops.stall_calls import probability_of
+from volkit.ops.stall_prediction import ClipSource, predict, predicted
+from volkit.ops.stall_scores import SCORES, stall_scores
+from volkit.pipelines.cluster import workers
+from volkit.pipelines.failure import recorded
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.stalls_config import StallsRun
+from volkit.pipelines.stalls_pictures import pictured, write_attention, write_layer, write_sheets
+from volkit.pipelines.stalls_table import (
+    Files,
+    Made,
+    finished_table,
+    reviewed,
+    write_table_files,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Segments or clips that are to be judged.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        What is known of each before; columns of the stall table.
+    columns : dict of ndarray
+        What the source of clips needs, with ``segment_id``.
+    source : ClipSource
+        Gives the clips.
+    made : Made
+        Networks, calibrator, provenance.
+    tissue_mm3 : float or None
+        Volume that is looked at.
+    scale : VoxelScale or None
+        Of the volume.
+    labels : pandas.DataFrame or None
+        ``segment_id``, ``stalled`` and ``group``, where the truth is known.
+    """
+
+    frame: pd.DataFrame
+    columns: Columns
+    source: ClipSource
+    made: Made
+    tissue_mm3: float | None = None
+    scale: VoxelScale | None = None
+    labels: pd.DataFrame | None = None
+
+
+Finder = Callable[[Any, JobEngine], Rows]
+
+
+def judge(
+    config: StallsRun,
+    find: Finder,
+    engine: JobEngine | None = None,
+    on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
+) -> Outcome:
+    """Judge segments, and report; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    config : StallsRun
+        The workflow.
+    find : callable
+        ``find(config, engine)`` gives the rows.
+    engine : JobEngine, optional
+        Folder and workers; None works in this process, into ``config.output``.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+    on_message : callable, optional
+        Told what a person may want to know.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    VolkitError
+        What ``find`` raises; ModelError where calibrator and networks do not belong together;
+        StaleLedgerError where the folder holds another computation.
+    """
+    watch = Stopwatch(on_progress)
+    engine = replace(engine or JobEngine(config.folder), on_progress=watch)
+    with (
+        attended(engine.place, on_message=on_message) as attendance,
+        recorded(engine.place, watch.stage),
+    ):
+        engine = replace(engine, attendance=attendance)
+        rows = find(config, engine)
+        answers = predict(
+            rows.columns, rows.source, rows.made.ensemble, engine=engine, options=config.predict
+        )
+        table = reviewed(finished_table(_joined(rows.frame, answers), rows.made), config)
+        files, summary = write_table_files(table, rows.made, tissue_mm3=rows.tissue_mm3)
+        scored, found = _scores(table, rows, config)
+        files = (*files, *scored, *_pictures(table, rows, config))
+    return Outcome(
+        files=files,
+        following=("open", config.folder / "report" / "sheet.html"),
+        scores=(*summary.as_table(), *found),
+        times=watch.times(),
+    )
+
+
+def _joined(frame: pd.DataFrame, answers: Columns) -> pd.DataFrame:
+    """Put predictions beside what was known; boxes are those of the clips."""
+    said = predicted(answers)
+    left = frame.drop(columns=[name for name in said.columns if name in frame and name[1:] in "01"])
+    return left.merge(said, on="segment_id", validate="one_to_one")
+
+
+def _pictures(table: pd.DataFrame, rows: Rows, config: StallsRun) -> Files:
+    folder, told = config.folder / "report", config.report
+    files: Files = ()
+    if told.sheet:
+        clips = pictured(table, rows.columns, rows.source, count=told.sheet)
+        stalls = int((table["call"] == "stalled").sum())
+        heading = f"{config.folder.name}   {len(table):,} segments, {stalls:,} called stalled"
+        files = write_sheets(folder, clips, heading=heading)
+        if told.attention:
+            files += write_attention(
+                folder / "attention", clips[: told.attention], rows.made.ensemble, scale=rows.scale
+            )
+    if told.annotations and rows.scale is not None:
+        files += write_layer(folder / "annotations", table)
+    return files
+
+
+def _scores(table: pd.DataFrame, rows: Rows, config: StallsRun) -> tuple[Files, tuple[Any, ...]]:
+    """Score against labels, where there are any."""
+    if rows.labels is None or not len(rows.labels):
+        return (), ()
+    known = table.merge(rows.labels, on="segment_id", validate="one_to_one")
+    truth = known["stalled"].to_numpy(bool)
+    frame = stall_scores(
+        probability_of(known),
+        truth,
+        group=known["group"].to_numpy(str),
+        threshold=config.decide.threshold,
+    )
+    path = config.folder / "report" / "scores.csv"
+    write_table(path, frame, SCORES, rows.made.columns)
+    pooled = frame[frame["part"] == "all"]
+    return (("scores", path),), tuple(_told(row) for _, row in pooled.iterrows())
+
+
+def _told(row: Any) -> tuple[str, str, str]:
+    at = "" if np.isnan(row["threshold"]) else f" at {row['threshold']:g} ({row['at']})"
+    near = "" if np.isnan(row["low"]) else f", 95 % within {row['low']:.3f} and {row['high']:.3f}"
+    return (
+        f"{row['score']}{at}",
+        f"{row['value']:.4f}",
+        f"{row['positives']} stalled of {row['examples']}{near}",
+    )
+
+
+def stalls_pipeline(name: str, config: type, find: Finder, paths: frozenset[str]) -> Pipeline:
+    """Make a pipeline that judges what ``find`` finds.
+
+    Parameters
+    ----------
+    name : str
+        As workflow files have it.
+    config : type
+        A StallsRun.
+    find : callable
+        As for `judge`.
+    paths : frozenset of str
+        Keys whose values are paths or URIs, beside those that all have.
+
+    Returns
+    -------
+    Pipeline
+    """
+
+    def carry_out(
+        workflow: Workflow,
+        *,
+        on_progress: OnProgress | None,
+        on_message: OnMessage,
+        replace_stale: bool,
+    ) -> Outcome:
+        told: StallsRun = workflow.config
+        with workers(told.cluster, on_message) as client:
+            if client is not None:
+                on_message(f"dashboard: {client.dashboard_link}")
+            engine = JobEngine(told.folder, client, replace_stale=replace_stale)
+            return judge(told, find, engine, on_progress, on_message)
+
+    shared = {"checkpoint", "calibrator", "reviews", "output"}
+    return Pipeline(name, config, carry_out, None, paths | shared)

@@ -1,0 +1,123 @@
+"""Stalls of a volume: image and vessel mask in, a table of segments with probabilities out.
+
+::
+
+    mask ─► skeleton ─► graph ─► segments ─┐
+    mask ─► centre lines ──────────────────┼─► cuboids ─► folds x views ─► stall table
+    image ─────────────────────────────────┘
+"""
+
+import hashlib
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volkit.engine.job import JobEngine
+from volkit.errors import GeometryError
+from volkit.geometry import Grid
+from volkit.io.open import open_volume
+from volkit.io.volume import Volume
+from volkit.ops.stall_cuboids import CuboidReader, Look
+from volkit.ops.stall_segments import Segments, stall_segments
+from volkit.ops.stall_sources import VolumeClips
+from volkit.ops.vessel_graph import label_segments, vessel_graph
+from volkit.pipelines.stalls_config import StallsVolume
+from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
+from volkit.pipelines.stalls_table import Made, open_calibrator
+
+_NM_PER_MM = 1e6
+
+
+def find(config: StallsVolume, engine: JobEngine) -> Rows:
+    """Find the segments of a volume.
+
+    Parameters
+    ----------
+    config : StallsVolume
+        The workflow.
+    engine : JobEngine
+        Folder and workers.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    GeometryError
+        If image and mask are not of the same voxels, or nothing says how large these are.
+    ContractError
+        If the mask has no vessel.
+    """
+    ensemble = config.networks.ensemble()
+    calibrator = open_calibrator(config, ensemble)
+    image, mask = _opened(config)
+    grid = Grid(image.domain, config.block_shape)
+    graph = vessel_graph(
+        mask, options=config.vessels, voxel_size_nm=image.voxel_size_nm, grid=grid, engine=engine
+    )
+    name = config.input.volume_id or Path(image.uri.rstrip("/")).stem
+    segments = stall_segments(
+        graph.columns, config.segments, grid=grid, scale=image.scale, volume_id=name
+    )
+    lines = label_segments(graph, grid=grid, engine=engine)
+    look = Look(
+        config.outline,
+        config.grey,
+        config.vessels.threshold,
+        config.vessels.channel,
+        config.read_voxels,
+    )
+    reader = CuboidReader(image, mask, lines, look)
+    version = hashlib.sha256(f"{image.identity} {mask.identity}".encode()).hexdigest()
+    facts = {key: value for key, value in reader.facts.items() if key != "volumes"}
+    made = Made(config, ensemble, calibrator, facts, image.uri, version)
+    return Rows(
+        segments.frame,
+        _columns(segments),
+        VolumeClips(reader),
+        made,
+        tissue_mm3=image.domain.size * prod(image.voxel_size_nm) / _NM_PER_MM**3,
+        scale=image.scale,
+    )
+
+
+def _opened(config: StallsVolume) -> tuple[Volume, Volume]:
+    told = config.input
+    image, mask = (
+        open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
+        for uri in (told.image, told.mask)
+    )
+    if image.domain != mask.domain:
+        raise GeometryError(
+            f"the image covers {image.domain}, the mask {mask.domain}; give volumes of the same "
+            "voxels (input.level chooses that of both)"
+        )
+    if told.voxel_size_nm is None and image.voxel_size_nm == (1.0, 1.0, 1.0):
+        raise GeometryError(
+            f"{image.uri} does not say its voxel size, without which there are no lengths; give "
+            "input.voxel_size_nm: [z, y, x]"
+        )
+    return image, mask
+
+
+def _columns(segments: Segments) -> dict[str, Any]:
+    """Order segments so that near ones are read together: by owner, then along the volume."""
+    owners = [f"owner_chunk_{a}" for a in "zyx"]
+    frame = segments.frame.sort_values(
+        [*owners, "centroid_z", "centroid_y", "centroid_x", "segment_id"], kind="stable"
+    )
+    names = ["segment_id", *(f"{a}{n}" for a in "zyx" for n in (0, 1))]
+    line_id, line_of = segments.became
+    columns = {name: np.asarray(frame[name]) for name in names}
+    return {**columns, "line_id": line_id, "line_of": line_of}
+
+
+def judge_volume(config: StallsVolume, **how: Any) -> Any:
+    """Judge the segments of a volume; see `volkit.pipelines.stalls_run.judge`."""
+    return judge(config, find, **how)
+
+
+PIPELINE = stalls_pipeline("stalls_volume", StallsVolume, find, frozenset({"image", "mask"}))
