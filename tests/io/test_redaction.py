@@ -59,3 +59,13 @@ def test_the_value_after_an_option_is_hidden() -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert without_secrets(text) == text
+
+
+def test_folders_of_the_shell_are_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every shell sets PWD, and paths below it are what a run is recorded and found by."""
+    monkeypatch.setenv("PWD", "/data/lab/project")
+    monkeypatch.setenv("OLDPWD", "/data/lab/before")
+    monkeypatch.setenv("DB_PWD", "/data/lab/secret")
+    told = {"image": "/data/lab/project/em.zarr", "mask": "/data/lab/before/mask.zarr"}
+    assert redacted(told) == told
+    assert without_secrets("at /data/lab/secret") == "at ***"

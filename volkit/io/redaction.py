@@ -26,6 +26,7 @@ _SHAPES = re.compile(
     r"\beyJ[\w\-]{8,}\.[\w\-]+\.[\w\-]*|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{20,}"
     r"|\bgithub_pat_\w{20,}|\bhf_\w{20,}|\bxox[abprs]-[\w\-]{10,}|\bAIza[\w\-]{35}"
 )
+_FOLDERS = ("PWD", "OLDPWD")  # of every shell: where it is, and was; no passwords
 _SHORTEST = 8  # characters of a variable's value that is looked for: shorter ones stand in words
 
 
@@ -121,5 +122,5 @@ def _quoted(argument: str) -> str:
 
 def _values() -> Iterator[str]:
     for name, value in os.environ.items():
-        if _VARIABLE.search(name) and len(value) >= _SHORTEST:
+        if _VARIABLE.search(name) and name not in _FOLDERS and len(value) >= _SHORTEST:
             yield value
