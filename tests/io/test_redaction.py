@@ -2,7 +2,7 @@
 
 import pytest
 
-from volkit.io.redaction import command_line, without_secrets
+from volkit.io.redaction import command_line, redacted, without_secrets
 
 SECRET = "hunter2hunter2"
 
