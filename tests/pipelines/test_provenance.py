@@ -16,7 +16,10 @@ from volkit.geometry import Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import Column, Schema, write_table
 from volkit.models.checkpoint import read_checkpoint
+from volkit.ops.inference import InferenceOptions, infer
 from volkit.ops.mirror import mirror
+from volkit.ops.network import Network
+from volkit.ops.skip_options import SkipOptions
 from volkit.pipelines import segment_neurons
 from volkit.pipelines.provenance import Chain, Node, trace
 from volkit.pipelines.registry import read_workflow
@@ -123,6 +126,30 @@ def test_mirrors_lead_to_their_source(tmp_path: Path) -> None:
     chain = trace(str(tmp_path / "copy.zarr"))
     assert made_of(chain, asked(chain)) == [("reads", "em.zarr")]
     assert asked(chain).sessions[0].blocks == 1
+
+
+def test_a_mask_of_what_is_skipped_is_in_the_chain(tmp_path: Path) -> None:
+    raw = np.random.default_rng(0).random((8, 12, 12)).astype(np.float32)
+    marks = np.zeros(raw.shape, np.uint8)
+    marks[:, :6] = 1
+    image, mask = (tmp_path / f"{name}.zarr" for name in ("em", "tissue"))
+    for path, values in ((image, raw), (mask, marks)):
+        volume = create_volume(
+            path, shape=values.shape, dtype=values.dtype, voxel_size_nm=(10, 10, 10)
+        )
+        volume.write(volume.domain, values)
+    infer(
+        open_volume(image),
+        Network(np.negative, (4, 4, 4)),
+        options=InferenceOptions(stride=(2, 2, 2), skip=SkipOptions(mask=str(mask))),
+        grid=Grid(open_volume(image).domain, (8, 8, 8)),
+        engine=JobEngine(tmp_path / "run"),
+    )
+    chain = trace(str(tmp_path / "run" / "prob.zarr"))
+    links = [link for link in made_of(chain, asked(chain)) if link[0] != "network"]
+    assert links == [("reads", "em.zarr"), ("skips by", "tissue.zarr")]
+    found = node(chain, "tissue.zarr")
+    assert (found.id, found.state) == (open_volume(mask).identity, "here")
 
 
 def test_empty_tables_are_alike_and_are_told_apart(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def _inputs(task: object) -> Sequence[Volume]:
     found = getattr(task, "inputs", None)
     source = getattr(task, "source", None)
     values = found if found is not None else () if source is None else (source,)
-    return [value for value in values if isinstance(value, Volume)]
+    beside = [v for each in getattr(task, "shared", ()) for v in getattr(each, "volumes", ())]
+    return [value for value in (*values, *beside) if isinstance(value, Volume)]
 
 
 def _described_value(value: object) -> dict[str, Any]:

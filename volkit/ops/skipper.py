@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Block, Box, Coord, Windows
+from volkit.io.volume import Volume
 from volkit.kernels.emptiness import any_in_boxes
 from volkit.ops.coarse_map import CoarseMap
 
@@ -58,6 +59,11 @@ class Skipper:
             "maps": [each.facts for each in self.maps],
             "fill": self.fill,
         }
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        """What workers read to know what is wanted; for a provenance."""
+        return tuple(each.held for each in self.maps if isinstance(each.held, Volume))
 
     def wanted(self, box: Box) -> Marks:
         """Tell which voxels are wanted.
