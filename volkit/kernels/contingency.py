@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import GeometryError
+from volkit.kernels.radix import sorted_rows
 
 Table = dict[str, NDArray[Any]]
 
+_RECENT_BITS = 15  # 32,768 pairs of 24 bytes: they stay in the second cache
+_ROOM = 1 << 20  # rows to begin with; memory is taken as they are written
 _PIECE = 4096  # voxels searched for runs at a time: their list stays in the first cache
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
 _PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the high ones
@@ -24,7 +27,7 @@ _PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the h
 def contingency(true: NDArray[Any], pred: NDArray[Any]) -> Table:
     """Count the voxels that each pair of labels shares.
 
-    Runs of equal pairs are found first, so that the table is touched once for each run rather than
+    Runs of equal pairs are found first, so that tables are touched once for each run rather than
     for each voxel.
 
     Parameters
@@ -57,10 +60,10 @@ def contingency(true: NDArray[Any], pred: NDArray[Any]) -> Table:
         )
     if true.flags.f_contiguous and pred.flags.f_contiguous:
         true, pred = true.T, pred.T  # any order counts the same; this one needs no copy
-    columns = _tally(_flat(true, "true"), _flat(pred, "predicted"))
-    for name, labels, ids in (("true", true, columns[0]), ("predicted", pred, columns[1])):
+    table = _columns(_tally(_flat(true, "true"), _flat(pred, "predicted")))
+    for name, labels, ids in (("true", true, table["true"]), ("predicted", pred, table["pred"])):
         _refuse_negative(name, labels.dtype, ids)
-    return _sorted(*columns)
+    return table
 
 
 def add_contingency(tables: Sequence[Table]) -> Table:
@@ -126,42 +129,75 @@ def _refuse_negative(name: str, dtype: np.dtype[Any], ids: NDArray[np.uint64]) -
 
 def _sorted(true: NDArray[np.uint64], pred: NDArray[np.uint64], count: NDArray[np.int64]) -> Table:
     """Order rows by true, then pred."""
-    if len(true) and max(int(true.max()), int(pred.max())) < 1 << 32:
-        order = np.argsort(true << np.uint64(32) | pred)  # one key sorts faster than two
-    else:
-        order = np.lexsort((pred, true))
-    return {"true": true[order], "pred": pred[order], "count": count[order]}
+    return _columns(sorted_rows(np.stack([true, pred, count.astype(np.uint64)], axis=1), (0, 1)))
+
+
+def _columns(rows: NDArray[np.uint64]) -> Table:
+    true, pred, count = np.ascontiguousarray(rows.T)
+    return {"true": true, "pred": pred, "count": count.view(np.int64)}
 
 
 @numba.njit(nogil=True, cache=True)
-def _tally(
-    true: NDArray[Any], pred: NDArray[Any]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]:
-    """Count runs of equal pairs in a table with open addressing.
+def _tally(true: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.uint64]:
+    """Count runs of equal pairs: rows of (true, pred, count), each pair once, sorted.
 
-    A slot holds (true, pred, count), side by side so that a look-up costs one cache line; a count
-    of 0 is a free slot.
+    Pairs that were met last are counted in a table that stays in the cache, where each has one
+    place.  One that has to make way is written down, with what was counted of it; what was
+    written down is sorted and added up.
     """
-    bits, used = 14, 0
-    slots = np.zeros((1 << bits, 3), np.uint64)
+    recent = np.zeros((1 << _RECENT_BITS, 3), np.uint64)
+    rows, used = np.empty((_ROOM, 3), np.uint64), 0
     last = np.empty(_PIECE, np.int32)
     for start in range(0, len(true), _PIECE):
+        if used + _PIECE > len(rows):
+            rows, used = _added_up(rows, used)
         a, b = true[start : start + _PIECE], pred[start : start + _PIECE]
         before = -1
         for run in range(_find_runs(a, b, last)):
             at = last[run]
             t, p = np.uint64(a[at]), np.uint64(b[at])
-            slot = _slot(slots, bits, t, p)
-            if slots[slot, 2] == 0:
-                slots[slot, 0], slots[slot, 1] = t, p
-                used += 1
-            slots[slot, 2] += np.uint64(at - before)
+            place = ((t * _MIX + p) * _PRIME) >> np.uint64(64 - _RECENT_BITS)
+            held = recent[place]
+            if held[0] != t or held[1] != p:
+                if held[2] != 0:
+                    rows[used, 0], rows[used, 1], rows[used, 2] = held[0], held[1], held[2]
+                    used += 1
+                held[0], held[1], held[2] = t, p, np.uint64(0)
+            held[2] += np.uint64(at - before)
             before = at
-        while 2 * (used + _PIECE) > len(slots):
-            slots = _doubled(slots, bits)
-            bits += 1
-    found = slots[slots[:, 2] != 0]
-    return found[:, 0].copy(), found[:, 1].copy(), found[:, 2].astype(np.int64)
+    for slot in range(len(recent)):
+        if used == len(rows):
+            rows, used = _added_up(rows, used)
+        if recent[slot, 2] != 0:
+            rows[used] = recent[slot]
+            used += 1
+    whole = sorted_rows(rows[:used], (0, 1))
+    return whole[: _merged(whole)].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def _added_up(rows: NDArray[np.uint64], used: int) -> Any:
+    """Make room: add up rows of the same pair, and give twice the room where that gains little."""
+    found = sorted_rows(rows[:used], (0, 1))
+    used = _merged(found)
+    room = len(rows) if 2 * used <= len(rows) else 2 * len(rows)
+    wider = np.empty((room, 3), np.uint64)
+    wider[:used] = found[:used]
+    return wider, used
+
+
+@numba.njit(nogil=True, cache=True)
+def _merged(rows: NDArray[np.uint64]) -> Any:
+    """Add up sorted rows of the same pair, in place; tell how many are left."""
+    count = 0
+    for row in range(len(rows)):
+        t, p, n = rows[row, 0], rows[row, 1], rows[row, 2]
+        if count and rows[count - 1, 0] == t and rows[count - 1, 1] == p:
+            rows[count - 1, 2] += n
+        else:
+            rows[count, 0], rows[count, 1], rows[count, 2] = t, p, n
+            count += 1
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
@@ -176,23 +212,3 @@ def _find_runs(true: NDArray[Any], pred: NDArray[Any], last: NDArray[np.int32]) 
         last[run] = i
         t, p = next_t, next_p
     return np.int64(run) + 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _slot(slots: NDArray[np.uint64], bits: int, t: np.uint64, p: np.uint64) -> np.uint64:
-    """Find the slot of a pair, or the free one where it belongs."""
-    slot = ((t * _MIX + p) * _PRIME) >> np.uint64(64 - bits)
-    end = np.uint64(len(slots) - 1)
-    while slots[slot, 2] != 0 and (slots[slot, 0] != t or slots[slot, 1] != p):
-        slot = (slot + np.uint64(1)) & end
-    return slot
-
-
-@numba.njit(nogil=True, cache=True)
-def _doubled(slots: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
-    """Move every pair into a table of twice the size."""
-    wider = np.zeros((2 * len(slots), 3), np.uint64)
-    for old in range(len(slots)):
-        if slots[old, 2] != 0:
-            wider[_slot(wider, bits + 1, slots[old, 0], slots[old, 1])] = slots[old]
-    return wider

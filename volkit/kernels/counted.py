@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import GeometryError
 from volkit.kernels.contingency import Table
+from volkit.kernels.radix import sorted_rows
 
 TrueZero = Literal["ignore", "segment"]
 PredZero = Literal["singletons", "segment", "ignore"]
@@ -137,7 +138,8 @@ def counted(table: Table, true_zero: TrueZero, pred_zero: PredZero) -> Counted:
         keep &= table["true"] != 0
     if pred_zero == "ignore":
         keep &= table["pred"] != 0
-    true_id, pred_id, count = (table[name][keep] for name in ("true", "pred", "count"))
+    rows = slice(None) if keep.all() else keep  # the former copies nothing
+    true_id, pred_id, count = (table[name][rows] for name in ("true", "pred", "count"))
     if not len(count):
         raise GeometryError(
             f"no voxel counts with true_zero={true_zero!r} and pred_zero={pred_zero!r}: "
@@ -145,12 +147,13 @@ def counted(table: Table, true_zero: TrueZero, pred_zero: PredZero) -> Counted:
         )
     true, true_row = _sums(true_id, count)
     single = (pred_id == 0) if pred_zero == "singletons" else np.zeros(len(count), bool)
-    pred, pred_row = _sums(pred_id[~single], count[~single])
+    several = ~single if single.any() else slice(None)
+    pred, pred_row = _sums(pred_id[several], count[several])
     return Counted(
-        both=count[~single],
+        both=count[several],
         true=true,
         pred=pred,
-        true_row=true_row[~single],
+        true_row=true_row[several],
         pred_row=pred_row,
         single=count[single],
         single_row=true_row[single],
@@ -162,10 +165,25 @@ def _sums(
     ids: NDArray[Any], count: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     """Add counts by id, and tell for every row which sum it went to."""
-    found, row = np.unique(ids, return_inverse=True)
-    sums = np.zeros(len(found), np.int64)
-    np.add.at(sums, row, count)  # bincount would add in float64
+    if not len(ids):
+        return np.zeros(0, np.int64), np.zeros(0, np.intp)
+    order = None if (ids[1:] >= ids[:-1]).all() else _order(ids)
+    own = ids if order is None else ids[order]
+    begins = np.concatenate([[True], own[1:] != own[:-1]])
+    given = count if order is None else count[order]
+    sums: NDArray[np.int64] = np.add.reduceat(given, np.flatnonzero(begins))
+    rank = np.cumsum(begins) - 1
+    if order is None:
+        return sums, rank
+    row = np.empty(len(ids), np.intp)
+    row[order] = rank
     return sums, row
+
+
+def _order(ids: NDArray[Any]) -> NDArray[np.intp]:
+    """Find the order of ids, digit by digit."""
+    rows = np.stack([ids.astype(np.uint64), np.arange(len(ids), dtype=np.uint64)], axis=1)
+    return sorted_rows(rows, (0,))[:, 1].astype(np.intp)
 
 
 def sum_of_squares(counts: NDArray[np.int64]) -> int:
