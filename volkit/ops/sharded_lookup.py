@@ -12,7 +12,7 @@ from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
-from volkit.engine.cascade import Cascade, Shards, Sink, ids_on_faces
+from volkit.engine.cascade import Cascade, Shards, Sink
 from volkit.engine.cascade_eager import EagerCascade, cascade_at_once
 from volkit.engine.cascade_graph import GraphCascade, cascade_in_graph, map_tables
 from volkit.engine.cascade_job import StoredCascade, cascade_in_job
@@ -24,8 +24,6 @@ from volkit.engine.replay import ReplayEngine
 from volkit.engine.segments import SEGMENT_ROWS, SegmentedColumns, write_segments
 from volkit.geometry import Block, Grid
 from volkit.io.volume import Volume
-from volkit.kernels.label import touching_pairs
-from volkit.kernels.octree_components import rise_links, sink_links
 from volkit.kernels.relabel import present_labels, renamed
 
 Array = NDArray[Any]
@@ -156,38 +154,6 @@ def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
     return tree.map(Op(_rename_shard, dtype=np.uint64), labels, sink=sink, name=name)
 
 
-def united_by_shards(
-    parts: Any, connectivity: int, grid: Grid, engine: Engine, *, name: str, equal: Any = None
-) -> Any:
-    """Give the parts of components in blocks the names of the whole.
-
-    Parameters
-    ----------
-    parts : Volume or dask array of uint64, shape (Z, Y, X)
-        Components of each block alone, named by first voxels.
-    connectivity : int
-        6, 18 or 26.
-    grid : Grid
-        The blocks in which they were labelled.
-    engine : Engine
-        Where to run.
-    name : str
-        Of the result in a job; the tables are the stage ``name_links``.
-    equal : Volume or dask array of int, shape (Z, Y, X), optional
-        Labels that must be equal for parts to be one component.
-
-    Returns
-    -------
-    Volume or dask array of uint64, shape (Z, Y, X)
-    """
-    inputs = (parts,) if equal is None else (parts, equal)
-    cascade = Cascade(
-        _links_block, rise_links, halo=(1, 1, 1), params={"connectivity": connectivity}
-    )
-    tree = risen(engine, cascade, *inputs, grid=grid, name=f"{name}_links")
-    return rename_by_shards(tree, parts, sink_links, name=name)
-
-
 def _renamed_in_graph(labels: Any, lookup: Any, grid: Grid, name: str) -> Any:
     """Send every block of a dask graph the rows of its labels."""
     grid = grid.with_halo((0, 0, 0))
@@ -225,12 +191,6 @@ def _picked(lookup: Columns, present: Columns) -> Columns:
     at = at[at < len(old)]
     at = at[old[at] == ids[: len(at)]]
     return {"old": old[at], "new": lookup["new"][at]}
-
-
-def _links_block(block: Block, parts: Array, *equal: Array, connectivity: int) -> Columns:
-    core = block.write.relative_to(block.read)
-    a, b = touching_pairs(parts, core, connectivity=connectivity, equal=equal[0] if equal else None)
-    return {"a": a, "b": b, **ids_on_faces(parts, core)}
 
 
 def _rename_block(block: Block, labels: Array, lookup: Columns | SegmentedColumns) -> Array:
