@@ -1,0 +1,312 @@
+"""The pipeline tissue: from a Boss server to scores and features, and the shipped workflows."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cc3d
+import numpy as np
+import pytest
+
+from volkit.errors import BlockFailedError, ConfigError, ContractError, GeometryError
+from volkit.geometry import Box
+from volkit.io.open import create_volume, open_volume
+from volkit.io.registry import forget_opened
+from volkit.io.tables import read_table
+from volkit.kernels.class_confusion import per_image_scores, pooled_scores
+from volkit.models.architectures import build
+from volkit.models.checkpoint import read_checkpoint, save_checkpoint
+from volkit.pipelines.config import validate
+from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.tissue import PIPELINE
+from volkit.pipelines.tissue_config import Tissue
+from volkit.testing.servers.boss import BossServer
+from volkit.testing.tissue import TissueSpecimen
+from volkit.testing.tissue_truth import tissue_truth
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows" / "statistics"
+SHAPE = (20, 32, 128)
+ORIGIN = (100, 500, 1500)
+TISSUE = TissueSpecimen(SHAPE, seed=6)
+WHOLE = Box.from_shape(SHAPE)
+NAMES = ("background", "vessel", "cell", "axon")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BossServer]:
+    channels = {
+        ("prasad2020", "image"): TISSUE.image(WHOLE),
+        ("prasad_analysis", "pixel_labels"): TISSUE.labels(WHOLE).astype(np.uint64),
+    }
+    with BossServer() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for (experiment, channel), voxels in channels.items():
+            running.add(
+                "prasad",
+                experiment,
+                channel,
+                voxels,
+                origin=ORIGIN,
+                voxel_size_nm=(1.17,) * 3,
+                unit="micrometers",
+            )
+        yield running
+    forget_opened()
+
+
+def box(k: int, z: tuple[int, int] = (0, 20)) -> dict[str, list[int]]:
+    """A quarter of x as the keys of a workflow name it."""
+    (z0, y0, x0) = ORIGIN
+    return {
+        "start": [z0 + z[0], y0, x0 + 32 * k],
+        "stop": [z0 + z[1], y0 + 32, x0 + 32 * (k + 1)],
+    }
+
+
+def carry_out(name: str, *settings: str):
+    said: list[str] = []
+    workflow = read_workflow(WORKFLOWS / name, settings)
+    outcome = workflow.pipeline.run(
+        workflow, on_progress=None, on_message=said.append, replace_stale=False
+    )
+    return outcome, said
+
+
+def address(server: BossServer, channel: str) -> str:
+    return f"bossdb://prasad/{channel}?host={server.url}"
+
+
+@pytest.fixture(scope="module")
+def shipped(server, tmp_path_factory):
+    """The file that needs the internet, on the server of this machine."""
+    folder = tmp_path_factory.mktemp("mtneuro")
+    outcome, said = carry_out(
+        "mtneuro.yaml",
+        f"input.labels={address(server, 'prasad_analysis/pixel_labels')}",
+        f"input.regions={json.dumps({'striatum': box(1), 'zona_incerta': box(3)})}",
+        "measure.bins=[1, 16, 16]",
+        "measure.connectivity=26",
+        "block_shape=[10, 32, 32]",
+        f"output={folder}",
+    )
+    return folder, outcome, said
+
+
+def test_the_shipped_workflow_finds_what_is_there(shipped) -> None:
+    folder, outcome, said = shipped
+    features, _, made = read_table(folder / "report" / "features.csv")
+    truth = tissue_truth(TISSUE)
+    for name in NAMES[1:]:
+        np.testing.assert_array_equal(
+            features[f"{name}_fraction"], truth.counts[name][[1, 3]] / (20 * 32 * 32)
+        )
+    assert features["region"].tolist() == ["striatum", "zona_incerta"]
+    assert set(features["of"]) == {"truth"}
+    for k, found in zip((1, 3), features["cells"], strict=True):
+        labels = TISSUE.labels(Box((0, 0, 32 * k), (20, 32, 32 * k + 32)))
+        assert found == cc3d.connected_components(labels == 2, connectivity=26).max() > 0
+    assert made["parameters"]["classes"] == {name: [k] for k, name in enumerate(NAMES)}
+    assert said[0] == "classes: background = [0], vessel = [1], cell = [2], axon = [3]"
+    assert said[1].startswith("region 1/2: striatum [100:120, 500:532, 1532:1564]")
+    assert not (folder / "report" / "scores.csv").exists()
+    assert outcome.following == ("open", folder / "report")
+    sections, _, _ = read_table(
+        folder / "regions" / "striatum" / "truth" / "report" / "sections.parquet"
+    )
+    assert len(sections) == 20 * 2 * 2
+
+
+def test_the_shipped_workflow_names_the_real_channels_and_cubes() -> None:
+    config = read_workflow(WORKFLOWS / "mtneuro.yaml").config
+    assert config.input.labels == "bossdb://prasad/prasad_analysis/pixel_labels"
+    assert {box.shape for box in config.input.regions.values()} == {(360, 256, 256)}
+    assert config.input.regions["zona_incerta"] == Box((110, 650, 1543), (470, 906, 1799))
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> str:
+    """A network that says what an untrained one says: its scores are low, and exact."""
+    path = tmp_path_factory.mktemp("network") / "net.yaml"
+    import torch
+
+    torch.manual_seed(3)
+    net = build("unet", widths=(4, 8), planar=True)
+    save_checkpoint(
+        net.state_dict(),
+        path,
+        {
+            "architecture": "unet",
+            "arguments": {"widths": [4, 8], "planar": True},
+            "channels": [1, 4],
+            "window": [4, 16, 16],
+            "scaling": {"kind": "fixed", "shift": 120, "divide": 30},
+            "activation": "softmax",
+            "classes": list(NAMES),
+        },
+    )
+    return str(path)
+
+
+def test_scores_are_those_of_what_is_stored(server, network, tmp_path) -> None:
+    regions = {"one": box(1, (2, 9)), "other": box(3, (10, 20))}
+    outcome, _ = carry_out(
+        "mtneuro.yaml",
+        f"input.labels={address(server, 'prasad_analysis/pixel_labels')}",
+        f"input.image={address(server, 'prasad2020/image')}",
+        f"input.regions={json.dumps(regions)}",
+        f"checkpoint={network}",
+        "infer.device=cpu",
+        "measure.sections=false",
+        "measure.bins=[4, 16, 16]",
+        "measure.shapes=[]",
+        "block_shape=[10, 32, 32]",
+        f"output={tmp_path}",
+    )
+    table, _, made = read_table(tmp_path / "report" / "scores.csv")
+    assert made["checkpoint"] == read_checkpoint(network).identity
+    matrices = []
+    for name in regions:
+        place = tmp_path / "regions" / name
+        pred = open_volume(next(place.rglob("classes.zarr"))).read()
+        truth = open_volume(next(place.rglob("truth.zarr"))).read()
+        here = Box.from_shape(SHAPE, ORIGIN)
+        where = Box(tuple(regions[name]["start"]), tuple(regions[name]["stop"]))
+        np.testing.assert_array_equal(truth, TISSUE.labels(where.relative_to(here)))
+        mine = [np.zeros((4, 4), np.int64) for _ in truth]
+        for z in range(len(truth)):
+            np.add.at(mine[z], (truth[z].ravel(), pred[z].ravel()), 1)
+        matrices.append(np.stack(mine))
+    matrices.append(np.concatenate(matrices))
+    for name, mine in zip(("one", "other", "all"), matrices, strict=True):
+        for how, scores in (("pooled", pooled_scores(mine)), ("per_image", per_image_scores(mine))):
+            rows = table[(table["region"] == name) & (table["aggregation"] == how)]
+            np.testing.assert_allclose(rows["iou"][:-1], scores.iou, rtol=1e-12)
+            np.testing.assert_allclose(rows["f1"].iloc[-1], scores.f1.mean(), rtol=1e-12)
+    features, _, _ = read_table(tmp_path / "report" / "features.csv")
+    assert features["of"].tolist() == ["truth", "predicted"] * 2
+    assert outcome.scores[0][0] == "mean IoU, pooled"
+
+
+def test_the_result_is_taken_up(shipped, server) -> None:
+    folder, _, _ = shipped
+    before = (folder / "report" / "features.csv").read_bytes()
+    server.clear_requests()
+    outcome, _ = carry_out(
+        "mtneuro.yaml",
+        f"input.labels={address(server, 'prasad_analysis/pixel_labels')}",
+        f"input.regions={json.dumps({'striatum': box(1), 'zona_incerta': box(3)})}",
+        "measure.bins=[1, 16, 16]",
+        "measure.connectivity=26",
+        "block_shape=[10, 32, 32]",
+        f"output={folder}",
+    )
+    assert not any("/cutout/" in request.path for request in server.requests)
+    assert all(stage.resumed == stage.blocks for stage in outcome.times)
+    assert (folder / "report" / "features.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["train_mtneuro_published.yaml", "train_mtneuro.yaml"])
+def test_the_shipped_trainings_run(server, tmp_path, name) -> None:
+    image, labels = (
+        address(server, channel) for channel in ("prasad2020/image", "prasad_analysis/pixel_labels")
+    )
+    volumes = json.dumps([{"image": image, "labels": labels, **box(k)} for k in (1, 3)])
+    small = "{widths: [4, 8], planar: true}"
+    if name == "train_mtneuro.yaml":
+        small = "{widths: [8, 16], blocks: [1, 1]}"
+    outcome, said = carry_out(
+        name,
+        f"volumes={volumes}",
+        f"validation.volumes={volumes}",
+        f"checkpoint={tmp_path / 'net.yaml'}",
+        f"arguments={small}",
+        "patches.shape=[2, 16, 16]",
+        "patches.batch=2",
+        "validation.window=[20, 32, 32]",
+        "optimisation.steps=1",
+        "precision=float32",
+    )
+    assert said[0].startswith("step 1: loss ")
+    assert "mean IoU" in said[0]
+    card = read_checkpoint(tmp_path / "net.yaml")
+    assert card.classes == NAMES
+    assert "mtneuro.yaml --set checkpoint=" in str(outcome.following[0])
+
+
+def test_the_trainings_are_those_of_the_benchmark() -> None:
+    config = read_workflow(WORKFLOWS / "train_mtneuro_published.yaml").config
+    assert [v.start for v in config.volumes] == [
+        (110, 900, 4600),
+        (110, 500, 3700),
+        (110, 850, 3063),
+    ]
+    assert {(v.start[0], v.stop[0]) for v in config.validation.volumes} == {(380, 409)}
+    assert (config.patches.shape, config.patches.batch) == ((1, 256, 256), 8)
+    assert config.optimisation.steps == 5 * -(-807 // 8)
+    for name in ("train_mtneuro_published.yaml", "train_mtneuro.yaml"):
+        seen = read_workflow(WORKFLOWS / name).config
+        assert max(v.stop[0] for v in (*seen.volumes, *seen.validation.volumes)) <= 409
+
+
+ONE = {"start": [0] * 3, "stop": [1] * 3}
+
+
+def refused(**keys):
+    tree = {"classes": {n: [k] for k, n in enumerate(NAMES)}, "output": "run", **keys}
+    return validate(tree, Tissue, where="test")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"input": {}}, "neither image nor labels"),
+        ({"input": {"image": "a.zarr"}}, "give both or neither"),
+        ({"input": {"labels": "a"}, "checkpoint": "b.yaml"}, "give both or neither"),
+        ({"input": {"labels": "a"}, "output": "s3://b/c"}, "is a URL"),
+        (
+            {"input": {"labels": "a", "regions": {"a/b": {"start": [0] * 3, "stop": [1] * 3}}}},
+            "a/b",
+        ),
+        ({"input": {"labels": "a"}, "classes": {"a": [0], "b": [0]}}, "codes of its own"),
+    ],
+)
+def test_keys_that_make_no_sense(keys, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        refused(**keys)
+
+
+def stored(path: Path, values: np.ndarray) -> str:
+    volume = create_volume(path, shape=values.shape, dtype=values.dtype)
+    volume.write(volume.domain, values)
+    return str(path)
+
+
+def run(**keys):
+    config = refused(**{"cluster": {"workers": 0}, **keys})
+    workflow = type("W", (), {"config": config})
+    return PIPELINE.run(workflow, on_progress=None, on_message=lambda _: None, replace_stale=False)
+
+
+def test_volumes_that_do_not_fit(tmp_path, network) -> None:
+    image = stored(tmp_path / "image", np.zeros((4, 16, 16), np.uint8))
+    short = stored(tmp_path / "short", np.zeros((4, 16, 15), np.uint8))
+    real = stored(tmp_path / "real", np.zeros((4, 16, 16), np.float32))
+    five = stored(tmp_path / "five", np.full((4, 16, 16), 5, np.uint8))
+    out = {"output": str(tmp_path / "run")}
+    both = {"checkpoint": network, **out}
+    with pytest.raises(GeometryError, match="give volumes of the same voxels"):
+        run(input={"image": image, "labels": short}, **both)
+    with pytest.raises(ContractError, match="are float32, which are no codes"):
+        run(input={"labels": real}, **out)
+    over = {"part": {"start": [0, 0, 0], "stop": [5, 16, 16]}}
+    with pytest.raises(GeometryError, match=r"regions.part .* leaves input.labels"):
+        run(input={"labels": five, "regions": over}, **out)
+    with pytest.raises(BlockFailedError, match="have codes of no class: 5"):
+        run(input={"labels": five}, **out)
+
+
+def test_a_network_of_other_classes(tmp_path, network) -> None:
+    image = stored(tmp_path / "image", np.zeros((4, 16, 16), np.uint8))
+    keys = {"input": {"image": image}, "checkpoint": network, "output": str(tmp_path / "run")}
+    with pytest.raises(ConfigError, match="name them as the card does"):
+        run(**keys, classes={"background": [0], "cell": [2], "vessel": [1], "axon": [3]})

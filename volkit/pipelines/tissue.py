@@ -1,0 +1,152 @@
+"""Tissue: classes of every voxel, stored or predicted, scored and measured region by region.
+
+This is the second and third task of the MTNeuro benchmark: pixels to classes, and classes to
+features.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from volkit.engine.base import OnProgress
+from volkit.engine.job import JobEngine
+from volkit.errors import ConfigError
+from volkit.io.redaction import redacted
+from volkit.models.checkpoint import read_checkpoint
+from volkit.pipelines.cluster import workers
+from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.tissue_config import Tissue
+from volkit.pipelines.tissue_region import open_regions, work_on
+from volkit.pipelines.tissue_report import write_report
+from volkit.version import __version__
+
+
+def classify_and_measure(
+    config: Tissue,
+    *,
+    client: Any = None,
+    on_progress: OnProgress | None = None,
+    on_message: OnMessage | None = None,
+    replace_stale: bool = False,
+) -> Outcome:
+    """Work on all regions, one after the other; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    config : Tissue
+        The workflow.
+    client : distributed.Client, optional
+        Where blocks run; None is this process.
+    on_progress : callable, optional
+        Told after every batch of blocks.
+    on_message : callable, optional
+        Told what a person may want to know.
+    replace_stale : bool
+        Compute anew what another computation left in the folder.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ConfigError
+        If the channels of the network are not the classes.
+    VolkitError
+        What :func:`~volkit.pipelines.tissue_region.open_regions` raises; StaleLedgerError where
+        the folder holds another computation.
+    """
+    say = on_message or (lambda text: None)
+    boxes = open_regions(config)
+    made = _provenance(config)
+    watch = Stopwatch(on_progress)
+    say(
+        "classes: " + ", ".join(f"{name} = {list(codes)}" for name, codes in config.classes.items())
+    )
+    results = []
+    for number, (name, box) in enumerate(boxes.items(), 1):
+        say(f"region {number}/{len(boxes)}: {name} {box}")
+        engine = JobEngine(
+            config.folder / "regions" / name / "classes",
+            client,
+            replace_stale=replace_stale,
+            on_progress=watch,
+        )
+        results.append(work_on(name, box, config, engine=engine, watch=watch, on_message=say))
+    files, rows = write_report(config.folder / "report", results, config, made)
+    return Outcome(
+        files=files,
+        following=("open", config.folder / "report"),
+        scores=tuple(rows),
+        times=watch.times(),
+    )
+
+
+def _provenance(config: Tissue) -> dict[str, Any]:
+    """Say what was made of what; refuse a network of other classes."""
+    told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
+    made: dict[str, Any] = {
+        "volkit": __version__,
+        "parameters": json.loads(json.dumps(redacted(told), default=str)),
+    }
+    if config.checkpoint is not None:
+        card = read_checkpoint(config.checkpoint)
+        if card.classes and card.classes != tuple(config.classes):
+            raise ConfigError(
+                f"{config.checkpoint} tells {', '.join(card.classes)} apart, classes are "
+                f"{', '.join(config.classes)}; name them as the card does, in its order"
+            )
+        if card.channels[1] != len(config.classes):
+            raise ConfigError(
+                f"{config.checkpoint} answers {card.channels[1]} channels, there are "
+                f"{len(config.classes)} classes; give every channel a class"
+            )
+        made["checkpoint"] = card.identity
+    return made
+
+
+def carry_out(
+    workflow: Workflow,
+    *,
+    on_progress: OnProgress | None,
+    on_message: OnMessage,
+    replace_stale: bool,
+) -> Outcome:
+    """Carry out a workflow file on the cluster that it names.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        Whose ``config`` is a Tissue.
+    on_progress : callable or None
+        Told after every batch of blocks.
+    on_message : callable
+        Told what a person may want to know.
+    replace_stale : bool
+        Compute anew what another computation left in the folder.
+
+    Returns
+    -------
+    Outcome
+    """
+    config: Tissue = workflow.config
+    with workers(config.cluster, on_message) as client:
+        if client is not None:
+            on_message(f"dashboard: {client.dashboard_link}")
+        return classify_and_measure(
+            config,
+            client=client,
+            on_progress=on_progress,
+            on_message=on_message,
+            replace_stale=replace_stale,
+        )
+
+
+PIPELINE = Pipeline(
+    name="tissue",
+    config=Tissue,
+    run=carry_out,
+    plan=None,
+    paths=frozenset({"image", "labels", "checkpoint", "output"}),
+)

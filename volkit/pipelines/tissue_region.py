@@ -1,0 +1,180 @@
+"""One region of ``tissue``: classes stored, compared and measured.
+
+::
+
+    labels ─► truth ──┬──────────────► statistics of the truth
+                      ├─► pairs ─► scores
+    image ─► prob ─► classes ────────► statistics of what was predicted
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from volkit.engine.attendance import attended
+from volkit.engine.job import JobEngine
+from volkit.engine.op import Columns
+from volkit.errors import GeometryError
+from volkit.geometry import Box, Grid
+from volkit.io.open import open_volume
+from volkit.io.volume import Volume
+from volkit.models.checkpoint import read_checkpoint
+from volkit.ops.inference import infer
+from volkit.ops.tissue_classes import class_pairs, decide_classes, merge_classes
+from volkit.pipelines.failure import recorded
+from volkit.pipelines.outcome import Stopwatch
+from volkit.pipelines.registry import OnMessage
+from volkit.pipelines.statistics import measure
+from volkit.pipelines.statistics_config import Statistics, StatisticsInput
+from volkit.pipelines.tissue_config import Tissue
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """What was found in a region.
+
+    Parameters
+    ----------
+    name : str
+        Of the region.
+    pairs : dict of ndarray or None
+        Pairs of true and predicted classes by section; None where one of them is missing.
+    reports : dict of str to Path
+        Folders of tables, by what they are of: ``truth``, ``predicted``.
+    """
+
+    name: str
+    pairs: Columns | None
+    reports: dict[str, Path]
+
+
+def open_regions(config: Tissue) -> dict[str, Box]:
+    """Check the volumes, and find the boxes.
+
+    Returns
+    -------
+    dict of str to Box
+        By region; ``all`` where none is named.
+
+    Raises
+    ------
+    SourceError
+        If a volume cannot be opened.
+    GeometryError
+        If volumes do not cover the same voxels, or a box leaves them.
+    """
+    found = {role: volume for role, volume in _volumes(config).items() if volume is not None}
+    first = next(iter(found.values()))
+    boxes = config.input.regions or {"all": first.domain}
+    for role, volume in found.items():
+        if volume.channels is not None or volume.domain.shape != first.domain.shape:
+            raise GeometryError(
+                f"input.{role} {volume.uri} covers {volume.domain} with {volume.channels or 'no'} "
+                f"channels, {first.uri} {first.domain}; give volumes of the same voxels without "
+                "channels"
+            )
+        for name, box in boxes.items():
+            if not volume.domain.contains(box) or not box.size:
+                raise GeometryError(
+                    f"regions.{name} {box} leaves input.{role} {volume.uri}, which covers "
+                    f"{volume.domain}"
+                )
+    return boxes
+
+
+def _volumes(config: Tissue) -> dict[str, Volume | None]:
+    told = config.input
+    return {
+        role: None
+        if uri is None
+        else open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
+        for role, uri in (("image", told.image), ("labels", told.labels))
+    }
+
+
+def work_on(
+    name: str,
+    box: Box,
+    config: Tissue,
+    *,
+    engine: JobEngine,
+    watch: Stopwatch,
+    on_message: OnMessage,
+) -> RegionResult:
+    """Classify, compare and measure a region; taken up where it was when it is run again.
+
+    Parameters
+    ----------
+    name : str
+        Of the region.
+    box : Box
+        Where it is.
+    config : Tissue
+        The workflow.
+    engine : JobEngine
+        With the folder of the region.
+    watch : Stopwatch
+        Told how far stages are.
+    on_message : callable
+        Told what a person may want to know.
+
+    Returns
+    -------
+    RegionResult
+    """
+    with (
+        attended(engine.place, on_message=on_message) as attendance,
+        recorded(engine.place, watch.stage),
+    ):
+        here = replace(engine, attendance=attendance)
+        volumes = _classes(config, Grid(box, config.block_shape), here)
+        pairs = None
+        if len(volumes) == 2:
+            pairs = class_pairs(
+                volumes["truth"],
+                volumes["predicted"],
+                grid=Grid(box, config.block_shape),
+                engine=here,
+            )
+    reports = {}
+    for what, volume in volumes.items():
+        folder = config.folder / "regions" / name / what
+        told = _statistics(config, volume, folder)
+        measure(
+            told,
+            replace(JobEngine(folder, engine.client), replace_stale=engine.replace_stale),
+            watch,
+        )
+        reports[what] = folder / "report"
+    return RegionResult(name, pairs, reports)
+
+
+def _classes(config: Tissue, grid: Grid, engine: JobEngine) -> dict[str, Any]:
+    """Store the classes that are known, and those that a network finds."""
+    volumes = _volumes(config)
+    found = {}
+    if volumes["labels"] is not None:
+        found["truth"] = merge_classes(volumes["labels"], config.classes, grid=grid, engine=engine)
+    if volumes["image"] is not None and config.checkpoint is not None:
+        card = read_checkpoint(config.checkpoint)
+        prob = infer(volumes["image"], card, options=config.infer, grid=grid, engine=engine)
+        found["predicted"] = decide_classes(prob, grid=grid, engine=engine)
+    return found
+
+
+def _statistics(config: Tissue, volume: Volume, folder: Path) -> Statistics:
+    told = config.measure
+    return Statistics(
+        input=StatisticsInput(classes=volume.uri, voxel_size_nm=config.input.voxel_size_nm),
+        output=str(folder),
+        classes=config.numbers,
+        cell_class=told.cell_class,
+        connectivity=told.connectivity,
+        mode=told.mode,
+        bins=told.bins,
+        sections=told.sections,
+        shapes=told.shapes,
+        interval=told.interval,
+        block_shape=config.block_shape,
+        cluster=config.cluster,
+    )
