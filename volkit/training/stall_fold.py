@@ -1,20 +1,17 @@
 """A fold in training: its network, how its weights move, and what survives an interruption."""
 
 import copy
-import hashlib
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from volkit.errors import ConfigError, ModelError
+from volkit.errors import ModelError
 from volkit.models.checkpoint import save_checkpoint
-from volkit.models.inflation import load_inflated
 from volkit.models.stall_networks import StallNetwork
 from volkit.training.schedule import RunningAverage
 from volkit.training.stall_batches import (
@@ -28,6 +25,13 @@ from volkit.training.stall_config import StallTrainConfig
 from volkit.training.stall_options import Stage, StallAugmentation
 from volkit.training.stall_scores import StallScores, scored
 from volkit.training.stall_set import ClipSet
+from volkit.training.stall_start import (
+    check_classes,
+    data_digest,
+    first_network,
+    inflated_digest,
+    network_card,
+)
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
 
 _JUDGED_AT_ONCE = 8  # clips that go through the network together
@@ -55,16 +59,16 @@ class FoldRun:
         self.config, self.fold = config, number
         self.learnt, self.unseen = clips.chosen(fold != number), clips.chosen(fold == number)
         for stage in config.stages:
-            _check_classes(self._rows(stage, judging=False), self.learnt, stage, "learnt from")
-            _check_classes(self._rows(stage, judging=True), self.unseen, stage, "judged")
+            check_classes(self._rows(stage, judging=False), self.learnt, stage, "learnt from")
+            check_classes(self._rows(stage, judging=True), self.unseen, stage, "judged")
         torch.manual_seed(_seed(config.seed, number))
         self.device = _device(config.device)
-        self.network = _network(config)
+        self.network = first_network(config)
         self.network.to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last_3d
         )
         self.scale = config.scaling.resolve()
-        self.facts = {"clips": _digest(clips, fold), "inflate": _inflated_digest(config)}
+        self.facts = {"clips": data_digest(clips, fold), "inflate": inflated_digest(config)}
         self.scores: list[StallScores] = []
         self.resumed_finished = False
         self.stage = 0
@@ -133,6 +137,9 @@ class FoldRun:
                 loss = self._loss(clips, augmentation, batch)
                 (loss / group_size).backward()
                 total += float(loss.detach())
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), float("inf"))
+            if not bool(torch.isfinite(norm)):
+                raise self._not_finite("a gradient")
             self.optimiser.step()
             self.average.update(self.network, self.steps)
             self.steps += 1
@@ -157,20 +164,24 @@ class FoldRun:
         target = torch.from_numpy(stalled).to(self.device)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, target)
         if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"the loss of fold {self.fold}, epoch {self.epochs} is {loss.item()}; lower "
-                "learning_rate, or train with precision float32"
-            )
+            raise self._not_finite("the loss")
         return loss
 
-    def _answer(self, network: nn.Module, images: Floats) -> Tensor:
+    def _not_finite(self, what: str) -> ModelError:
+        return ModelError(
+            f"{what} of fold {self.fold}, stage {self.stage}, epoch {self.epochs} is not finite; "
+            "lower learning_rate, or train with precision float32"
+        )
+
+    def _answer(self, network: StallNetwork, images: Floats) -> Tensor:
         half = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
-            return network(torch.from_numpy(images).to(self.device)).float()[:, 0]
+            features = network.features(torch.from_numpy(images).to(self.device))
+        return network.head(features.float())[:, 0]  # logits of 8 bits would be full of ties
 
     def probabilities(self, clips: ClipSet) -> NDArray[np.float64]:
         """Say how probably clips are stalled, float64, shape (N,)."""
-        network = self.average.network.eval()
+        network = cast(StallNetwork, self.average.network)
         batches = judged_batches(
             clips,
             self.config.window,
@@ -204,7 +215,7 @@ class FoldRun:
         if scores.by(stage.metric) > self.best:
             self.best, self.since_best, self.since_change = scores.by(stage.metric), 0, 0
             self.best_state = copy.deepcopy(self.average.network.state_dict())
-            card = _card(self.config, scores)
+            card = network_card(self.config, scores)
             save_checkpoint(self.best_state, self.config.checkpoint, card)
         elif self.since_change > options.patience:
             self.rate, self.since_change = max(self.rate * options.factor, options.least_rate), 0
@@ -237,41 +248,6 @@ class FoldRun:
         self.resumed_finished = self.finished
 
 
-def _network(config: StallTrainConfig) -> StallNetwork:
-    try:
-        network = StallNetwork(**config.network)
-    except TypeError as error:
-        raise ConfigError(
-            f"network {dict(config.network)} cannot be built: {error}; correct its keys"
-        ) from error
-    if config.inflate is not None:
-        load_inflated(network.backbone, config.inflate.weights, spread=config.inflate.spread)
-    return network
-
-
-def _check_classes(rows: NDArray[np.int64], clips: ClipSet, stage: Stage, what: str) -> None:
-    found = clips.stalled[rows]
-    if found.all() or not found.any():
-        sure = " of high confidence" if stage.tier1 else ""
-        raise ConfigError(
-            f"of {len(found)} clips{sure} that are {what}, {int(found.sum())} are stalled; both "
-            "kinds are needed: give more clips, fewer folds, or no stage with tier1"
-        )
-
-
-def _digest(clips: ClipSet, fold: NDArray[np.int64]) -> str:
-    """Digest which clips there are, what they are labelled, and how they are divided."""
-    columns = zip(clips.names, clips.stalled, clips.tier1, fold, strict=True)
-    rows = [f"{name} {int(a)} {int(b)} {int(c)}" for name, a, b, c in columns]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
-
-
-def _inflated_digest(config: StallTrainConfig) -> str:
-    if config.inflate is None:
-        return ""
-    return hashlib.sha256(Path(config.inflate.weights).read_bytes()).hexdigest()
-
-
 def _seed(*words: int) -> int:
     return int(np.random.SeedSequence([abs(word) for word in words]).generate_state(1)[0])
 
@@ -281,19 +257,3 @@ def _device(wanted: str) -> torch.device:
     if wanted == "cuda" and not there:
         raise ModelError("device 'cuda' is not here; use auto or cpu")
     return torch.device("cpu" if wanted == "cpu" or not there else "cuda")
-
-
-def _card(config: StallTrainConfig, scores: StallScores) -> dict[str, Any]:
-    arguments = dict(config.network)
-    return {
-        "architecture": "stall_network",
-        "arguments": arguments,
-        "channels": [int(arguments.get("in_channels", 3)), 1],
-        "window": list(config.window),
-        "output": "whole",
-        "scaling": {k: v for k, v in asdict(config.scaling).items() if v is not None},
-        "activation": "sigmoid",
-        "classes": ["stalled"],
-        "thresholds": {"stalled": scores.threshold},
-        **asdict(config.card),
-    }
