@@ -75,13 +75,13 @@ def test_the_truth_lists_every_segment_with_its_box() -> None:
 
 
 def test_shares_are_drawn_as_asked() -> None:
-    def share(stalled: float) -> float:
-        drawn = [stall_specimen(seed=s, stalled=stalled, segments=15).stalled for s in range(60)]
+    def share(stalled: float, seeds: int) -> float:
+        drawn = [stall_specimen(seed=s, stalled=stalled, segments=7).stalled for s in range(seeds)]
         return float(np.concatenate(drawn).mean())
 
-    assert share(0.0) == 0
-    assert share(1.0) == 1
-    assert share(0.3) == pytest.approx(0.3, abs=0.08)
+    assert share(0.0, 3) == 0
+    assert share(1.0, 3) == 1
+    assert share(0.3, 25) == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / 150))
     with pytest.raises(ConfigError, match="stalled 1.5, noise"):
         stall_specimen(seed=1, stalled=1.5)
 
@@ -106,12 +106,12 @@ def test_the_outline_survives_the_film(tmp_path: Path, quality: int) -> None:
 def test_published_and_robust_regions_part_where_compression_is_strong(tmp_path: Path) -> None:
     frames, region = clip_frames(stall_specimen(seed=3), 2)
     frames = frames.copy()
-    frames[4, 1:3, 1:3] = (220, 100, 30)  # a stray spot in one frame
+    frames[4, :4, :4] = (220, 100, 30)  # a stray spot in one frame
     write_film(tmp_path / "clip.mp4", frames)
     read = read_frames(tmp_path / "clip.mp4")
     published = cut_clip(read, PUBLISHED_OUTLINE).region
     robust = cut_clip(read, OutlineRule(margin=0)).region
-    assert published.start[1:] <= (2, 2)
+    assert published.start == (0, 0, 0)
     assert all(abs(a - b) <= 2 for a, b in zip(robust.start, region.start, strict=True))
 
 
