@@ -29,6 +29,7 @@ BENCHES = {
     "scale": "volkit.bench.scale",
     "statistics": "volkit.bench.statistics",
     "segmentation": "volkit.bench.segmentation",
+    "stalls": "volkit.bench.stalls",
 }
 """Modules with ``cases(*, quick)``, or with ``report(machine, *, quick, run) -> Report``."""
 

@@ -146,6 +146,7 @@ def sheet_png(path: Path, cards: Sequence[Card], *, heading: str) -> None:
         ax.set_axis_off()
     for ax, each in zip(axes, cards, strict=False):
         ax.imshow(each.strip, interpolation="nearest")
+        ax.set_anchor("NW")
         ax.set_title(each.title, color=_CALLS.get(each.call, _PALE), fontsize=8, loc="left")
     figure.suptitle(heading, color=_PALE, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
