@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from numpy.typing import NDArray
 
 from volkit.errors import BlockFailedError, ConfigError, SourceError
-from volkit.geometry import Box, VoxelScale
 from volkit.io.open import create_volume, open_volume
 from volkit.io.points.copick import open_copick
 from volkit.io.points.files import read_points, write_points
 from volkit.io.points.options import PointOptions
 from volkit.io.points.table import points_frame
 from volkit.io.tables import read_table
+from volkit.models.checkpoint import read_checkpoint
 from volkit.pipelines.registry import read_workflow
 from volkit.pipelines.status import read_status
+from volkit.testing.particle_projects import particle_project, perfect_heat, true_points
 from volkit.testing.tomograms import TomogramSpecimen
 from volkit.testing.workflows import identity_checkpoint
 
@@ -30,25 +30,6 @@ SHAPE = (32, 96, 104)
 SEEDS = (6, 15)  # with particles of both classes
 RADII = {"ribosome": 15.0, "thyroglobulin": 13.0}
 CLASSES = tuple(RADII)
-
-
-def truth_of(specimen: TomogramSpecimen) -> pd.DataFrame:
-    points = specimen.points(Box.from_shape(SHAPE))
-    centres = np.stack([points[name] for name in ("z_nm", "y_nm", "x_nm")], axis=1)
-    wanted = np.isin(points["class"], CLASSES)
-    return points_frame(centres[wanted], points["class"][wanted].tolist())
-
-
-def drawn(truth: pd.DataFrame, scale: VoxelScale) -> NDArray[np.float32]:
-    """The heat maps of a perfect network: a Gaussian at every centre."""
-    heat = np.zeros((len(CLASSES), *SHAPE), np.float32)
-    grid = np.indices(SHAPE)
-    for z, y, x, name in truth[["z_nm", "y_nm", "x_nm", "class"]].itertuples(index=False):
-        voxel = np.array([z, y, x]) / scale.voxel_size_nm
-        distance = ((grid - voxel[:, None, None, None]) ** 2).sum(axis=0)
-        channel = heat[CLASSES.index(name)]
-        np.maximum(channel, np.exp(-distance / 18), out=channel)
-    return heat
 
 
 def store(path: Path | str, values: np.ndarray, voxel_size_nm: tuple[float, ...]) -> None:
@@ -66,29 +47,9 @@ def store(path: Path | str, values: np.ndarray, voxel_size_nm: tuple[float, ...]
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copick project of two runs with curated picks, and stored heat maps beside it."""
     folder = tmp_path_factory.mktemp("copick")
-    config = {
-        "config_type": "filesystem",
-        "name": "specimens",
-        "version": "1.0.0",
-        "pickable_objects": [
-            {"name": name, "is_particle": True, "label": n, "radius": 10 * radius}
-            for n, (name, radius) in enumerate(RADII.items(), 1)
-        ],
-        "overlay_root": f"local://{folder}/overlay",
-        "static_root": f"local://{folder}/static",
-    }
-    (folder / "copick.json").write_text(json.dumps(config))
-    for number, seed in enumerate(SEEDS, 1):
-        specimen, name = TomogramSpecimen(SHAPE, seed=seed, density=1.0), f"TS_{number}"
-        size = specimen.voxel_size_nm
-        at = folder / "static" / "ExperimentRuns" / name / "VoxelSpacing10.012"
-        store(at / "denoised.zarr", specimen.image(Box.from_shape(SHAPE)), size)
-        truth = truth_of(specimen)
-        assert set(truth["class"]) == set(CLASSES)
-        open_copick(str(folder / "copick.json")).write_picks(
-            name, truth, user="curation", session="0"
-        )
-        store(folder / "heat" / f"{name}.zarr", drawn(truth, VoxelScale(size)), size)
+    config = particle_project(folder, shape=SHAPE, seeds=SEEDS, classes=CLASSES)
+    for run in ("TS_1", "TS_2"):
+        assert set(open_copick(str(config)).picks(run)["class"]) == set(CLASSES)
     return folder
 
 
@@ -224,8 +185,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of tomograms of which some are bad, and a network that says what it sees."""
     folder = tmp_path_factory.mktemp("folder")
     specimen = TomogramSpecimen(SHAPE, seed=SEEDS[0], density=1.0)
-    truth = truth_of(specimen)
-    heat = drawn(truth, VoxelScale(specimen.voxel_size_nm)).max(axis=0)
+    truth = true_points(specimen, CLASSES)
+    heat = perfect_heat(truth, CLASSES, SHAPE, specimen.voxel_size_nm).max(axis=0)
     tomograms = folder / "tomograms"
     tomograms.mkdir()
     for name in ("a", "d"):
@@ -405,3 +366,21 @@ def test_the_workflow_that_ships_can_be_planned() -> None:
     plan = found.pipeline.plan(found.config)
     assert [stage.name for stage in plan.stages] == ["prob", "picks"]
     assert open_volume(found.config.input.tomograms[0].image).shape == (64, 256, 256)
+
+
+@pytest.mark.parametrize("name", ["pick", "ablation"])
+def test_the_workflows_that_ship_pick_a_small_tomogram(tmp_path: Path, name: str) -> None:
+    uri = "specimen://tomogram?shape=32,96,104&seed=6&density=1"
+    settings = [
+        f'input.tomograms=[{{name: S, image: "{uri}", truth: "{uri}"}}]',
+        f"output={tmp_path}",
+        "infer.device=cpu",
+        "cluster.workers=0",
+    ]
+    outcome = carried_out(read_workflow(ROOT / f"workflows/particles/{name}.yaml", settings))
+    assert outcome.scores[0][0] == "score"
+    record = json.loads((tmp_path / "report" / "run.json").read_text())
+    assert [each["state"] for each in record["tomograms"]] == ["finished"]
+    card = read_checkpoint("builtin:particles-specimen")
+    told = read_table(tmp_path / "picks.parquet")[2]["parameters"]["pick"]["threshold"]
+    assert told in (None, card.thresholds)
