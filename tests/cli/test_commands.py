@@ -61,6 +61,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
+        and path.name != "index.html"  # tells when
         and not any(part.endswith(".ledger") or part == "lock" for part in path.parts)
     }
 

@@ -1,5 +1,6 @@
 """The viewer in a browser: colours of known labels where they should be, and nobody else asked."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -199,8 +200,8 @@ def test_a_browser_without_webgl_says_so() -> None:
         assert browser.close() == []
 
 
-def test_first_pixels_of_a_terabyte(browser, tmp_path, record_property) -> None:
-    """A specimen of 10^12 voxels: timings are recorded, what is read is counted."""
+def test_first_pixels_of_a_terabyte(browser, tmp_path) -> None:
+    """A specimen of 10^12 voxels: the time is printed, what is read is counted."""
     begun = time.monotonic()
     uri = "specimen://em?shape=10000,10000,10000"
     with looking(browser, uri) as view:
@@ -209,10 +210,10 @@ def test_first_pixels_of_a_terabyte(browser, tmp_path, record_property) -> None:
         x, y = middle(browser)
 
         def first(p) -> bool:
-            return int(p[y - 200 : y + 200, x - 200 : x + 200].max()) > 60
+            return float(p[y - 100 : y + 100, x - 100 : x + 100].std()) > 5
 
         pixels = settled(browser, first, tmp_path / "terabyte.png")
-        record_property("first_pixels_seconds", round(time.monotonic() - begun, 1))
-        record_property("answers", view.server.answered)
+        seconds = time.monotonic() - begun
+        sys.stdout.write(f"first pixels after {seconds:.1f} s, {view.server.answered} answers\n")
         assert first(pixels)
         assert view.server.answered < 2000  # of 4 million chunks

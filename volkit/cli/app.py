@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import volkit
-from volkit.cli import batch, compare, data, evaluate, provenance, runs, tables, versions, view
+from volkit.cli import (
+    batch,
+    compare,
+    data,
+    evaluate,
+    provenance,
+    report,
+    runs,
+    tables,
+    versions,
+    view,
+)
 from volkit.cli.clusters import ClusterFile, cluster_settings
 from volkit.cli.reproducible import show_reproducible, with_blocks
 from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
@@ -33,6 +44,7 @@ app.add_typer(batch.app)
 app.add_typer(runs.app)
 app.add_typer(provenance.app)
 app.add_typer(versions.app)
+app.add_typer(report.app)
 app.add_typer(view.app)
 
 WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
@@ -145,6 +157,9 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the rows there, too.")
     ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write them there as a page, too.")
+    ] = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Of scale: take the times of its blocks.")
     ] = None,
@@ -158,6 +173,11 @@ def bench(
     if json_file is not None:
         json_file.write_text(report.to_json() + "\n", encoding="utf-8")
         typer.echo(f"written to {tables.brief(json_file)}")
+    if html_file is not None:
+        from volkit.bench.page import bench_page
+
+        html_file.write_text(bench_page(report), encoding="utf-8")
+        typer.echo(f"written to {tables.brief(html_file)}")
 
 
 def _read(path: Path, settings: Sequence[str], default: str | None = None) -> "Workflow":

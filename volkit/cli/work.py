@@ -31,7 +31,7 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> None:
     console = terminal()
     if workflow.pipeline.plan is not None:
         check_plan(workflow, show=False, replace=replace)
-    with interruptible(), shown(console) as on_progress:
+    with interruptible(), shown(console) as on_progress, _page(workflow):
         outcome = workflow.pipeline.run(
             workflow,
             on_progress=on_progress,
@@ -39,6 +39,20 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> None:
             replace_stale=replace,
         )
     _show(console, outcome)
+
+
+@contextmanager
+def _page(workflow: "Workflow") -> Iterator[None]:
+    """Leave the page of a run, also of one that failed, which tells why."""
+    from volkit.pipelines.run_page import leave_page
+
+    try:
+        yield
+    finally:
+        config = workflow.config
+        folder = getattr(config, "folder", None) or getattr(config, "output", None)
+        if workflow.pipeline.plan is not None and folder is not None:
+            leave_page(folder)
 
 
 @contextmanager

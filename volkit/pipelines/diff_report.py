@@ -1,9 +1,7 @@
 """Report of a comparison: verdicts, where the change lies, and one page of HTML with all of it."""
 
-import base64
-import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from volkit.geometry import AXES, Grid
-from volkit.io.tables import Column, Schema, write_table
+from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.kernels.overlap import CHANGES
 from volkit.pipelines.diff_verdict import SAME, Verdict, worst
+from volkit.pipelines.html.document import document
+from volkit.pipelines.html.elements import Html, element, facts, picture, section, together
+from volkit.pipelines.html.tables import frame_table, table
 
 _VERDICTS = Schema(
     (
@@ -38,16 +39,6 @@ _MEANINGS = {
     "largest": ("", "largest absolute difference"),
     "mean": ("", "mean absolute difference"),
 }
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-       color: #1c1c22; }
-table { border-collapse: collapse; margin: 1rem 0; }
-td, th { border-bottom: 1px solid #d8d8e0; padding: .35rem .8rem; text-align: left;
-         vertical-align: top; }
-img { max-width: 100%; }
-code { font-size: 90%; }
-.same { color: #1b7837; } .small { color: #9a6700; } .large { color: #b2182b; }
-"""
 
 
 def write_blocks(
@@ -156,33 +147,42 @@ def write_page(
         JSON; ``old`` and ``new`` name the sides.
     """
     total = worst(tuple(verdicts))
-    old, new = (html.escape(str(provenance[side])) for side in ("old", "new"))
-    parts = [
-        "<!doctype html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{old} and {new}</title>',
-        f"<style>{_STYLE}</style></head><body>",
-        f'<h1 class="{_colour(total)}">{total}</h1>',
-        f"<p>old: <code>{old}</code><br>new: <code>{new}</code></p>",
-        "<table><tr><th>compared</th><th>kind</th><th>verdict</th><th>share</th><th>numbers</th>",
-        *(_row(verdict) for verdict in verdicts),
-        "</table>",
-        *(_figure(name, figure) for name, figure in figures.items()),
-        "<h2>Made from</h2>",
-        f"<pre>{html.escape(json.dumps(provenance, indent=1, default=str))}</pre>",
-        "</body></html>",
+    old, new = str(provenance["old"]), str(provenance["new"])
+    header = ("compared", "kind", "verdict", "share", "numbers")
+    rows = [(v.name, v.kind, v.verdict, f"{v.share:.4%}", v.says) for v in verdicts]
+    drawn = [
+        element("figure", element("figcaption", name), picture(figure, alt=_said(name, verdicts)))
+        for name, figure in figures.items()
     ]
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    made = json.dumps(provenance, indent=1, default=str)
+    text = document(
+        f"{Path(old).name} and {Path(new).name}",
+        section("Verdicts", table(header, rows)),
+        section("Where it changed", drawn),
+        section("Changed blocks and objects", list(_tables(path.parent, verdicts))),
+        section("Made from", element("pre", made)),
+        lead=together(
+            element("p", total, class_=_colour(total), role="status"),
+            facts([("old", old), ("new", new)]),
+        ),
+    )
+    path.write_text(text, encoding="utf-8")
 
 
-def _row(verdict: Verdict) -> str:
-    cells = (verdict.name, verdict.kind, verdict.verdict, f"{verdict.share:.4%}", verdict.says)
-    inner = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-    return f'<tr class="{_colour(verdict.verdict)}">{inner}</tr>'
+def _said(name: str, verdicts: Sequence[Verdict]) -> str:
+    found = next((v for v in verdicts if v.name == name), None)
+    words = "" if found is None else f": {found.verdict}, {found.share:.4%}"
+    return f"heat map of where {name} changed, on three planes{words}"
 
 
-def _figure(name: str, path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<h2>{html.escape(name)}</h2><img alt="heat map" src="data:image/png;base64,{data}">'
+def _tables(folder: Path, verdicts: Sequence[Verdict]) -> Iterator[Html]:
+    """Show which blocks and objects changed."""
+    for verdict in verdicts:
+        for ending in ("blocks.parquet", "objects.parquet"):
+            path = folder / f"{verdict.name}.{ending}"
+            frame = read_table(path)[0] if path.exists() else pd.DataFrame()
+            if len(frame):
+                yield frame_table(frame, caption=path.name)
 
 
 def _colour(verdict: str) -> str:

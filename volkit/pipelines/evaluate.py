@@ -26,6 +26,7 @@ from volkit.ops.particle_results import PointEvaluation
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.evaluate_config import Evaluate
 from volkit.pipelines.evaluate_figure import boundary_figure, label_figure
+from volkit.pipelines.evaluate_page import write_evaluation_page
 from volkit.pipelines.evaluate_points import is_points, score_points
 from volkit.pipelines.evaluate_report import write_boundary, write_labels
 from volkit.pipelines.evaluate_views import Views
@@ -156,7 +157,7 @@ def _report(
     else:
         files = write_boundary(folder, found, made)
         boundary_figure(figure, found, panels, channel=config.channel)
-    return (("figure", figure), *files)
+    return (("figure", figure), *files, ("page", write_evaluation_page(folder)))
 
 
 def _following(

@@ -16,6 +16,7 @@ from volkit.io.tables import Column, Schema, write_table
 from volkit.ops.particle_results import PointEvaluation
 from volkit.ops.particle_scoring import THRESHOLDS, evaluate_points
 from volkit.pipelines.evaluate_config import Evaluate
+from volkit.pipelines.evaluate_page import write_evaluation_page
 from volkit.pipelines.outcome import Outcome
 from volkit.version import __version__
 
@@ -74,12 +75,13 @@ def score_points(config: Evaluate) -> tuple[PointEvaluation, Outcome]:
     left_out = ("cluster", "output")
     told = {key: value for key, value in asdict(config).items() if key not in left_out}
     made = {"volkit": __version__, "parameters": redacted(told)}
-    files = (
+    files: tuple[tuple[str, Path], ...] = (
         ("figure", _figure(folder / "figure.png", found)),
         ("scores", _scores(folder / "scores.json", found, made)),
         ("tomograms", _table(folder / "tomograms.csv", found.tomograms, made)),
         ("curve", _table(folder / "curve.csv", found.curve, made)),
     )
+    files += (("page", write_evaluation_page(folder)),)
     following = ("open", folder / "figure.png")
     return found, Outcome(files=files, following=following, scores=tuple(found.as_table()))
 

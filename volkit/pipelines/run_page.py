@@ -4,6 +4,7 @@ It is made from the folder of the run alone, whether that is finished, going on 
 """
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from volkit.engine.origin import Session, read_origin
 from volkit.engine.stages import Stage, find_stages
-from volkit.errors import SourceError
+from volkit.errors import SourceError, VolkitError
 from volkit.io.place import Place
 from volkit.pipelines.html.charts import Span, duration, line_chart, timeline
 from volkit.pipelines.html.document import document
@@ -25,9 +26,11 @@ from volkit.pipelines.stage_status import StageStatus
 from volkit.pipelines.status import RunStatus, read_status
 
 PAGE = "index.html"
+"""Name of the page, in the folder ``report`` of a run."""
 
 _MOST_STAGES = 24  # rows of the timeline: the longest
 _REFRESH = 5  # seconds, while the run goes on
+_logger = logging.getLogger(__name__)
 
 
 def write_run_page(run: Place | Path | str, *, live: bool = False) -> Path:
@@ -64,6 +67,24 @@ def write_run_page(run: Place | Path | str, *, live: bool = False) -> Path:
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
     return path
+
+
+def leave_page(run: Place | Path | str) -> None:
+    """Leave the page of a run that has just ended, however it did; of no run, nothing.
+
+    A page that cannot be written is logged: no result depends on it.
+
+    Parameters
+    ----------
+    run : Place, Path or str
+        The folder that the run was to work in.
+    """
+    place = Place.at(run)
+    try:
+        if place.local is not None and find_stages(place):
+            write_run_page(place)
+    except (OSError, VolkitError) as error:
+        _logger.warning("could not write the page of %s: %s", place, error)
 
 
 def run_page(place: Place, *, live: bool = False) -> str:

@@ -126,7 +126,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(0.25), duration(75), duration(7300), duration(200_000)
-    ('0.2 s', '1:15 min', '2:02 h', '2.3 days')
+    ('0.2 s', '1:15 min', '2:01 h', '2.3 days')
     """
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -33,7 +33,9 @@ button { font: inherit; padding: .25rem .7rem; color: var(--ink); background: va
 :focus-visible { outline: 3px solid var(--one); outline-offset: 2px; }
 figure { margin: 1rem 0; } figcaption { font-weight: 600; }
 img, svg { max-width: 100%; height: auto; display: block; }
-svg { width: 44rem; } svg text { fill: var(--ink); font-size: 12px; } svg .tick { fill: var(--soft); font-size: 11px; }
+svg { width: 44rem; }
+svg text { fill: var(--ink); font-size: 12px; }
+svg .tick { fill: var(--soft); font-size: 11px; }
 svg .grid { stroke: var(--rule); } svg .bar { fill: var(--one); }
 svg .line { fill: none; stroke-width: 2; }
 .line0 { stroke: var(--one); } .line1 { stroke: var(--two); } .line2 { stroke: var(--three); }

@@ -1,0 +1,44 @@
+"""The page of an evaluation: scores, curves and worst objects, in one file of HTML."""
+
+import json
+from pathlib import Path
+
+from volkit.pipelines.html.document import document
+from volkit.pipelines.html.elements import element, facts, section, together
+from volkit.pipelines.run_page_results import pictures, read_told, score_rows, tables
+
+PAGE = "report.html"
+
+
+def write_evaluation_page(folder: Path) -> Path:
+    """Write ``report.html`` beside the scores of an evaluation.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``scores.json``, tables and the figure.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    scores = read_told(folder / "scores.json")
+    made = scores.get("made", {})
+    told = made.get("parameters", {}) if isinstance(made, dict) else {}
+    warnings = [element("li", str(text)) for text in scores.get("warnings", [])]
+    rows = [(name, str(told.get(name) or "")) for name in ("pred", "truth", "image", "convention")]
+    look_at = element("p", "To look at it: ", element("code", f"volkit view {folder}"))
+    values = {name: value for name, value in scores.items() if name != "made"}
+    text = document(
+        f"Evaluation {folder.absolute().name}",
+        section("Warnings", element("ul", warnings) if warnings else ""),
+        section("Scores", score_rows(values)),
+        section("Pictures", list(pictures(folder))),
+        section("Tables", list(tables(folder))),
+        section("Made from", element("pre", json.dumps(made, indent=1, default=str))),
+        lead=together(facts(rows), look_at),
+    )
+    path = folder / PAGE
+    path.write_text(text, encoding="utf-8")
+    return path
