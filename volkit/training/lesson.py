@@ -1,7 +1,7 @@
 """Lessons: what a training loop needs to know of a task, and nothing of how it loops."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,50 +11,6 @@ from torch import Tensor, nn
 Floats = NDArray[np.float32]
 Answer = Callable[[Floats], Tensor]
 """Scaled images (B, C, z, y, x) to logits in float32, on the device that trains."""
-
-
-class Pace(Protocol):
-    """How long a run takes, and how each step moves the weights."""
-
-    @property
-    def steps(self) -> int:
-        """Updates of the weights."""
-
-    @property
-    def average(self) -> float:
-        """Share of the running average that a step keeps; 0 stores the latest weights."""
-
-    @property
-    def clip(self) -> float:
-        """Largest norm of a gradient."""
-
-
-class RunConfig(Protocol):
-    """What every configuration of a training run says; it is a frozen dataclass."""
-
-    @property
-    def checkpoint(self) -> str:
-        """The card to write."""
-
-    @property
-    def optimisation(self) -> Pace:
-        """Steps, average and clip."""
-
-    @property
-    def validation(self) -> Any:
-        """``every``: steps between two validations."""
-
-    @property
-    def precision(self) -> Literal["bfloat16", "float32"]:
-        """What convolutions compute in."""
-
-    @property
-    def device(self) -> Literal["auto", "cpu", "cuda"]:
-        """Where."""
-
-    @property
-    def seed(self) -> int:
-        """Of everything random."""
 
 
 class Stored(NamedTuple):
