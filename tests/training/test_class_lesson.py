@@ -190,3 +190,30 @@ def test_configurations_that_make_no_sense(stripes, tmp_path, changes, message) 
 def test_options_that_make_no_sense(kind, values, message) -> None:
     with pytest.raises(ConfigError, match=message):
         kind(**values)
+
+
+def test_weights_of_classes_are_taken_out_of_the_answer_again(stripes, tmp_path) -> None:
+    """With nothing to see, the answer is how often classes occur, not how they are weighed."""
+    rare = {"rest": (0, 1, 2), "axon": (3,)}  # 3 to 1
+    options = ClassOptimisation(steps=1, balance=1.0, dice=0.0)
+    lesson = ClassLesson(
+        configured(stripes, tmp_path / "net.yaml", classes=rare, optimisation=options)
+    )
+    np.testing.assert_allclose(np.exp(lesson.bias), (2 / 3, 2))
+    network = lesson.network()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.zero_()  # both classes alike: what weighted cross-entropy learns from nothing
+    weights = lesson.stored(network).weights
+    prob = torch.softmax(weights["head.bias"], 0)
+    assert prob.tolist() == pytest.approx([0.75, 0.25])
+    plain = ClassOptimisation(steps=1, balance=1.0, adjust=False)
+    other = ClassLesson(configured(stripes, tmp_path / "net.yaml", optimisation=plain))
+    assert not other.bias.any()
+
+
+def test_a_network_without_a_head_cannot_be_adjusted(stripes, tmp_path) -> None:
+    several = {"background": (0, 1, 2), "axon": (3,)}
+    keys = {"architecture": "high_res_net", "arguments": {"planar": True}, "classes": several}
+    with pytest.raises(ConfigError, match="say optimisation.adjust: false"):
+        ClassLesson(configured(stripes, tmp_path / "net.yaml", **keys)).network()

@@ -69,8 +69,15 @@ class ClassOptimisation:
     balance : float
         Classes weigh with their share of the voxels to the power of minus this: 0, as published,
         weighs voxels alike, 1 classes.
+    adjust : bool
+        Whether the weights of classes are taken out of the stored network's answer again, so that
+        it is not biased towards rare classes; the network needs a ``head`` with a bias.
     dice : float
         Weight of the Dice loss, mean over classes, that is added to the cross-entropy.
+
+    References
+    ----------
+    Menon et al., Long-tail learning via logit adjustment, 2021, doi:10.48550/arXiv.2007.07314.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -84,6 +91,7 @@ class ClassOptimisation:
     average: float = 0.99
     clip: float = inf
     balance: float = 0.5
+    adjust: bool = True
     dice: float = 1.0
 
     def __post_init__(self) -> None:

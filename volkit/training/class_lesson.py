@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
 from volkit.kernels.class_confusion import confusion_matrix, pooled_scores
 from volkit.kernels.class_merge import Classes, merged_classes
@@ -17,7 +18,7 @@ from volkit.models.residual_unet import ResidualUNet3D, folded
 from volkit.training.class_config import ClassConfig
 from volkit.training.class_losses import class_loss, class_weights
 from volkit.training.class_patches import count_classes, draw_anywhere, draw_tiles
-from volkit.training.lesson import Answer, Stored
+from volkit.training.lesson import Answer, Floats, Stored
 from volkit.training.patches import Tissue, open_tissue
 from volkit.training.schedule import learning_rate
 from volkit.training.whole_map import mirrored, tiles
@@ -64,11 +65,20 @@ class ClassLesson:
         self.tissues = [open_tissue(spec, config.scaling) for spec in config.volumes]
         self.unseen = [open_tissue(spec, config.scaling) for spec in config.validation.volumes]
         voxels = count_classes(self.tissues, config.classes)
-        self.weights = class_weights(voxels, balance=config.optimisation.balance)
+        options = config.optimisation
+        self.weights = class_weights(voxels, balance=options.balance)
+        # What the weights add to the answer where cross-entropy is least, and is taken out again.
+        self.bias = np.log(self.weights) if options.adjust else np.zeros(len(self.weights))
 
     def network(self) -> nn.Module:
         """Build the network, with a channel for every class."""
-        return build(self.config.architecture, **self._arguments())
+        network = build(self.config.architecture, **self._arguments())
+        if self.bias.any() and "head.bias" not in network.state_dict():
+            raise ConfigError(
+                f"{self.config.architecture} has no head with a bias, from which the weights of "
+                "classes can be taken out again; say optimisation.adjust: false, or balance: 0"
+            )
+        return network
 
     def _arguments(self) -> dict[str, Any]:
         return {**self.config.arguments, "out_channels": len(self.config.classes)}
@@ -117,8 +127,14 @@ class ClassLesson:
         if not self.unseen:
             return None
         config = self.config
+        bias = torch.from_numpy(self.bias).float()[:, None, None, None]
+
+        def adjusted(images: Floats) -> Tensor:
+            logits = answer(images)
+            return logits - bias.to(logits.device)
+
         found = [
-            _confusion(answer, tissue, config.classes, config.validation.window)
+            _confusion(adjusted, tissue, config.classes, config.validation.window)
             for tissue in self.unseen
         ]
         scores = pooled_scores(found)
@@ -131,6 +147,9 @@ class ClassLesson:
         config, weights, arguments = self.config, network.state_dict(), self._arguments()
         if isinstance(network, ResidualUNet3D):
             weights, arguments = folded(network), {**arguments, "norm": "none"}
+        if self.bias.any():
+            old = weights["head.bias"]
+            weights = {**weights, "head.bias": old - torch.from_numpy(self.bias).to(old)}
         card: dict[str, Any] = {
             "architecture": config.architecture,
             "arguments": arguments,
