@@ -20,6 +20,7 @@ from volkit.kernels.quantile_scores import contact_histograms, largest_bins
 from volkit.kernels.relabel import renamed
 from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
+from volkit.ops.components import components_of
 from volkit.ops.octree_agglomeration import agglomeration_tree, scored
 from volkit.ops.segmentation import agglomerate
 
@@ -182,6 +183,87 @@ def test_boxes_hold_their_surface_not_their_volume(tmp_path: Path) -> None:
     # Blocks of the small volume have three open faces, those inside the large one six.
     assert most[1][0] < 2 * most[0][0]
     assert most[1][1] < 5.5 * most[1][0]
+
+
+def rows_of_nodes(tree) -> list[int]:
+    """What every box holds at once: the tables of its parts, and what it keeps of them."""
+    tables = list(tree.risen.kept())
+    boxes = tree.risen.boxes
+    first = np.cumsum([0, *map(len, boxes.levels)])
+    ups = [max(map(len, up.values())) for _, up, _ in tables]
+    found = []
+    for n, (level, _, kept) in enumerate(tables):
+        number = n - first[level]
+        parts = [] if level == 0 else boxes.below(level, number)
+        found.append(sum(ups[first[level - 1] + k] for k in parts) + max(map(len, kept.values())))
+    return found
+
+
+def test_no_box_holds_more_in_longer_tissue(tmp_path: Path) -> None:
+    """Two and four times the length have as many times the fragments, and boxes as before."""
+    rng = np.random.default_rng(2)
+    once = np.stack([gaussian_filter(rng.random((8, 16, 16)), 1.2) for _ in range(3)])
+    once = (once - once.min()) / np.ptp(once)
+    most, fragments = [], []
+    for copies in (2, 4, 8):
+        parts = [once if n % 2 == 0 else once[..., ::-1] for n in range(2 * copies)]
+        affinities = open_volume(np.concatenate(parts, axis=-1).astype(np.float32))
+        where = {
+            "grid": Grid(affinities.domain, (8, 8, 8)),
+            "engine": JobEngine(tmp_path / str(copies)),
+        }
+        pieces = affinity_watershed(affinities, options=OPTIONS, **where)
+        tree = agglomeration_tree(pieces, affinities, options=OPTIONS, limit=0.4, **where)
+        most.append(max(rows_of_nodes(tree)))
+        fragments.append(len(np.unique(pieces.read())))
+        merges = sum(len(table["a"]) for table in tree.merges())
+        assert merges > 0.2 * fragments[-1]
+    assert most == [1241] * 3
+    assert fragments == [1750, 3492, 6976]
+
+
+@pytest.mark.parametrize("block_shape", [(4, 4, 4), (4, 4, 16)])
+def test_a_fragment_in_two_places_is_refused(block_shape) -> None:
+    """Box by box, each place would be decided alone; one block that holds both decides them."""
+    labels = np.arange(1, 257, dtype=np.uint64).reshape(4, 4, 16)
+    labels[1, 1, 10] = labels[0, 0, 1]
+    values = open_volume(np.random.default_rng(1).random((3, 4, 4, 16), np.float32))
+    grid = Grid(values.domain, block_shape)
+    tree = agglomeration_tree(open_volume(labels), values, options=OPTIONS, grid=grid)
+    if block_shape == labels.shape:
+        expected = whole(labels, values.read(), Linkage(), 0.6)
+        np.testing.assert_array_equal(tree.labels(0.6).compute(scheduler="sync"), expected)
+        return
+    with pytest.raises(ContractError, match=r"fragment 2 ends in this box, .*components_of"):
+        tree.labels(0.6).compute(scheduler="sync")
+
+
+def test_ids_that_name_no_voxel_are_refused_and_can_be_made_to() -> None:
+    labels = cells(1)
+    ids, numbers = np.unique(labels, return_inverse=True)
+    far = (numbers.reshape(labels.shape) * 1000).astype(np.uint64)
+    values = open_volume(np.random.default_rng(1).random((3, *labels.shape), np.float32))
+    grid = Grid(values.domain, (6, 6, 7))
+    tree = agglomeration_tree(open_volume(far), values, options=OPTIONS, grid=grid)
+    with pytest.raises(ContractError, match=r"fragment \d+ ends in this box, one of \d\d,"):
+        tree.labels(0.5).compute(scheduler="sync")
+    named = components_of(open_volume(far), connectivity=6, grid=grid)
+    np.testing.assert_array_equal(named.compute(scheduler="sync"), labels)
+    assert len(ids) > 50
+
+
+@given(seed=st.integers(0, 2**32 - 1), block_shape=st.tuples(*[st.integers(1, 4)] * 3))
+@settings(max_examples=15)
+def test_connected_fragments_are_never_refused(seed, block_shape) -> None:
+    """Joined at faces, edges or corners, over any number of one-voxel blocks."""
+    rng = np.random.default_rng(seed)
+    labels = label_equal(rng.integers(0, 3, (4, 5, 4)), connectivity=26)
+    values = rng.random((3, 4, 5, 4), np.float32)
+    volumes = open_volume(labels), open_volume(values)
+    grid = Grid(volumes[0].domain, block_shape)
+    tree = agglomeration_tree(*volumes, options=AffinityOptions(NEAREST), grid=grid)
+    expected = whole(labels, values, Linkage(), 0.7)
+    np.testing.assert_array_equal(tree.labels(0.7).compute(scheduler="sync"), expected)
 
 
 def test_a_killed_rise_takes_up_where_it_was(tmp_path: Path) -> None:

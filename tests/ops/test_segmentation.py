@@ -18,6 +18,7 @@ from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import contacts
 from volkit.kernels.relabel import renamed
 from volkit.kernels.seeds import SeedOptions
+from volkit.ops.components import components_of
 from volkit.ops.fragments import FragmentOptions, fragments
 from volkit.ops.segmentation import SegmentationOptions, agglomerate, region_graph, segment
 
@@ -118,6 +119,27 @@ def test_another_threshold_uses_the_same_graph(prob, pieces, tmp_path: Path) -> 
         stages.append(threshold)
     assert "region_graph" in stages[: stages.index(0.5)]
     assert "region_graph" not in stages[stages.index(0.5) :]
+
+
+@pytest.mark.parametrize("block_shape", [(13, 15, 10), (50, 50, 50)])
+def test_cells_box_by_box_are_those_of_the_whole_graph(block_shape, prob, tmp_path) -> None:
+    """Of fragments that are connected: what tiles cut off is a fragment of its own."""
+    volume = open_volume(prob)
+    where = {"grid": Grid(volume.domain, block_shape), "engine": JobEngine(tmp_path)}
+    cut = FragmentOptions(tile=(8, 8, 8), halo=(3, 3, 3), seeds=OPTIONS.fragments.seeds)
+    options = SegmentationOptions(cut, OPTIONS.threshold, "octree")
+    found = segment(volume, options=options, **where).read()
+    pieces = open_volume(tmp_path / "fragments.zarr")
+    named = components_of(pieces, connectivity=26).compute(scheduler="sync")
+    assert len(np.unique(named)) > len(np.unique(pieces.read()))
+    expected = agglomerate(open_volume(named), volume, threshold=OPTIONS.threshold)
+    np.testing.assert_array_equal(found, expected.compute(scheduler="sync"))
+    assert 1 < len(np.unique(found)) < len(np.unique(named))
+
+
+def test_an_unknown_agglomeration_is_refused() -> None:
+    with pytest.raises(ConfigError, match="agglomeration is 'tree'; choose 'whole' or 'octree'"):
+        SegmentationOptions(agglomeration="tree")
 
 
 def test_data_arrays_keep_their_coordinates(prob, expected) -> None:

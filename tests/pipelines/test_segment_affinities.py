@@ -10,20 +10,27 @@ import pytest
 import yaml
 
 from volkit.engine.columns import read_columns
+from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import BlockFailedError, ConfigError, ContractError, GeometryError
+from volkit.geometry import Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.io.place import Place
 from volkit.kernels.affinity_boundary import least_inside
 from volkit.kernels.contingency import contingency
+from volkit.kernels.linkage_rule import Linkage
 from volkit.kernels.scores import rand_scores
+from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_segmentation import relabel_at
+from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
+from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.pipelines.registry import read_workflow
 from volkit.pipelines.segment_affinities import TREE
 from volkit.pipelines.status import read_status
-from volkit.testing.workflows import identity_checkpoint, voronoi_cells
+from volkit.testing.workflows import identity_checkpoint, tiny_workflow, voronoi_cells
 
 SHAPE = (20, 32, 36)
+NOTHING = "warning: there is no segment, only background: no seed was found; check thresholds"
 WORKFLOWS = Path(__file__).parents[2] / "workflows" / "em"
 
 
@@ -145,7 +152,7 @@ def test_a_plan_names_the_stages_that_a_run_has(stored) -> None:
     assert again.scores == outcome.scores
 
 
-@pytest.mark.parametrize("block_shape", [(20, 32, 36), (7, 9, 40)])
+@pytest.mark.parametrize("block_shape", [(20, 32, 36), (7, 9, 40), (19, 31, 35)])
 def test_labels_do_not_depend_on_blocks(folder, stored, block_shape, tmp_path: Path) -> None:
     found, _, output = stored
     config = replace(found.config, output=str(tmp_path), block_shape=block_shape)
@@ -245,10 +252,108 @@ def test_affinities_of_a_network_by_the_offsets_of_its_card(folder, tmp_path: Pa
     assert len(np.unique(found)) > 1
 
 
+@pytest.mark.parametrize("linkage", ["mean", "quantile"])
+def test_basins_are_merged_box_by_box(folder, stored, linkage, tmp_path: Path) -> None:
+    """The labels of one block, and of the whole graph; another threshold is a relabelling."""
+    nearest = [[-1, 0, 0], [0, -1, 0], [0, 0, -1]]
+    how = {"linkage": linkage, "threshold": 0.4, "limit": 0.6}
+    clean = open_volume(str(folder / "affinities.zarr")).read()
+    noise = np.random.default_rng(1).random(clean.shape, np.float32)
+    store(tmp_path / "noisy.zarr", np.float32(0.6) * clean + np.float32(0.4) * noise)
+    given = {
+        "input": {"affinities": str(tmp_path / "noisy.zarr"), "truth": "truth.zarr"},
+        "offsets": nearest,
+        "segment": {"agglomeration": how, "smallest": 3, "fill": None},
+        "layers": {"labels": False},
+    }
+    found, labels = [], []
+    for name, blocks in (("small", [7, 9, 12]), ("one", list(SHAPE))):
+        found.append(
+            workflow(folder, "segment_affinities", tmp_path / name, **given, block_shape=blocks)
+        )
+        outcome = carried_out(found[-1])
+        labels.append(open_volume(tmp_path / name / "filtered.zarr").read())
+    np.testing.assert_array_equal(*labels)
+    fragments = np.unique(open_volume(tmp_path / "one" / "fragments.zarr").read())
+    assert 5 < len(np.unique(labels[0])) < len(fragments) / 5
+    assert dict(outcome.files)["merge tree"] == tmp_path / "one" / "agglomeration.parts"
+    truth = open_volume(str(folder / "truth.zarr")).read()
+    expected = rand_scores(contingency(truth, labels[1])).f_score
+    assert dict(row[:2] for row in outcome.scores)["Rand F"] == f"{expected:.4f}"
+    plan = found[1].pipeline.plan(found[1].config)
+    ran = {time.stage for time in outcome.times if "/" not in time.stage}
+    assert sorted(stage.name for stage in plan.stages) == sorted(ran)
+    pieces = open_volume(tmp_path / "small" / "fragments.zarr")
+    values = open_volume(tmp_path / "noisy.zarr")
+    options = AffinityOptions(NEAREST, low=0.0001, high=0.9999)
+    where = {"grid": Grid(values.domain, (7, 9, 12)), "engine": JobEngine(tmp_path / "small")}
+    told = {"options": options, "linkage": Linkage(linkage), "limit": 0.6}
+    tree = agglomeration_tree(pieces, values, **told, **where)
+    again = tree.labels(0.55, name="again").read()
+    assert len(np.unique(again)) < len(
+        np.unique(open_volume(tmp_path / "one" / "labels.zarr").read())
+    )
+    if linkage == "mean":
+        whole = affinity_agglomerate(
+            pieces, values, options=options, threshold=0.55, grid=where["grid"]
+        )
+        np.testing.assert_array_equal(again, whole.compute(scheduler="sync"))
+
+
+@pytest.mark.parametrize("inverted", ["affinities", "boundaries", None])
+def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, caplog) -> None:
+    """In the report and to whoever watches, where there is a truth to tell."""
+    boundary = open_volume(str(folder / "map.zarr")).read()
+    given = {"input": {"truth": "truth.zarr"}, "layers": {"labels": False}}
+    if inverted == "affinities":
+        store(tmp_path / "values.zarr", 1 - least_inside(boundary))
+        given["offsets"] = [[-1, 0, 0], [0, -1, 0], [0, 0, -1]]
+    else:
+        store(tmp_path / "values.zarr", 1 - boundary if inverted else boundary)
+    kind = inverted or "boundaries"
+    given["input"][kind] = str(tmp_path / "values.zarr")
+    found, said = workflow(folder, f"segment_{kind}", tmp_path / "run", **given), []
+    found.pipeline.run(found, on_progress=None, on_message=said.append, replace_stale=False)
+    run = json.loads((tmp_path / "run" / "report" / "run.json").read_text())
+    if inverted is None:
+        assert said == []
+        assert "warnings" not in run
+        return
+    assert said == [f"warning: {text}" for text in run["warnings"]]
+    (text,) = said
+    give = "affinities" if inverted == "affinities" else "map"
+    assert f"they look inverted; give 1 - {give}" in text
+    assert float(text.split("separation ")[1].split(";")[0]) < 0.3
+
+
 @pytest.mark.parametrize(
     ("pipeline", "changes", "error", "message"),
     [
         ("segment_boundaries", {"input": {"image": "map.zarr"}}, ConfigError, "neither checkpoint"),
+        (
+            "segment_boundaries",
+            {
+                "input": {"boundaries": "map.zarr"},
+                "segment": {"agglomeration": {"threshold": 0.6, "limit": 0.5}},
+            },
+            ConfigError,
+            "limit is 0.5, threshold 0.6; give a limit of 0.6 or more",
+        ),
+        (
+            "segment_boundaries",
+            {
+                "input": {"boundaries": "map.zarr"},
+                "segment": {"agglomeration": {"linkage": "median"}},
+            },
+            ConfigError,
+            "median",
+        ),
+        (
+            "segment_affinities",
+            {"input": {"affinities": "affinities.zarr"}, "offsets": [[-1, 0, 0], [0, -1, 0]]},
+            ConfigError,
+            "are not those of neighbours on z, y and x",
+        ),
         (
             "segment_boundaries",
             {"input": {"boundaries": "map.zarr"}, "checkpoint": "identity.yaml"},
@@ -339,8 +444,51 @@ def test_values_that_are_no_probabilities_are_refused_by_the_block(folder, tmp_p
 def test_nothing_but_boundary_gives_no_labels(folder, tmp_path: Path) -> None:
     store(tmp_path / "full.zarr", np.ones((4, 8, 8), np.float32))
     given = {"input": {"boundaries": str(tmp_path / "full.zarr")}}
-    carried_out(workflow(folder, "segment_boundaries", tmp_path / "run", **given))
+    found, said = workflow(folder, "segment_boundaries", tmp_path / "run", **given), []
+    found.pipeline.run(found, on_progress=None, on_message=said.append, replace_stale=False)
     assert not labels_of(tmp_path / "run").any()
+    assert said == [NOTHING]
+
+
+@pytest.mark.parametrize("missing", [0.0, 1.0])
+def test_a_plane_of_missing_data_is_the_same_for_all_blocks(
+    folder, stored, missing, tmp_path: Path
+) -> None:
+    """Affinities of 0 part what they lie between, those of 1 join it; both are filled."""
+    values = open_volume(str(folder / "affinities.zarr")).read()
+    values[:, 9] = missing
+    store(tmp_path / "holed.zarr", values)
+    given = {
+        "input": {"affinities": str(tmp_path / "holed.zarr"), "truth": "truth.zarr"},
+        "offsets": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]],
+    }
+    labels = []
+    for name, blocks in (("thin", [9, 16, 20]), ("one", list(SHAPE))):
+        how = {**given, "block_shape": blocks}
+        labels.append(affinity_labels(folder, tmp_path / name, **how))
+    np.testing.assert_array_equal(*labels)
+    assert labels_of(tmp_path / "one").all()
+    assert (len(np.unique(labels[0][9])) == 1) == (missing == 1)
+    run = json.loads((tmp_path / "one" / "report" / "run.json").read_text())
+    assert "warnings" not in run
+
+
+def test_a_truth_without_objects_is_refused_and_the_labels_are_kept(folder, tmp_path: Path) -> None:
+    store(tmp_path / "empty.zarr", np.zeros(SHAPE, np.uint64))
+    given = {"boundaries": "map.zarr", "truth": str(tmp_path / "empty.zarr")}
+    found = workflow(folder, "segment_boundaries", tmp_path / "run", input=given)
+    with pytest.raises(GeometryError, match="no voxel counts"):
+        carried_out(found)
+    assert labels_of(tmp_path / "run").all()
+
+
+def test_a_threshold_that_yields_no_seed_is_told(tmp_path: Path) -> None:
+    path = tiny_workflow(tmp_path / "tiny", shape=(12, 16, 20))
+    settings = [f"output={tmp_path / 'run'}", "segment.fragments.seeds.threshold=0.0"]
+    found, said = read_workflow(path, settings), []
+    found.pipeline.run(found, on_progress=None, on_message=said.append, replace_stale=False)
+    assert not open_volume(tmp_path / "run" / "labels.zarr").read().any()
+    assert said == [NOTHING]
 
 
 def test_real_boundaries_at_the_thresholds_of_the_workflow(shared_data, tmp_path: Path) -> None:

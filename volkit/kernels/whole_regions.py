@@ -88,9 +88,9 @@ def seen_inside(tables: Sequence[Table]) -> tuple[Labels, Labels]:
     stray = inside[~goes_on & ~np.isin(inside, named)]
     if len(stray):
         raise ContractError(
-            f"fragment {stray[0]}{f' and {len(stray) - 1} more' * (len(stray) > 1)} ends in this "
-            "box, but the voxel that its id names (1 + the C-order index in the domain) is not in "
-            "it: box by box, fragments must be connected and named after one of their voxels; give "
-            "components_of(fragments), or merge the whole graph at once"
+            f"fragment {stray[0]} ends in this box, one of {len(stray)}, but the voxel that its id "
+            "names (1 + the C-order index in the domain) is not in it: box by box, fragments must "
+            "be connected, and named after one of their voxels; give components_of(fragments), or "
+            "merge the whole graph at once"
         )
     return inside[goes_on], named[np.isin(named, faces)]

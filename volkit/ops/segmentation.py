@@ -9,7 +9,7 @@ Every step is the same for every grid, to the bit::
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import add_contacts, contacts
 from volkit.kernels.probability import probabilities
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import single_channel
+from volkit.ops.components import components_of, single_channel
 from volkit.ops.fragments import FragmentOptions, flooded
+from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
@@ -40,17 +41,27 @@ class SegmentationOptions:
         How the map is cut into fragments.
     threshold : float
         Mean boundary probability at which merging of fragments ends: higher merges more.
+    agglomeration : {'whole', 'octree'}
+        Whether one machine holds the whole graph of fragments, or boxes of blocks merge what is
+        certain in them and pass on the rest, for any number of fragments.  What the faces of tiles
+        cut off from its fragment is a fragment of its own then, so that a few merges may differ;
+        given fragments that are connected, there is no difference.
 
     Raises
     ------
     ConfigError
-        If the threshold lies outside 0 to 1.
+        If the threshold lies outside 0 to 1, or the agglomeration is unknown.
     """
 
     fragments: FragmentOptions = field(default_factory=FragmentOptions)
     threshold: float = 0.7
+    agglomeration: Literal["whole", "octree"] = "whole"
 
     def __post_init__(self) -> None:
+        if self.agglomeration not in ("whole", "octree"):
+            raise ConfigError(
+                f"agglomeration is {self.agglomeration!r}; choose 'whole' or 'octree'"
+            )
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold is {self.threshold}; give a probability, 0 to 1")
 
@@ -95,8 +106,15 @@ def segment(
     options = options or SegmentationOptions()
     call = arguments(prob, grid=grid, engine=engine)
     pieces = flooded(call, options.fragments)
-    labels = _agglomerated(pieces, call, options.threshold, options.fragments.channel)
-    return call.wrap(labels)
+    channel = options.fragments.channel
+    if options.agglomeration == "octree":
+        where: dict[str, Any] = {"grid": call.grid, "engine": call.engine}
+        whole = components_of(pieces, connectivity=26, **where, name="pieces")
+        tree = agglomeration_tree(
+            whole, *call.inputs, options=channel, limit=options.threshold, **where
+        )
+        return call.wrap(tree.labels(options.threshold))
+    return call.wrap(_agglomerated(pieces, call, options.threshold, channel))
 
 
 def region_graph(

@@ -55,6 +55,8 @@ class Report:
         Whose tables the scores follow from.
     others : mapping of str to Checkpoint or Ensemble
         Further networks, by their role.
+    warnings : tuple of str
+        What looks wrong.
     """
 
     heading: str
@@ -68,6 +70,7 @@ class Report:
     results: Mapping[str, Volume] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
     others: Mapping[str, Checkpoint | Ensemble] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def write_report(folder: Path, report: Report) -> tuple[tuple[str, Path], ...]:
@@ -122,6 +125,7 @@ def _provenance(report: Report) -> dict[str, Any]:
         "inputs": {name: _described(volume) for name, volume in report.inputs.items()},
         "results": {name: _described(volume) for name, volume in report.results.items()},
         "stages": list(report.stages),
+        **({"warnings": list(report.warnings)} if report.warnings else {}),
         **({} if report.checkpoint is None else {"checkpoint": described_model(report.checkpoint)}),
         **{role: described_model(model) for role, model in report.others.items()},
     }

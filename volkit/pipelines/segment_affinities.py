@@ -14,11 +14,11 @@ from volkit.engine.base import Engine
 from volkit.engine.job import JobEngine
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
+from volkit.ops.octree_agglomeration import AgglomerationTree
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_affinities_chain import (
     MAP,
-    AffinitySegmented,
     compute_affinities,
     compute_boundaries,
     compute_recursive,
@@ -29,12 +29,16 @@ from volkit.pipelines.segment_affinities_config import (
     SegmentBoundaries,
 )
 from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Config, open_inputs
+from volkit.pipelines.segment_affinities_labels import AffinitySegmented
 from volkit.pipelines.segment_affinities_layers import write_layers
 from volkit.pipelines.segment_plan import NetworkStage
-from volkit.pipelines.segment_run import Files, Segmentation, footing
+from volkit.pipelines.segment_run import Files, Segmentation, footing, warned
 
 TREE = "basin_graph.final.npz"
 """Name of the merge tree in the folder of a run."""
+
+MERGES = "agglomeration.parts"
+"""Name of its merge tree, a table for every box, where basins are merged box by box."""
 
 _PATHS = frozenset(
     {
@@ -72,6 +76,7 @@ def _report(
     return Report(
         heading=Path(config.output).name,
         footing=footing(scores),
+        warnings=warned(found.warnings, scores, found.tree),
         panels=_panels(inputs, found),
         domain=inputs.grid.domain,
         scores=None if scores is None else asdict(scores),
@@ -79,7 +84,7 @@ def _report(
         inputs={role: volume for role, volume in volumes.items() if volume is not None},
         checkpoint=inputs.checkpoint,
         results={"labels": found.labels},
-        stages=() if scores is None else ("contingency",),
+        stages=() if scores is None else ("contingency", "polarity"),
         others=others,
     )
 
@@ -107,7 +112,8 @@ def _publish(
     if inputs.image is not None:
         volumes["image"] = inputs.image
     layers = write_layers(volumes, domain=inputs.grid.domain, options=config.layers, engine=engine)
-    tree = engine.place.inside(TREE)
+    by_boxes = isinstance(found.tree, AgglomerationTree)
+    tree = engine.place.inside(MERGES if by_boxes else TREE)
     return (("merge tree", tree.local or tree.uri), *layers)
 
 

@@ -8,7 +8,6 @@
       └──────────────────────────┴─► recursive network ─► boundaries
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from volkit.engine.base import Engine
@@ -18,12 +17,8 @@ from volkit.models.ensemble import Ensemble
 from volkit.models.scaling import Scaling
 from volkit.ops.affinity_boundary import boundary_affinities
 from volkit.ops.affinity_channels import affinity_boundary, nearest_affinities, nearest_channels
-from volkit.ops.affinity_segmentation import affinity_segment
-from volkit.ops.affinity_watershed import NEAREST, Offsets
-from volkit.ops.background import fill_background
 from volkit.ops.inference import infer
 from volkit.ops.map_stack import map_stack
-from volkit.ops.metrics import segmentation_scores
 from volkit.ops.network import Network
 from volkit.pipelines.segment_affinities_config import (
     OffsetKeys,
@@ -32,42 +27,11 @@ from volkit.pipelines.segment_affinities_config import (
     SegmentBoundaries,
 )
 from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Model
+from volkit.pipelines.segment_affinities_labels import AffinitySegmented, segmented
 from volkit.pipelines.segment_affinities_stages import RenamedStages
 
 MAP = "map"
 """Stage of the preliminary network, whose answers are those of its card."""
-
-
-@dataclass(frozen=True, slots=True)
-class AffinitySegmented:
-    """What such a chain computes.
-
-    Parameters
-    ----------
-    boundary : Volume or dask array of float, shape ([C,] Z, Y, X)
-        Boundary probability, which the background is filled by; None where affinities are given
-        and nothing is filled.
-    channel : int
-        Which of its channels.
-    affinities : Volume or dask array of float, shape (3, Z, Y, X)
-        Of neighbours on z, y, x.
-    fragments : Volume or dask array of uint64, shape (Z, Y, X)
-        Basins; the leaves of the tree.
-    tree : dict of ndarray, or Delayed of it
-        Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts it at any threshold.
-    labels : Volume or dask array of uint64, shape (Z, Y, X)
-        Cells; 0 is background.
-    scores : SegmentationScores, Delayed or None
-        None without a truth.
-    """
-
-    boundary: Any
-    channel: int
-    affinities: Any
-    fragments: Any
-    tree: Any
-    labels: Any
-    scores: Any
 
 
 def compute_affinities(
@@ -106,7 +70,7 @@ def compute_affinities(
     if config.segment.fill is not None:
         toward = config.segment.options(offsets).watershed.toward
         boundary = affinity_boundary(affinities, toward=toward, **where)
-    return _segmented(affinities, boundary, inputs, config, engine, offsets=offsets)
+    return segmented(affinities, boundary, inputs, config, engine, offsets=offsets)
 
 
 def compute_boundaries(
@@ -139,7 +103,7 @@ def compute_boundaries(
     else:
         channel, prob = _stored_channel(inputs.stored.channels, config.channel), inputs.stored
     affinities = boundary_affinities(prob, channel=channel, **where)
-    return _segmented(affinities, prob, inputs, config, engine, channel=channel)
+    return segmented(affinities, prob, inputs, config, engine, channel=channel)
 
 
 def compute_recursive(
@@ -189,7 +153,7 @@ def compute_recursive(
     )
     prob = infer(stack, inputs.answering, options=config.infer, grid=grid, engine=engine)
     affinities = boundary_affinities(prob, channel=channel, grid=grid, engine=engine)
-    return _segmented(affinities, prob, inputs, config, engine, channel=channel)
+    return segmented(affinities, prob, inputs, config, engine, channel=channel)
 
 
 def boundary_channel(model: Model, stated: int | None) -> int:
@@ -236,35 +200,3 @@ def _offsets_of(model: Model | None) -> OffsetKeys:
             "neither the card nor the workflow states the offsets of the affinities; give offsets"
         )
     return card.offsets
-
-
-def _segmented(
-    affinities: Any,
-    boundary: Any,
-    inputs: AffinityInputs,
-    config: SegmentAffinities | SegmentBoundaries | Recursive,
-    engine: Engine,
-    *,
-    channel: int = 0,
-    offsets: Offsets = NEAREST,
-) -> AffinitySegmented:
-    """Segment affinities, fill the background, and score."""
-    where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
-    found = affinity_segment(affinities, options=config.segment.options(offsets), **where)
-    labels, fill, scores = found.labels, config.segment.fill, None
-    if fill is not None:
-        labels = fill_background(
-            labels, boundary, tile=fill.tile, halo=fill.halo, channel=channel, **where
-        )
-    if inputs.truth is not None:
-        scores = segmentation_scores(
-            inputs.truth,
-            labels,
-            true_zero=config.score.true_zero,
-            pred_zero=config.score.pred_zero,
-            form=config.score.form,
-            **where,
-        )
-    return AffinitySegmented(
-        boundary, channel, affinities, found.fragments, found.tree, labels, scores
-    )

@@ -8,10 +8,9 @@ from volkit.geometry import Box, Coord
 from volkit.io.faults import Patience
 from volkit.io.sources import CacheOptions
 from volkit.models.ensemble import EnsembleOptions
-from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
-from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
 from volkit.ops.inference import InferenceOptions
 from volkit.pipelines.cluster import ClusterOptions
+from volkit.pipelines.segment_basins_config import BasinOptions
 from volkit.pipelines.segment_config import ScoreOptions
 
 CheckpointKeys = str | tuple[str, ...] | EnsembleOptions
@@ -56,59 +55,6 @@ class SourceOptions:
     credentials: str | None = None
     patience: Patience = field(default_factory=Patience)
     cache: CacheOptions | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillOptions:
-    """How background is given to labels; see `volkit.ops.background.fill_background`."""
-
-    tile: Coord = (128, 128, 128)
-    halo: Coord = (32, 32, 32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasinOptions:
-    """How affinities become labels.
-
-    Parameters
-    ----------
-    low, high, quantiles, sections
-        Of the watershed; see `volkit.ops.affinity_watershed.AffinityOptions`.
-    linkage, threshold, smallest
-        See `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
-    fill : FillOptions or None
-        Gives background to the labels around it; None leaves it 0.
-
-    Raises
-    ------
-    ConfigError
-        If a number lies outside its range.
-    """
-
-    low: float = 0.0001
-    high: float | None = 0.9999
-    quantiles: bool = False
-    sections: bool = False
-    linkage: tuple[tuple[int, float], ...] = ((1000, 0.1), (5000, 0.3), (20000, 0.5))
-    threshold: float | None = None
-    smallest: int = 0
-    fill: FillOptions | None = field(default_factory=FillOptions)
-
-    def __post_init__(self) -> None:
-        self.options(NEAREST)
-
-    def options(self, offsets: Offsets) -> AffinitySegmentationOptions:
-        """Make the options of the segmentation of affinities with these offsets."""
-        watershed = AffinityOptions(
-            offsets,
-            low=self.low,
-            high=self.high,
-            quantiles=self.quantiles,
-            sections=self.sections,
-        )
-        return AffinitySegmentationOptions(
-            watershed, linkage=self.linkage, threshold=self.threshold, smallest=self.smallest
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

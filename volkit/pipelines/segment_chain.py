@@ -12,6 +12,7 @@ from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble, read_model
 from volkit.ops.inference import infer
 from volkit.ops.metrics import segmentation_scores
+from volkit.ops.polarity import polarity
 from volkit.ops.segmentation import segment
 from volkit.pipelines.segment_config import SegmentNeurons
 
@@ -50,11 +51,14 @@ class Segmented:
         Cells; 0 is background.
     scores : SegmentationScores, Delayed or None
         None without a truth.
+    warnings : tuple of str, Delayed or None
+        What looks wrong beside the truth; None without one.
     """
 
     prob: Any
     labels: Any
     scores: Any
+    warnings: Any = None
 
 
 def open_inputs(config: SegmentNeurons) -> Inputs:
@@ -115,8 +119,10 @@ def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented
     grid = inputs.grid
     prob = infer(inputs.image, inputs.checkpoint, options=config.infer, grid=grid, engine=engine)
     labels = segment(prob, options=config.segment, grid=grid, engine=engine)
-    scores = None
+    scores, warnings = None, None
     if inputs.truth is not None:
+        channel = config.segment.fragments.channel
+        warnings = polarity(prob, inputs.truth, options=channel, grid=grid, engine=engine)
         scores = segmentation_scores(
             inputs.truth,
             labels,
@@ -126,4 +132,4 @@ def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented
             grid=grid,
             engine=engine,
         )
-    return Segmented(prob, labels, scores)
+    return Segmented(prob, labels, scores, warnings)

@@ -13,7 +13,7 @@ from volkit.pipelines.report import Report
 from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
 from volkit.pipelines.segment_config import SegmentNeurons
 from volkit.pipelines.segment_plan import NetworkStage
-from volkit.pipelines.segment_run import Segmentation, footing
+from volkit.pipelines.segment_run import Segmentation, footing, warned
 
 
 def _networks(inputs: Inputs, config: SegmentNeurons) -> tuple[NetworkStage, ...]:
@@ -33,6 +33,7 @@ def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:
     return Report(
         heading=Path(config.output).name,
         footing=footing(scores),
+        warnings=warned(found.warnings, scores),
         panels=tuple(panels),
         domain=inputs.grid.domain,
         scores=None if scores is None else asdict(scores),
@@ -40,7 +41,7 @@ def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:
         inputs={name: volume for name, volume in volumes.items() if volume is not None},
         checkpoint=inputs.checkpoint,
         results={"labels": found.labels},
-        stages=() if scores is None else ("contingency",),
+        stages=() if scores is None else ("contingency", "polarity"),
     )
 
 

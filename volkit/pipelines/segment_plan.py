@@ -44,6 +44,8 @@ WORK_BYTES = {
     "basin_parts": 2.0,
     "basin_links": 2.0,
     "basin_graph": 20.0,
+    "agglomeration": 24.0,
+    "polarity": 24.0,
     "filled": 16.0,
 }
 PROCESS_BYTES = 450 * 2**20  # a worker with torch and numba loaded takes 330 to 430 MiB

@@ -107,7 +107,11 @@ class Segmentation:
         folder = engine.place.local or Path(config.output)
         with _attended(engine, on_message) as engine, recorded(engine.place, watch.stage):
             found = self.compute(inputs, config, engine)
-            files: Files = write_report(folder / "report", self.report(inputs, found, config))
+            report = self.report(inputs, found, config)
+            if on_message is not None:
+                for text in report.warnings:
+                    on_message(f"warning: {text}")
+            files: Files = write_report(folder / "report", report)
             if self.publish is not None:
                 files += self.publish(inputs, found, config, engine)
         return Outcome(
@@ -199,7 +203,7 @@ class Segmentation:
         with _attended(engine, on_message) as engine, workers(config.cluster, on_message) as client:
             if client is not None:
                 on_message(f"dashboard: {client.dashboard_link}")
-            return self.run(config, replace(engine, client=client), on_progress)
+            return self.run(config, replace(engine, client=client), on_progress, on_message)
 
 
 @contextmanager
@@ -233,3 +237,28 @@ def footing(scores: SegmentationScores | None) -> str:
         f"VOI {voi.split:.3f} + {voi.merge:.3f} bits      {scores.true_objects} true objects, "
         f"{scores.pred_segments} segments"
     )
+
+
+def warned(
+    doubts: tuple[str, ...] | None, scores: SegmentationScores | None, tree: Any = None
+) -> tuple[str, ...]:
+    """List what looks wrong in a segmentation.
+
+    Parameters
+    ----------
+    doubts : tuple of str or None
+        Known already; None without a truth.
+    scores : SegmentationScores or None
+        None without a truth.
+    tree : object, optional
+        A merge tree; one without nodes is of a volume without segments.
+
+    Returns
+    -------
+    tuple of str
+    """
+    nothing = isinstance(tree, dict) and not len(tree["id"])
+    if nothing or (scores is not None and not scores.pred_segments):
+        empty = "there is no segment, only background: no seed was found; check thresholds"
+        return (*(doubts or ()), empty)
+    return doubts or ()

@@ -1,0 +1,138 @@
+"""The end of the chains that segment affinities: basins, merges, labels, scores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from volkit.engine.base import Engine
+from volkit.ops.affinity_segmentation import affinity_segment
+from volkit.ops.affinity_watershed import NEAREST, Offsets, affinity_watershed
+from volkit.ops.background import fill_background
+from volkit.ops.metrics import segmentation_scores
+from volkit.ops.octree_agglomeration import agglomeration_tree
+from volkit.ops.polarity import polarity
+from volkit.ops.relabelling import remove_small
+from volkit.pipelines.segment_affinities_config import (
+    Recursive,
+    SegmentAffinities,
+    SegmentBoundaries,
+)
+from volkit.pipelines.segment_affinities_inputs import AffinityInputs
+from volkit.pipelines.segment_basins_config import BasinOptions
+
+
+@dataclass(frozen=True, slots=True)
+class AffinitySegmented:
+    """What such a chain computes.
+
+    Parameters
+    ----------
+    boundary : Volume or dask array of float, shape ([C,] Z, Y, X)
+        Boundary probability, which the background is filled by; None where affinities are given
+        and nothing is filled.
+    channel : int
+        Which of its channels.
+    affinities : Volume or dask array of float, shape (3, Z, Y, X)
+        Of neighbours on z, y, x.
+    fragments : Volume or dask array of uint64, shape (Z, Y, X)
+        Basins; the leaves of the tree.
+    tree : dict of ndarray, Delayed of it, or AgglomerationTree
+        Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts them at any threshold, where
+        basins are merged box by box the tree itself does.
+    labels : Volume or dask array of uint64, shape (Z, Y, X)
+        Cells; 0 is background.
+    scores : SegmentationScores, Delayed or None
+        None without a truth.
+    warnings : tuple of str, Delayed or None
+        What looks wrong beside the truth; None without one.
+    """
+
+    boundary: Any
+    channel: int
+    affinities: Any
+    fragments: Any
+    tree: Any
+    labels: Any
+    scores: Any
+    warnings: Any = None
+
+
+def segmented(
+    affinities: Any,
+    boundary: Any,
+    inputs: AffinityInputs,
+    config: SegmentAffinities | SegmentBoundaries | Recursive,
+    engine: Engine,
+    *,
+    channel: int = 0,
+    offsets: Offsets = NEAREST,
+) -> AffinitySegmented:
+    """Segment affinities, fill the background, and score.
+
+    Parameters
+    ----------
+    affinities : Volume or dask array of float, shape (3, Z, Y, X)
+        Of neighbours on z, y, x.
+    boundary : Volume or dask array of float, shape ([C,] Z, Y, X), or None
+        Boundary probability; None where nothing is to be filled.
+    inputs : AffinityInputs
+        What the workflow names, opened.
+    config : SegmentAffinities, SegmentBoundaries or Recursive
+        The options.
+    engine : Engine
+        Where.
+    channel : int
+        Which channel is the boundary.
+    offsets : sequence of (z, y, x)
+        Of the affinities.
+
+    Returns
+    -------
+    AffinitySegmented
+    """
+    where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
+    fragments, tree, labels = _merged(affinities, config.segment, offsets, where)
+    fill, scores, warnings = config.segment.fill, None, None
+    if fill is not None:
+        labels = fill_background(
+            labels, boundary, tile=fill.tile, halo=fill.halo, channel=channel, **where
+        )
+    if inputs.truth is not None:
+        if isinstance(config, SegmentAffinities):
+            options = config.segment.options(offsets).watershed
+            warnings = polarity(affinities, inputs.truth, options=options, **where)
+        else:
+            warnings = polarity(boundary, inputs.truth, options=channel, **where)
+        scores = segmentation_scores(
+            inputs.truth,
+            labels,
+            true_zero=config.score.true_zero,
+            pred_zero=config.score.pred_zero,
+            form=config.score.form,
+            **where,
+        )
+    return AffinitySegmented(
+        boundary, channel, affinities, fragments, tree, labels, scores, warnings
+    )
+
+
+def _merged(
+    affinities: Any, told: BasinOptions, offsets: Offsets, where: dict[str, Any]
+) -> tuple[Any, Any, Any]:
+    """Make fragments, their tree, and labels: by size, or box by box by scores."""
+    options, how = told.options(offsets), told.agglomeration
+    if how is None:
+        found = affinity_segment(affinities, options=options, **where)
+        return found.fragments, found.tree, found.labels
+    fragments = affinity_watershed(affinities, options=options.watershed, **where)
+    tree = agglomeration_tree(
+        fragments,
+        affinities,
+        options=options.watershed,
+        linkage=how.rule,
+        limit=how.up_to,
+        **where,
+    )
+    labels = tree.labels(how.threshold)
+    if told.smallest:
+        labels = remove_small(labels, smallest=told.smallest, **where)
+    return fragments, tree, labels

@@ -1,0 +1,117 @@
+"""How affinities become labels in workflow files: basins, and what merges them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from volkit.errors import ConfigError
+from volkit.geometry import Coord
+from volkit.kernels.linkage_rule import Linkage, ratio
+from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
+from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillOptions:
+    """How background is given to labels; see `volkit.ops.background.fill_background`."""
+
+    tile: Coord = (128, 128, 128)
+    halo: Coord = (32, 32, 32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgglomerationOptions:
+    """How basins are merged box by box, the lowest score first.
+
+    The labels are those of merging the whole graph at once, for every block shape, and no machine
+    holds that graph; see `volkit.ops.octree_agglomeration`.
+
+    Parameters
+    ----------
+    linkage, percent, contact
+        What the score of two regions is; see `volkit.kernels.linkage_rule.Linkage`.
+    threshold : float
+        Score, 1 - affinity, at which merging ends: higher merges more.
+    limit : float, optional
+        Score up to which the stored merges go, so that thresholds up to it are relabellings; None
+        ends at the threshold.
+
+    Raises
+    ------
+    ConfigError
+        If a number lies outside its range, or the limit below the threshold.
+    """
+
+    linkage: Literal["mean", "max", "quantile"] = "mean"
+    percent: int = 50
+    contact: Literal["all", "largest"] = "all"
+    threshold: float = 0.5
+    limit: float | None = None
+
+    def __post_init__(self) -> None:
+        Linkage(self.linkage, self.percent, self.contact)
+        for score in (self.threshold, self.up_to):
+            ratio(score)
+        if self.up_to < self.threshold:
+            raise ConfigError(
+                f"limit is {self.limit}, threshold {self.threshold}; give a limit of "
+                f"{self.threshold} or more, or leave it out"
+            )
+
+    @property
+    def rule(self) -> Linkage:
+        """What the score of two regions is."""
+        return Linkage(self.linkage, self.percent, self.contact)
+
+    @property
+    def up_to(self) -> float:
+        """Score up to which the stored merges go."""
+        return self.threshold if self.limit is None else self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasinOptions:
+    """How affinities become labels.
+
+    Parameters
+    ----------
+    low, high, quantiles, sections
+        Of the watershed; see `volkit.ops.affinity_watershed.AffinityOptions`.
+    linkage, threshold, smallest
+        See `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
+    agglomeration : AgglomerationOptions, optional
+        Merges basins by the affinities between them, box by box, so that there may be any number of
+        them; then linkage and threshold do not count.
+    fill : FillOptions or None
+        Gives background to the labels around it; None leaves it 0.
+
+    Raises
+    ------
+    ConfigError
+        If a number lies outside its range.
+    """
+
+    low: float = 0.0001
+    high: float | None = 0.9999
+    quantiles: bool = False
+    sections: bool = False
+    linkage: tuple[tuple[int, float], ...] = ((1000, 0.1), (5000, 0.3), (20000, 0.5))
+    threshold: float | None = None
+    smallest: int = 0
+    agglomeration: AgglomerationOptions | None = None
+    fill: FillOptions | None = field(default_factory=FillOptions)
+
+    def __post_init__(self) -> None:
+        self.options(NEAREST)
+
+    def options(self, offsets: Offsets) -> AffinitySegmentationOptions:
+        """Make the options of the segmentation of affinities with these offsets."""
+        watershed = AffinityOptions(
+            offsets,
+            low=self.low,
+            high=self.high,
+            quantiles=self.quantiles,
+            sections=self.sections,
+        )
+        return AffinitySegmentationOptions(
+            watershed, linkage=self.linkage, threshold=self.threshold, smallest=self.smallest
+        )
