@@ -29,7 +29,7 @@ from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
 
 _CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard
-_PLAIN = 128**3  # blocks up to this size are one chunk each; shards would only add an index
+_PLAIN = 64**3  # blocks up to this size are one chunk each; shards would only add an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +254,8 @@ def storage_shapes(grid: Grid) -> tuple[Coord, Coord | None]:
 
 
 def _divisor(n: int) -> int:
-    """Find the largest divisor up to 64; one under 16 makes too many chunks, then stay whole."""
-    best = max(d for d in range(1, min(n, _CHUNK) + 1) if n % d == 0)
+    """Find the largest divisor up to a fourth, so that halos are cheap; below 16 stay whole."""
+    best = max(d for d in range(1, min(n, _CHUNK, max(n // 4, _CHUNK // 2)) + 1) if n % d == 0)
     return best if best >= _CHUNK // 4 else n
 
 
