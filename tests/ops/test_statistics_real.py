@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 from skimage.measure import regionprops_table
 
@@ -79,3 +80,40 @@ def test_the_vessel_tree_is_one_component_of_two_percent(shared_data, block) -> 
     radius = 2 * 1_181_243 / surface_of(shapes, (1, 1, 1))[0]
     length = length_of(shapes, (1, 1, 1))[0]
     assert length * np.pi * radius**2 == pytest.approx(1_181_243, rel=0.35)
+
+
+@pytest.mark.parametrize("block", [(256, 256, 256), (100, 256, 77), (64, 64, 64)])
+def test_sparse_large_ids_have_the_table_of_numpy(shared_data, block) -> None:
+    volume = open_volume(f"{shared_data / 'em/seunglab/pinky40_seg_crop256.h5'}::seg")
+    labels = np.ascontiguousarray(volume.read())
+    columns = tables_of({"cells": labels}, block)
+    cells = object_frame(
+        table_of(columns, "objects"),
+        domain=Box.from_shape(labels.shape),
+        scale=VoxelScale((40.0, 16.0, 16.0)),
+    )
+    ids, dense, voxels = np.unique(labels, return_inverse=True, return_counts=True)
+    assert (len(ids), ids[1], ids[-1], voxels[0]) == (459, 968_670, 94_243_562, 102_509)
+    assert cells["id"].tolist() == ids[1:].tolist()
+    assert cells["voxels"].tolist() == voxels[1:].tolist()
+    assert cells.set_index("id").loc[25_024_949, "voxels"] == 6_188_863
+    dense = dense.reshape(labels.shape)
+    for axis, name in enumerate("zyx"):
+        places = np.arange(256).reshape(np.roll((256, 1, 1), axis))
+        sums = np.bincount(dense.ravel(), np.broadcast_to(places, dense.shape).ravel())
+        np.testing.assert_allclose(cells[name], (sums / voxels)[1:], rtol=1e-12)
+    boxes = [box for box in find_objects(dense) if box is not None]
+    for k, name in enumerate("zyx"):
+        assert cells[f"{name}_start"].tolist() == [box[k].start for box in boxes]
+        assert cells[f"{name}_stop"].tolist() == [box[k].stop for box in boxes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connectivity", [18, 26])
+def test_the_vessel_tree_is_one_component_for_every_connectivity(shared_data, connectivity) -> None:
+    volume = open_volume(shared_data / "vessel/vessap/label.nii.gz")
+    vessel = np.ascontiguousarray(volume.read()).astype(np.uint8)
+    for block in ((128, 160, 256), (325, 100, 600)):
+        grid = Grid(Box.from_shape(vessel.shape), block)
+        cells = class_components(vessel, [1], connectivity=connectivity, grid=grid)
+        assert len(np.unique(cells.compute(scheduler="synchronous"))) == 2
