@@ -136,6 +136,8 @@ def test_a_calibrator_is_of_one_model_and_holds_no_pickle(tmp_path: Path) -> Non
     (tmp_path / "torn.npz").write_bytes((tmp_path / "c.npz").read_bytes()[:200])
     with pytest.raises(SourceError, match="cannot read the table"):
         read_calibrator(tmp_path / "torn.npz")
+    with pytest.raises(SourceError, match="volkit ships no calibrator for builtin:boundaries"):
+        read_calibrator("builtin:boundaries-specimen")
     np.savez(tmp_path / "x.npz", x=np.zeros(2))
     with pytest.raises(ContractError, match="is no calibrator"):
         read_calibrator(tmp_path / "x.npz")

@@ -32,7 +32,7 @@ from volkit.testing.stalls import stall_specimen
 from volkit.testing.vessels import vessel_tree
 
 _SHAPE, _QUICK_SHAPE = (72, 288, 288), (64, 96, 96)
-_GRAPH, _QUICK_GRAPH, _TREE = 512, 96, 256
+_GRAPH, _QUICK_GRAPH, _TREE = 512, 96, 128
 _SIZE = (1500.0, 500.0, 500.0)
 _FOLDS, _WINDOW = 2, (24, 40, 40)
 _NETWORK: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Calibrators of stall networks: fitted on held-out folds, stored as arrays of one model."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.errors import ContractError, ModelError, SourceError
 from volkit.io.place import Place
 from volkit.kernels.calibration import Calibrator, Floats, checked, fit_calibrator
+from volkit.models import location
 
 _FORMAT = 1
 
@@ -136,7 +138,7 @@ def read_calibrator(source: str | Path, *, model: str | None = None) -> StoredCa
     Parameters
     ----------
     source : str or Path
-        From `write_calibrator`.
+        From `write_calibrator`; ``builtin:NAME`` for that of a checkpoint that ships with volkit.
     model : str, optional
         Fingerprint of the networks that it shall serve; None takes any.
 
@@ -153,7 +155,7 @@ def read_calibrator(source: str | Path, *, model: str | None = None) -> StoredCa
     ModelError
         If it was fitted for other networks.
     """
-    columns = read_columns(Place.at(source))
+    columns = _shipped(str(source)) or read_columns(Place.at(source))
     try:
         if int(columns["format"]) != _FORMAT:
             raise SourceError(
@@ -176,6 +178,20 @@ def read_calibrator(source: str | Path, *, model: str | None = None) -> StoredCa
             f"{model[:12]}…; fit one for them (workflows/stalls/calibrate.yaml), or leave it out"
         )
     return found
+
+
+def _shipped(source: str) -> dict[str, NDArray[Any]] | None:
+    if not source.startswith(location.BUILTIN):
+        return None
+    try:
+        data = location.read_bytes(f"{source}.calibrator.npz")
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"volkit ships no calibrator for {source}; fit one (workflows/stalls/calibrate.yaml), "
+            "or leave it out"
+        ) from error
+    with np.load(BytesIO(data), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _columns(calibrator: StoredCalibrator) -> dict[str, NDArray[Any]]:
