@@ -19,7 +19,9 @@ _OWN = ("scores.csv",)  # tables that are shown in a section of their own
 def score_rows(scores: Mapping[str, Any]) -> Html:
     """Write scores as a table, whatever they are nested in."""
     rows = [(name, printed(value)) for name, value in _flat(scores) if not name.startswith("made.")]
-    short = [row for row in rows if len(row[1]) < 60]
+    short = [row for row in rows if row[1] and len(row[1]) < 60]
+    # What came out first, and then how it was counted.
+    short.sort(key=lambda row: row[0].startswith(("kind", "convention.")))
     return table(("score", "value"), short) if short else Html("")
 
 

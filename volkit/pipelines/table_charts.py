@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from volkit.pipelines.html.charts import line_chart
 from volkit.pipelines.html.elements import Html
 
-_SCORES = ("f_score", "split", "merge", "precision", "recall", "pixel_error", "f")
+_SCORES = (("f_score", "split", "merge"), ("precision", "recall", "pixel_error", "f"))
 _RELIABLE = (("confidence", "accuracy"), ("predicted", "observed"), ("mean_prob", "positive"))
 _FEWEST = 2
 
@@ -32,11 +32,13 @@ def table_charts(name: str, frame: pd.DataFrame) -> Iterator[Html]:
     columns = set(frame.columns)
     if len(frame) < _FEWEST:
         return
-    scores = {s: _numbers(frame, s) for s in _SCORES if s in columns}
-    if "threshold" in columns and scores and frame["threshold"].is_unique:
-        x = _numbers(frame, "threshold")
-        yield line_chart(x, scores, title=f"{name}: scores over thresholds", across="threshold",
-                         up="score")  # fmt: skip
+    groups = [{s: _numbers(frame, s) for s in group if s in columns} for group in _SCORES]
+    scores = groups[0] or groups[1]
+    over_thresholds = "threshold" in columns and frame["threshold"].is_unique
+    for lines in groups if over_thresholds else ():
+        x, title = _numbers(frame, "threshold"), f"{name}: {', '.join(lines)} over thresholds"
+        if lines:
+            yield line_chart(x, lines, title=title, across="threshold", up="score")
     if {"precision", "recall"} <= columns and "threshold" in columns:
         precision = {"precision": _numbers(frame, "precision")}
         yield line_chart(_numbers(frame, "recall"), precision, across="recall", up="precision",

@@ -144,7 +144,7 @@ def test_curves_are_known_by_their_columns() -> None:
     values = np.linspace(0, 1, 4)
     curve = pd.DataFrame({"threshold": values, "precision": values, "recall": 1 - values})
     titles = [re.search("<figcaption>(.*?)<", c)[1] for c in table_charts("curve", curve)]
-    assert titles == ["curve: scores over thresholds", "curve: precision over recall"]
+    assert titles == ["curve: precision, recall over thresholds", "curve: precision over recall"]
     sections = pd.DataFrame({"z": np.arange(4), "f_score": values})
     (profile,) = table_charts("sections", sections)
     assert "profile over z" in profile

@@ -15,6 +15,7 @@ _NAMES = 170  # wide
 _TICKS = 5
 _MOST_POINTS = 600  # of a line: more than it has dots
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")  # so that lines can be told apart without their colours
+_WORDS = ("", " (dashed)", " (dotted)", " (dashed and dotted)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ def line_chart(
             )
         )  # fmt: skip
     said = "; ".join(_said(name, values) for name, values in lines.items())
-    legend = [element("li", name, class_=f"key{n % 4}") for n, name in enumerate(lines)]
+    legend = [
+        element("li", f"{name}{_WORDS[n % 4]}", class_=f"key{n % 4}")
+        for n, name in enumerate(lines)
+    ]
     drawing = _svg(_WIDTH, _HEIGHT, f"{title}. {said}", drawn)
     named = element("ul", legend, class_="legend") if len(lines) > 1 else Html("")
     return element("figure", element("figcaption", title), drawing, named)
