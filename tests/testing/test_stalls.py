@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, SourceError
 from volkit.geometry import Box, Grid
 from volkit.io.clip_tables import read_clip_table
 from volkit.io.clips import read_frames
+from volkit.io.open import open_volume
 from volkit.kernels.clips import PUBLISHED_OUTLINE, OutlineRule, cut_clip
 from volkit.testing.stall_clips import clip_frames, main, write_clips, write_film
 from volkit.testing.stalls import stall_specimen
 
-SHAPE = (40, 64, 64)
+SHAPE = (64, 80, 80)
 
 
 def test_a_box_is_drawn_as_in_the_whole() -> None:
@@ -128,3 +129,40 @@ def test_sets_are_written_as_published(tmp_path: Path) -> None:
     first = {p.name: p.read_bytes() for p in (tmp_path / "clips").iterdir()}
     write_clips(tmp_path / "again", seeds=[4, 5], stalled=0.5)
     assert {p.name: p.read_bytes() for p in (tmp_path / "again" / "clips").iterdir()} == first
+
+
+def test_specimens_are_volumes_by_address() -> None:
+    uri = "specimen://stalls?shape=64,80,80&seed=4&segments=7&stalled=0.5&voxel_size_nm=3000,1000,1000"
+    made = stall_specimen(SHAPE, seed=4, segments=7, stalled=0.5)
+    domain = Box.from_shape(SHAPE)
+    labels = made.tree.labels(domain)
+    standing = np.isin(labels, 1 + np.flatnonzero(made.stalled))
+    assert 0 < standing.sum() < (labels > 0).sum()
+    expected = {
+        "image": made.image(domain),
+        "mask": labels > 0,
+        "segments": labels,
+        "stalled": standing,
+    }
+    for part, values in expected.items():
+        volume = open_volume(f"{uri}&part={part}")
+        assert volume.scale.voxel_size_nm == (3000.0, 1000.0, 1000.0)
+        np.testing.assert_array_equal(volume.read(domain), values)
+        inner = Box((3, 5, 7), (30, 60, 61))
+        np.testing.assert_array_equal(volume.read(inner), values[inner.slices])
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("shape=8,8,8", "has no shape or no seed"),
+        ("shape=40,64&seed=1", "not three numbers"),
+        ("shape=40,64,64&seed=1&part=cells", "part 'cells' is unknown"),
+        ("shape=40,64,64&seed=1&flow=3", "flow is unknown; known are shape, seed"),
+        ("shape=40,64,64&seed=1&stalled=2", "stalled 2.0"),
+        ("shape=8,8,8&seed=1", "no room"),
+    ],
+)
+def test_addresses_that_cannot_be_are_refused(query: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        open_volume(f"specimen://stalls?{query}")

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, Grid, VoxelScale
 from volkit.geometry.scale import Vector
+from volkit.testing.address_values import parsed_value
 from volkit.testing.cells import find_cells, node_table
 from volkit.testing.hashing import bells, stream_key, units
 from volkit.testing.noise import Axes, value_noise
+from volkit.testing.stalls_source import StallSource, open_stalls
 from volkit.testing.tissue_source import TissueSource, open_tissue
 from volkit.testing.tomograms import TomogramSource
 from volkit.testing.tomograms_address import open_tomogram
 
 Part = Literal["image", "truth", "boundary"]
-_OTHERS: Mapping[str, Any] = {"tissue": open_tissue, "tomogram": open_tomogram}
+_OTHERS: Any = {"tissue": open_tissue, "tomogram": open_tomogram, "stalls": open_stalls}
 
 _GRAIN_NM = 8.0  # all lengths below count in this unit, so that voxel size only samples
 _NODE = 15.0  # grains between nodes: neurites of about 60 to 170 nm
@@ -242,20 +244,22 @@ class SpecimenSource:
         raise SourceError(f"a specimen cannot be written (box {box}); create a volume instead")
 
 
-def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TissueSource | TomogramSource:
+def open_specimen(
+    uri: str, level: int = 0
+) -> SpecimenSource | StallSource | TissueSource | TomogramSource:
     """Open a specimen by its address.
 
     Parameters
     ----------
     uri : str
         ``specimen://em?shape=96,256,256&seed=7&part=truth``; further keys are ``voxel_size_nm``,
-        ``noise`` and ``missing_sections``.  Others: see `open_tissue` and `open_tomogram`.
+        ``noise`` and ``missing_sections``.  Others: `open_tissue`, `open_tomogram`, `open_stalls`.
     level : int
         Only 0 exists.
 
     Returns
     -------
-    SpecimenSource, TissueSource or TomogramSource
+    SpecimenSource, StallSource, TissueSource or TomogramSource
 
     Raises
     ------
@@ -267,14 +271,14 @@ def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TissueSource | T
     >>> open_specimen("specimen://em?shape=8,16,16&part=truth").dtype
     dtype('uint64')
     """
-    address = urlsplit(uri)
-    if opened := _OTHERS.get(address.netloc):
+    kind, query = urlsplit(uri).netloc, urlsplit(uri).query
+    if opened := _OTHERS.get(kind):
         return opened(uri, level)
-    if address.netloc != "em":
-        raise SourceError(f"{uri}: no specimen {address.netloc!r}; known are em, tissue, tomogram")
+    if kind != "em":
+        raise SourceError(f"{uri}: no specimen {kind!r}; known are em, {', '.join(_OTHERS)}")
     if level:
         raise SourceError(f"{uri} has level 0 only, level {level} was asked for")
-    given = dict(parse_qsl(address.query, keep_blank_values=True))
+    given = dict(parse_qsl(query, keep_blank_values=True))
     known = [*(f.name for f in fields(EmSpecimen)), "part"]
     if stray := sorted(set(given) - set(known)):
         raise SourceError(f"{uri}: {', '.join(stray)} is unknown; known are {', '.join(known)}")
@@ -284,17 +288,7 @@ def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TissueSource | T
     if "shape" not in given:
         raise SourceError(f"{uri} has no shape; write shape=96,256,256")
     try:
-        specimen = EmSpecimen(**{name: _parsed(name, text) for name, text in given.items()})
+        specimen = EmSpecimen(**{name: parsed_value(name, text) for name, text in given.items()})
     except ValueError as error:
         raise SourceError(f"{uri}: {error}") from error
     return SpecimenSource(specimen, part)  # type: ignore[arg-type]
-
-
-def _parsed(name: str, text: str) -> Any:
-    """Read a value of an address."""
-    if number := {"shape": int, "voxel_size_nm": float}.get(name):
-        values = tuple(number(part) for part in text.split(","))
-        if len(values) != 3:
-            raise ConfigError(f"{name} {text!r} is not three numbers (z, y, x)")
-        return values
-    return int(text) if name == "seed" else float(text)

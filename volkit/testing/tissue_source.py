@@ -10,12 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.errors import ConfigError, SourceError
+from volkit.errors import SourceError
 from volkit.geometry import Box, Coord, Grid
 from volkit.geometry.scale import Vector
+from volkit.testing.address_values import parsed_value
 from volkit.testing.tissue import Part, TissueSpecimen
-
-_VECTORS = {"shape": int, "voxel_size_nm": float}
 
 
 @dataclass(frozen=True)
@@ -121,17 +120,9 @@ def open_tissue(uri: str, level: int = 0) -> TissueSource:
     if "shape" not in given:
         raise SourceError(f"{uri} has no shape; write shape=64,128,512")
     try:
-        specimen = TissueSpecimen(**{name: _parsed(name, text) for name, text in given.items()})
+        specimen = TissueSpecimen(
+            **{name: parsed_value(name, text) for name, text in given.items()}
+        )
     except ValueError as error:
         raise SourceError(f"{uri}: {error}") from error
     return TissueSource(specimen, part)  # type: ignore[arg-type]
-
-
-def _parsed(name: str, text: str) -> Any:
-    """Read a value of an address."""
-    if number := _VECTORS.get(name):
-        values = tuple(number(part) for part in text.split(","))
-        if len(values) != 3:
-            raise ConfigError(f"{name} {text!r} is not three numbers (z, y, x)")
-        return values
-    return int(text) if name == "seed" else float(text)

@@ -1,13 +1,12 @@
 """Addresses of synthetic tomograms."""
 
 from dataclasses import fields
-from typing import Any, get_args
+from typing import get_args
 from urllib.parse import parse_qsl, urlsplit
 
-from volkit.errors import ConfigError, SourceError
+from volkit.errors import SourceError
+from volkit.testing.address_values import parsed_value
 from volkit.testing.tomograms import Part, TomogramSource, TomogramSpecimen
-
-_VECTORS = {"shape": int, "voxel_size_nm": float}
 
 
 def open_tomogram(uri: str, level: int = 0) -> TomogramSource:
@@ -47,17 +46,9 @@ def open_tomogram(uri: str, level: int = 0) -> TomogramSource:
     if "shape" not in given:
         raise SourceError(f"{uri} has no shape; write shape=64,192,192")
     try:
-        specimen = TomogramSpecimen(**{name: _parsed(name, text) for name, text in given.items()})
+        specimen = TomogramSpecimen(
+            **{name: parsed_value(name, text) for name, text in given.items()}
+        )
     except ValueError as error:
         raise SourceError(f"{uri}: {error}") from error
     return TomogramSource(specimen, part)  # type: ignore[arg-type]
-
-
-def _parsed(name: str, text: str) -> Any:
-    """Read a value of an address."""
-    if number := _VECTORS.get(name):
-        values = tuple(number(part) for part in text.split(","))
-        if len(values) != 3:
-            raise ConfigError(f"{name} {text!r} is not three numbers (z, y, x)")
-        return values
-    return int(text) if name == "seed" else float(text)
