@@ -21,7 +21,9 @@ from volkit.geometry import Box, Grid
 from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import contacts
 from volkit.kernels.contingency import contingency
-from volkit.kernels.label import label_components, touching_pairs, unite
+from volkit.kernels.label_rims import rim_table, rise_rims
+from volkit.kernels.label_runs import component_parts
+from volkit.kernels.octree_components import sink_links
 from volkit.kernels.peaks import peaks
 from volkit.kernels.relabel import renamed
 from volkit.kernels.scores import rand_scores
@@ -131,23 +133,23 @@ def _agglomeration(size: int) -> Iterator[Case]:
 
 
 def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
-    """Label every block alone, find what touches across seams, rename."""
-    grid = Grid(Box.from_shape(mask.shape), (block,) * 3, halo=(1, 1, 1))
-    labels = np.empty(mask.shape, np.uint64)
+    """Label every block alone, unite what touches by rims, write under the names of the whole."""
+    domain = Box.from_shape(mask.shape)
+    grid, tables = Grid(domain, (block,) * 3), []
+    parts = []
     for b in grid:
-        labels[b.write.slices] = label_components(
+        found = component_parts(
             mask[b.write.slices],
             connectivity=6,
             start=b.write.start,
-            domain_shape=grid.domain.shape,
+            domain_shape=domain.shape,
         )
-    pairs = [
-        touching_pairs(labels[b.read.slices], b.write.relative_to(b.read), connectivity=6)
-        for b in grid
-    ]
-    old, new = unite(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
-    for b in grid:
-        labels[b.write.slices] = renamed(labels[b.write.slices], old, new)
+        parts.append(found)
+        tables.append(rim_table(found, b.write))
+    lookup = sink_links(rise_rims(tables, connectivity=6, domain=domain)[1], None)
+    labels = np.empty(mask.shape, np.uint64)
+    for b, found in zip(grid, parts, strict=True):
+        labels[b.write.slices] = found.painted(lookup["old"], lookup["new"])
     return labels
 
 

@@ -1,8 +1,11 @@
 """Segmentation of growing volumes: time for a voxel, and memory of a worker.
 
-The larger volume is the smaller one again and again, mirrored, so that all of it is as hard.
+The larger volume is the smaller one again and again, mirrored, so that all of it is as hard; it is
+made piece by piece.  Every size gets a worker of its own, which has begun (packages are imported,
+kernels compiled) before anything is measured.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,17 +13,19 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from volkit.bench.harness import Case, cpu_seconds, told
+from volkit.bench.harness import Case, told
 from volkit.bench.memory import held
+from volkit.bench.rounds import Figures, Rounds
 from volkit.bench.tissue import noise
 from volkit.engine.cluster import local_client
 from volkit.engine.job import JobEngine
-from volkit.geometry import Grid
+from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume
 from volkit.io.volume import Volume
 from volkit.ops.affinity_boundary import boundary_affinities
@@ -30,36 +35,58 @@ from volkit.ops.components import connected_components
 
 Work = Callable[[Volume, Grid, JobEngine], Any]
 
-_FOREGROUND = 140  # of 0 to 255: about a third of the voxels
+_FOREGROUND = 140  # of 0 to 255: about a fifth of the voxels
 _FLAT = 1.1  # at most as much time or memory as for the small volume
+_FEW = 2**25  # voxels: what takes this little is measured several times
 
 
 def cases(*, quick: bool) -> Iterator[Case]:
     """Yield the cases."""
-    components, chain = ((64, 128), (64, 128)) if quick else ((256, 1024), (256, 512))
-    works: tuple[tuple[str, Work, tuple[int, int]], ...] = (
+    components, chain = ((64, 128), (64, 128)) if quick else ((256, 512, 1024), (256, 512))
+    works: tuple[tuple[str, Work, tuple[int, ...]], ...] = (
         ("components", _components, components),
         ("affinities to labels", _segments, chain),
     )
-    block = 32 if quick else 128
-    for what, work, (small, large) in works:
-        yield Case(
-            f"{what}, store to store, time of a voxel, {large}³ / {small}³",
-            ours=partial(_Sizes.time_of_a_voxel, work=work),
-            setup=partial(_sizes, small, large, block),
-            measure=told,
-            target=_FLAT,
-            better="lower",
-        )
-    small, large = chain
+    for what, work, sizes in works:
+        yield from _of_work(what, work, sizes, 32 if quick else 128)
+
+
+def _of_work(what: str, work: Work, sizes: tuple[int, ...], block: int) -> Iterator[Case]:
+    """Measure once, and tell in several rows what came out."""
+    rounds = Rounds(first_counts=True)
+    first, last = sizes[0], sizes[-1]
+    how: dict[str, Any] = {
+        "setup": partial(_sizes, sizes, block),
+        "measure": told,
+        "better": "lower",
+        "most_rounds": 1,
+    }
     yield Case(
-        f"affinities to labels, memory of a worker beyond its start, {large}³ / {small}³",
-        ours=partial(_Sizes.memory_of_a_worker, work=_segments),
-        setup=partial(_sizes, small, large, block),
-        measure=told,
+        f"{what}, store to store, time of a voxel, {last}³ / {first}³",
+        ours=rounds.measured("time", partial(_Sizes.figures, work=work)),
         target=_FLAT,
-        better="lower",
+        **how,
     )
+    how["setup"] = _nothing
+    yield Case(
+        f"{what}, memory of a worker beyond its start, {last}³ / {first}³",
+        ours=rounds.read("memory"),
+        target=_FLAT,
+        **how,
+    )
+    for size in sizes:
+        yield Case(
+            f"{what}, time of a voxel at {size}³, all processes",
+            ours=rounds.read(f"ns {size}"),
+            unit="ns",
+            **how,
+        )
+        yield Case(
+            f"{what}, memory of a worker beyond its start at {size}³",
+            ours=rounds.read(f"MB {size}"),
+            unit="MB",
+            **how,
+        )
 
 
 def _components(image: Volume, grid: Grid, engine: JobEngine) -> Any:
@@ -76,57 +103,72 @@ def _segments(image: Volume, grid: Grid, engine: JobEngine) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """The same image in two sizes."""
+    """The same image in several sizes."""
 
     folder: Path
-    small: Volume
-    large: Volume
+    images: tuple[Volume, ...]
     block: int
     numbers: Iterator[int]
 
-    def run(self, image: Volume, work: Work, client: Any = None) -> None:
+    def run(self, image: Volume, work: Work, client: Any) -> None:
         """Work from store to store, and keep nothing."""
         folder = self.folder / f"run{next(self.numbers)}"
         work(image, Grid(image.domain, (self.block,) * 3), JobEngine(folder, client))
         rmtree(folder)
 
-    def time_of_a_voxel(self, *, work: Work) -> float:
-        """Tell how many times as long a voxel of the large volume takes, by processor time."""
-        small, large = (
-            cpu_seconds(partial(self.run, image, work)) / image.domain.size
-            for image in (self.small, self.large)
-        )
-        return large / small
+    def figures(self, *, work: Work) -> Figures:
+        """Measure all sizes."""
+        found: dict[str, float] = {}
+        sizes = [image.shape[0] for image in self.images]
+        for size, image in zip(sizes, self.images, strict=True):
+            found[f"ns {size}"], found[f"MB {size}"] = self._of_size(image, work)
+        first, last = sizes[0], sizes[-1]
+        found["time"] = found[f"ns {last}"] / found[f"ns {first}"]
+        found["memory"] = found[f"MB {last}"] / found[f"MB {first}"]
+        return found
 
-    def memory_of_a_worker(self, *, work: Work) -> float:
-        """Tell how many times as far the memory of a worker rises for the large volume."""
-        small, large = (self._rise(image, work) for image in (self.small, self.large))
-        return large / small
-
-    def _rise(self, image: Volume, work: Work) -> float:
+    def _of_size(self, image: Volume, work: Work) -> tuple[float, float]:
+        """Tell the processor time of a voxel, ns, and how far the worker's memory rises, MB."""
         with local_client(1) as client:
             client.wait_for_workers(1)
+            self.run(image.cutout(Box.from_shape((2 * self.block,) * 3)), work, client)
             before = max(client.run(held, "VmRSS").values())
-            self.run(image, work, client)
-            return float(max(client.run(held, "VmHWM").values()) - before)
+            seconds = []
+            for _ in range(3 if image.domain.size < _FEW else 1):
+                begun = _spent(client)
+                self.run(image, work, client)
+                seconds.append(_spent(client) - begun)
+            risen = max(client.run(held, "VmHWM").values()) - before
+        return median(seconds) / image.domain.size * 1e9, max(risen, 1) / 1e6
+
+
+def _spent(client: Any) -> float:
+    """Tell the processor time of this process and the worker's, seconds."""
+    return time.process_time() + sum(client.run(time.process_time).values())
 
 
 @contextmanager
-def _sizes(small: int, large: int, block: int) -> Iterator[_Sizes]:
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+@contextmanager
+def _sizes(sizes: tuple[int, ...], block: int) -> Iterator[_Sizes]:
+    small = sizes[0]
     with TemporaryDirectory(prefix="volkit-bench-", ignore_cleanup_errors=True) as name:
         tile = np.rint(noise(small, sigma=2) * 255).astype(np.uint8)
-        images = [
+        images = tuple(
             create_volume(
                 Path(name) / f"{size}.zarr",
                 shape=(size,) * 3,
                 dtype=np.uint8,
-                chunk_shape=(min(64, block),) * 3,
+                chunk_shape=(min(32, block),) * 3,
                 shard_shape=(block,) * 3,
             )
-            for size in (small, large)
-        ]
+            for size in sizes
+        )
         for image in images:
             for part in Grid(image.domain, (small,) * 3):
                 mirrored = tile[tuple(slice(None, None, -1 if n % 2 else 1) for n in part.index)]
                 image.write(part.write, mirrored)
-        yield _Sizes(Path(name), images[0], images[1], block, count())
+        yield _Sizes(Path(name), images, block, count())

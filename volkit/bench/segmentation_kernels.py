@@ -27,6 +27,7 @@ from volkit.ops.arguments import Call
 from volkit.ops.sharded_lookup import rename
 
 _LOW, _HIGH, _THRESHOLD = 0.3, 0.8, 0.5
+_ROUNDS = 3
 
 
 def cases(*, quick: bool) -> Iterator[Case]:
@@ -40,6 +41,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
         target=8,
         # Ties are resolved otherwise, and 256 levels make some.
         agree=lambda a, b: float(np.mean(a == b)) > 0.9,
+        most_rounds=_ROUNDS,
     )
     yield Case(
         f"fragments, graph and mean agglomeration of {size}³ in {block}³ blocks / waterz whole",
@@ -48,6 +50,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
         setup=partial(_affinities, size),
         target=1.5,
         agree=same_partition,
+        most_rounds=_ROUNDS,
     )
     tables = (("EM-like labels", _tissue, 10.0), ("small cells, mixed", _mixed, 4.0))
     for kind, setup, target in tables:
