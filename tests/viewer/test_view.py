@@ -246,6 +246,7 @@ def test_the_command_serves_until_it_is_interrupted(project) -> None:
     [
         (["--at", "1,2"], "--at 1,2: write three numbers, z,y,x"),
         (["--voxel-size", "a"], "--voxel-size a: write three numbers"),
+        (["--at", "3,5,40"], "voxel 3,5,40 (z, y, x) is outside"),
         (["--public"], "lies on this machine"),
     ],
 )

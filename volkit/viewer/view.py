@@ -9,6 +9,7 @@ from volkit.errors import ConfigError
 from volkit.geometry import VoxelScale
 from volkit.geometry.scale import Vector
 from volkit.io.points.options import PointOptions
+from volkit.io.volume import Volume
 from volkit.viewer.evaluation_layers import evaluation_layers, is_evaluation
 from volkit.viewer.found import Found, Item, together
 from volkit.viewer.frame import Frame
@@ -158,6 +159,10 @@ class View:
         """Stop showing it."""
         self.server.close()
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        return f'<iframe src="{self.url}" title="volkit" width="100%" height="640"></iframe>'
+
     def __enter__(self) -> Self:
         return self
 
@@ -180,6 +185,7 @@ def find(uris: Sequence[str], options: ViewOptions) -> tuple[Found, Frame]:
         raise ConfigError("; ".join(found.messages) or "there is nothing to show; name a volume")
     first = _first(found)
     if first is not None:
+        _check_at(options.at, first)
         return found, Frame.of(first.scale)
     size = options.voxel_size_nm or (1.0, 1.0, 1.0)
     return found, Frame.of(VoxelScale(size))
@@ -231,6 +237,18 @@ def _found(uri: str, options: ViewOptions) -> Found:
     volume = open_for_view(named.uri, options.voxel_size_nm, **said)
     kind = named.kind or kind_of(volume, named.uri)
     return Found((Item(named.name, kind, volume, uri=named.uri),))
+
+
+def _check_at(at: Vector | None, volume: Volume) -> None:
+    """Refuse to look where there is nothing."""
+    if at is None:
+        return
+    spans = zip(volume.domain.start, volume.domain.stop, strict=True)
+    if not all(a <= n < b for n, (a, b) in zip(at, spans, strict=True)):
+        raise ConfigError(
+            f"voxel {','.join(f'{n:g}' for n in at)} (z, y, x) is outside {volume.uri}, which "
+            f"covers {volume.domain}; choose one inside"
+        )
 
 
 def _first(found: Found) -> Any:
