@@ -24,6 +24,7 @@ LAYERS = {
     "ops": "Kernels composed over a domain, for both engines",
     "training": "Learning a network from volumes",
     "pipelines": "Use cases from a workflow file to a report",
+    "viewer": "Volumes, tables and runs in a browser",
     "bench": "Measurements against peers",
     "testing": "Specimens, contracts and networks for tests",
 }
