@@ -78,12 +78,12 @@ def feature_frame(results: Sequence[RegionResult]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``region``, ``of`` (truth or predicted), and the columns of ``regions.csv``.
+        ``region``, ``of`` (truth or predicted), and what ``regions.csv`` measures.
     """
     frames = []
     for result in results:
         for what, folder in result.reports.items():
-            frame = read_table(folder / "regions.csv")[0].drop(columns="region")
+            frame = read_table(folder / "regions.csv")[0].drop(columns=["region", "name"])
             frame.insert(0, "of", what)
             frame.insert(0, "region", result.name)
             frames.append(frame)
