@@ -178,6 +178,27 @@ def test_every_grid_and_partition_gives_the_same(
     pd.testing.assert_frame_equal(found[list(cells.columns)], cells)
 
 
+@pytest.mark.parametrize("partition", [None, (8, 20, 24), (4, 20, 12)])
+def test_totals_alone_give_the_same_tables(report, volumes, tmp_path, partition) -> None:
+    """Without distances no cell is kept in memory when there are partitions."""
+    config = options(volumes, tmp_path, block_shape=(4, 10, 12), partition=partition)
+    measure(replace(config, distances=False))
+    first, here = report[0], tmp_path / "report"
+    for name in ("regions.csv", "boxes.csv"):
+        known = read_table(first / name)[0]
+        known = known[[c for c in known if not c.startswith("distance_")]]
+        pd.testing.assert_frame_equal(read_table(here / name)[0], known, rtol=1e-12)
+    grids = [xr.open_zarr(f / "grid.zarr", consolidated=False).load() for f in (first, here)]
+    xr.testing.assert_equal(*grids)
+    assert (here / "figure.png").read_bytes()[:4] == b"\x89PNG"
+    if partition is not None:
+        layers = len(list((here / "cells").glob("part-seams-*.parquet")))
+        assert layers == -(-SHAPE[0] // partition[0])
+        ids = [read_table(path)[0]["id"] for path in (here / "cells").glob("*.parquet")]
+        cells = read_table(first / "cells.parquet")[0]
+        assert sorted(np.concatenate(ids).tolist()) == cells["id"].tolist()
+
+
 def test_it_goes_on_where_it_was_and_refuses_what_is_stale(volumes, tmp_path) -> None:
     config = options(volumes, tmp_path, shapes=(), sections=False)
     measure(config)

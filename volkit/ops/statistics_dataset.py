@@ -10,11 +10,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from volkit.engine.op import Columns
-from volkit.geometry import AXES, Box, Coord, VoxelScale
+from volkit.geometry import Box, Coord, VoxelScale
 from volkit.io.open import create_volume
 from volkit.io.volume import Volume
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of
+from volkit.ops.statistics_totals import bins_of, counted
 
 _NM_PER_UM = 1000.0
 
@@ -190,10 +191,10 @@ def _shape_densities(
 def _cell_maps(
     cells: pd.DataFrame, shape: Coord, bins: Coord, domain: Box, dims: tuple[str, ...]
 ) -> dict[str, Any]:
-    centre = np.floor(cells[list(AXES)].to_numpy() + 0.5).astype(np.int64)
-    place = {name: (centre[:, k] - domain.start[k]) // bins[k] for k, name in enumerate(BINS)}
-    count = _laid(place, np.ones(len(cells), np.int64), shape)
-    total = _laid(place, cells["voxels"].to_numpy(), shape)
+    place: Columns = dict(bins_of(cells, domain, bins))
+    totals = counted(cells)
+    count = _laid(place, totals["cells"].to_numpy(), shape)
+    total = _laid(place, totals["voxels"].to_numpy(), shape)
     return {
         "cells": (dims, count, {"units": "1", "long_name": "cells with their centroid here"}),
         "cell_voxels": (dims, total / count, {"units": "voxels", "long_name": "mean size"}),

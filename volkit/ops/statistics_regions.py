@@ -14,6 +14,7 @@ from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of
 from volkit.kernels.class_statistics import RANKS
 from volkit.kernels.nearest import neighbour_distances
+from volkit.ops.statistics_totals import counted, deviation
 
 _NM_PER_UM = 1000.0
 _UM3_PER_MM3 = 1e9
@@ -160,7 +161,7 @@ def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict
     Parameters
     ----------
     cells : DataFrame
-        Rows of the cells; none is no error.
+        Rows of cells or of :func:`volkit.ops.statistics_totals.grouped`; none is no error.
     voxels : int
         Of the region that holds them.
     voxel_um3 : float
@@ -171,12 +172,14 @@ def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict
     dict of str to number
     """
     volume = voxels * voxel_um3
+    totals = counted(cells)
+    count = int(totals["cells"].sum())
     found: dict[str, float | int] = {
-        "cells": len(cells),
-        "cells_at_border": int(cells["at_border"].sum()),
-        "cells_per_mm3": _UM3_PER_MM3 * len(cells) / volume if volume else float("nan"),
-        "cell_voxels": _mean(cells["voxels"]),
-        "cell_voxels_sd": _deviation(cells["voxels"]),
+        "cells": count,
+        "cells_at_border": int(totals["at_border"].sum()),
+        "cells_per_mm3": _UM3_PER_MM3 * count / volume if volume else float("nan"),
+        "cell_voxels": int(totals["voxels"].sum()) / count if count else float("nan"),
+        "cell_voxels_sd": deviation(totals),
     }
     found["cell_volume_um3"] = found["cell_voxels"] * voxel_um3
     for name in distance_columns(cells):

@@ -17,6 +17,7 @@ from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.io.redaction import redacted
 from volkit.ops.statistics_classes import printed
+from volkit.ops.statistics_totals import counted
 from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
@@ -102,15 +103,17 @@ def _report(
     folder.mkdir(parents=True, exist_ok=True)
     made = _provenance(inputs, config)
     (folder / "run.json").write_text(json.dumps(made, indent=1, default=str) + "\n")
-    cells = None
+    cells = shown = None
     files: tuple[tuple[str, Path], ...] = ()
     if config.has_cells:
-        cells = write_cells(folder, found.parts, inputs, config, made)
+        cells, shown = write_cells(folder, found.parts, inputs, config, made)
         name = "cells.parquet" if len(found.parts) == 1 else "cells"
         files = (("cells", folder / name),)
     if "classes" not in inputs.volumes:
-        border = 0 if cells is None else int(cells["at_border"].sum())
-        count = 0 if cells is None else len(cells)
+        totals = None if cells is None else counted(cells)
+        count, border = (
+            (0, 0) if totals is None else (int(totals[k].sum()) for k in ("cells", "at_border"))
+        )
         return [("cells", f"{count:,}", f"{border:,} at the border of the volume")], files
     dataset, grids = write_grids(folder, found, cells, inputs, config, made)
     regions, tables = write_regions(folder, found, cells, inputs, config, made)
@@ -118,7 +121,7 @@ def _report(
     statistics_figure(
         figure,
         dataset,
-        cells,
+        shown,
         classes=config.classes,
         regions=config.regions,
         heading=f"{config.folder.name}   ({printed(config.classes)})",
@@ -157,7 +160,8 @@ def plan(config: Statistics) -> Plan:
     """
     inputs = open_inputs(config)
     engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=_PROCESS_BYTES)
-    gather(inputs, config, engine)
+    for _ in gather(inputs, config, engine).parts:
+        pass  # partitions are stages, too, and gathered when they are wanted
     return Plan(
         grid=inputs.grid,
         stages=tuple(engine.stages),

@@ -1,10 +1,10 @@
 """Statistics, the cells: rows written partition by partition, so that no file holds them all.
 
-A cell inside a partition is finished with it; cells at inner faces are kept, added up over all
-partitions, and written last.
+A cell inside a partition is finished with it; cells at inner faces wait until all partitions that
+may hold parts of them were seen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,33 @@ from volkit.kernels.object_table import STARTS, STOPS, add_objects
 from volkit.ops.statistics import table_of
 from volkit.ops.statistics_objects import object_frame, object_schema
 from volkit.ops.statistics_regions import distance_columns, with_distances
+from volkit.ops.statistics_totals import added, grouped, sampled
 from volkit.pipelines.statistics_chain import Inputs
 from volkit.pipelines.statistics_config import Statistics
 
-SEAMS = "part-seams.parquet"
+SEAMS = "part-seams"  # a file for each layer of partitions
 _KEPT = ("id", "voxels", "at_border", "z", "y", "x", "z_nm", "y_nm", "x_nm", "region")
+_SHOWN = 100_000  # cells in a figure
 
 
 def write_cells(
     folder: Path,
-    parts: Sequence[tuple[Box, Columns]],
+    parts: Collection[tuple[Box, Columns]],
     inputs: Inputs,
     config: Statistics,
     provenance: Mapping[str, Any],
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write one row for each cell: ``cells.parquet``, or ``cells/part-….parquet``.
+
+    Of several partitions without distances, only totals and a sample are kept: memory does not
+    grow with the number of cells.
 
     Parameters
     ----------
     folder : Path
         Target.
-    parts : sequence of (Box, dict of ndarray)
-        Tables of all partitions.
+    parts : collection of (Box, dict of ndarray)
+        Tables of all partitions, in C order.
     inputs : Inputs
         What was measured.
     config : Statistics
@@ -51,28 +56,30 @@ def write_cells(
 
     Returns
     -------
-    DataFrame
-        What features of regions are made of, of all cells, by id.
+    cells : DataFrame
+        What features of regions are made of: all cells, by id, or totals of them.
+    shown : DataFrame
+        What a figure shows: all cells, or a sample.
     """
     alone = len(parts) == 1
-    kept = []
-    for name, objects, overlap in _finished(parts, inputs.grid.domain):
-        frame = object_frame(
-            objects,
-            domain=inputs.grid.domain,
-            scale=inputs.scale,
-            intensity_range=config.intensity_range,
-            regions=overlap,
-        )
-        schema = object_schema(intensity="light" in objects, regions=overlap is not None)
-        if not inputs.physical:
-            frame, schema = _without_nanometres(frame, schema)
+    kept: list[pd.DataFrame] = []
+    shown: list[pd.DataFrame] = []
+    for name, objects, overlap in finished(parts, inputs.grid.domain):
+        frame, schema = _rows(objects, overlap, inputs, config)
         if alone and config.distances:
             frame = with_distances(frame, physical=inputs.physical)
             schema = _with_distances(schema, frame)
-        kept.append(frame[[*(c for c in _KEPT if c in frame), *distance_columns(frame)]])
         path = folder / "cells.parquet" if alone else folder / "cells" / name
         write_table(path, frame, schema, provenance)
+        rows = frame[[*(c for c in _KEPT if c in frame), *distance_columns(frame)]]
+        if alone or config.distances:
+            kept.append(rows)
+            continue
+        totals = grouped(rows, domain=inputs.grid.domain, bins=config.bins, boxes=config.boxes)
+        kept = [added([*kept, totals])]
+        shown = [sampled([*shown, rows], most=_SHOWN)]
+    if shown:
+        return kept[0], shown[0]
     cells = pd.concat(kept, ignore_index=True).sort_values("id", ignore_index=True)
     if config.distances and not alone:
         cells = with_distances(cells, physical=inputs.physical)
@@ -83,15 +90,57 @@ def write_cells(
             _with_distances(Schema((Column("id", "uint64", "", "of the cell"),)), near),
             provenance,
         )
-    return cells
+    return cells, cells
 
 
-def _finished(
-    parts: Sequence[tuple[Box, Columns]], domain: Box
+def _rows(
+    objects: Columns, overlap: Columns | None, inputs: Inputs, config: Statistics
+) -> tuple[pd.DataFrame, Schema]:
+    """Make rows of the sums of cells, in units as far as they are known."""
+    frame = object_frame(
+        objects,
+        domain=inputs.grid.domain,
+        scale=inputs.scale,
+        intensity_range=config.intensity_range,
+        regions=overlap,
+    )
+    schema = object_schema(intensity="light" in objects, regions=overlap is not None)
+    return (frame, schema) if inputs.physical else _without_nanometres(frame, schema)
+
+
+def finished(
+    parts: Iterable[tuple[Box, Columns]], domain: Box
 ) -> Iterator[tuple[str, Columns, Columns | None]]:
-    """Give the cells of each partition that end there, and those of no single one last."""
+    """Give the cells of each partition that end there, and those of several when all are seen.
+
+    Cells that reach a face inside the domain wait; after a layer of partitions only those at its
+    last face do.
+
+    Parameters
+    ----------
+    parts : iterable of (Box, dict of ndarray)
+        Tables of all partitions, in C order.
+    domain : Box
+        The whole.
+
+    Yields
+    ------
+    name : str
+        Of a file.
+    objects : dict of ndarray
+        Sums of cells.
+    overlap : dict of ndarray or None
+        Voxels of the same cells in every region.
+    """
     waiting: list[tuple[Columns, Columns | None]] = []
+    layer, end = 0, domain.start[0]
     for number, (box, columns) in enumerate(parts):
+        if waiting and box.start[0] >= end:
+            objects, overlap = _joined(waiting)
+            on = objects[STOPS[0]] == end
+            yield f"{SEAMS}-{layer:05d}.parquet", *_chosen(objects, overlap, ~on)
+            waiting, layer = [_chosen(objects, overlap, on)], layer + 1
+        end = box.stop[0]
         objects = table_of(columns, "objects")
         overlap = table_of(columns, "overlap") if "overlap.id" in columns else None
         on = _goes_on(objects, box, domain)
@@ -99,9 +148,13 @@ def _finished(
         if on.any():
             waiting.append(_chosen(objects, overlap, on))
     if waiting:
-        overlaps = [table for _, table in waiting if table is not None]
-        joined = add_keyed(overlaps, keys=("id", "region")) if overlaps else None
-        yield SEAMS, add_objects([table for table, _ in waiting]), joined
+        yield f"{SEAMS}-{layer:05d}.parquet", *_joined(waiting)
+
+
+def _joined(waiting: Sequence[tuple[Columns, Columns | None]]) -> tuple[Columns, Columns | None]:
+    overlaps = [table for _, table in waiting if table is not None]
+    joined = add_keyed(overlaps, keys=("id", "region")) if overlaps else None
+    return add_objects([table for table, _ in waiting]), joined
 
 
 def _goes_on(objects: Columns, box: Box, domain: Box) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Statistics, the chain: volumes that are measured, and the stages that gather their tables."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,51 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Partitions(Collection[tuple[Box, Columns]]):
+    """Tables of the cells of each partition, one at a time: gathered when it is asked for.
+
+    Parameters
+    ----------
+    volumes : dict of str to Volume
+        By role.
+    tables : Tables
+        Which.
+    grid : Grid
+        Of the whole.
+    config : Statistics
+        The options.
+    engine : Engine
+        Where.
+    """
+
+    volumes: dict[str, Any]
+    tables: Tables
+    grid: Grid
+    config: Statistics
+    engine: Engine
+
+    def _pieces(self) -> Grid:
+        return Grid(self.grid.domain, self.config.partition or self.grid.domain.shape)
+
+    def __len__(self) -> int:
+        return len(self._pieces())
+
+    def __contains__(self, part: object) -> bool:
+        return any(part is own for own in self)
+
+    def __iter__(self) -> Iterator[tuple[Box, Columns]]:
+        for part in self._pieces():
+            found = tissue_tables(
+                self.volumes,
+                self.tables,
+                grid=Grid(part.write, self.config.block_shape),
+                engine=self.engine,
+                name=f"cells_{part.number:05d}",
+            )
+            yield part.write, found
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """Tables of a volume.
 
@@ -47,7 +92,7 @@ class Gathered:
         Of all classes, and of the cells where these are in one partition.
     cells : Volume or None
         Ids of the cells.
-    parts : tuple of (Box, dict of ndarray)
+    parts : Partitions or tuple of (Box, dict of ndarray)
         Tables of the cells of each partition.
     boxes : dict of str to (Box, dict of ndarray)
         Tables of the classes of each box.
@@ -55,7 +100,7 @@ class Gathered:
 
     tissue: Columns
     cells: Any
-    parts: tuple[tuple[Box, Columns], ...] = ()
+    parts: Collection[tuple[Box, Columns]] = ()
     boxes: dict[str, tuple[Box, Columns]] = field(default_factory=dict)
 
 
@@ -173,23 +218,8 @@ def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
         if "classes" in rest
         else {}
     )
-    return Gathered(tissue, cells, tuple(_parts(volumes, tables, grid, config, engine)), boxes)
-
-
-def _parts(
-    volumes: dict[str, Any], tables: Tables, grid: Grid, config: Statistics, engine: Engine
-) -> Iterator[tuple[Box, Columns]]:
-    """Gather the cells of every partition by itself."""
     apart = {role: v for role, v in volumes.items() if role in ("cells", "regions", "image")}
-    for part in Grid(grid.domain, config.partition or grid.domain.shape):
-        found = tissue_tables(
-            apart,
-            tables,
-            grid=Grid(part.write, config.block_shape),
-            engine=engine,
-            name=f"cells_{part.number:05d}",
-        )
-        yield part.write, found
+    return Gathered(tissue, cells, Partitions(apart, tables, grid, config, engine), boxes)
 
 
 def _boxes(

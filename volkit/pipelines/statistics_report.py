@@ -22,6 +22,7 @@ from volkit.ops.statistics_regions import (
     region_frame,
     shape_frame,
 )
+from volkit.ops.statistics_totals import counted, inside
 from volkit.pipelines.statistics_chain import Gathered, Inputs
 from volkit.pipelines.statistics_config import Statistics
 
@@ -175,11 +176,10 @@ def _box_frame(gathered: Gathered, cells: pd.DataFrame | None, config: Statistic
         row: dict[str, Any] = {"box": name, "voxels": int(counts["voxels"].sum())}
         row.update(class_fractions(counts, config.classes, config.interval))
         if cells is not None:
-            inside = pd.Series(True, index=cells.index)
-            for k, axis in enumerate("zyx"):
-                inside &= (cells[axis] >= box.start[k] - 0.5) & (cells[axis] < box.stop[k] - 0.5)
-            row["cells"] = int(inside.sum())
-            row["cell_voxels"] = float(cells.loc[inside, "voxels"].mean())
+            known = f"in_{name}" in cells
+            mine = counted(cells[cells[f"in_{name}"] if known else inside(cells, box)])
+            row["cells"] = count = int(mine["cells"].sum())
+            row["cell_voxels"] = int(mine["voxels"].sum()) / count if count else float("nan")
         rows.append(row)
     return pd.DataFrame(rows).astype({"box": "str"})
 
@@ -217,8 +217,10 @@ def summary(
         share = (regions[f"{name}_fraction"].fillna(0) * regions["voxels"]).sum() / total
         rows.append((name, f"{100 * share:.3f} %", "of the voxels"))
     if cells is not None:
-        border = int(cells["at_border"].sum())
-        rows.append(("cells", f"{len(cells):,}", f"{border:,} at the border of the volume"))
-        if len(cells):
-            rows.append(("cell size", f"{cells['voxels'].mean():,.1f}", "voxels, mean"))
+        totals = counted(cells)
+        count, border = int(totals["cells"].sum()), int(totals["at_border"].sum())
+        rows.append(("cells", f"{count:,}", f"{border:,} at the border of the volume"))
+        if count:
+            mean = int(totals["voxels"].sum()) / count
+            rows.append(("cell size", f"{mean:,.1f}", "voxels, mean"))
     return rows

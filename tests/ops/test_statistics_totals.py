@@ -1,0 +1,70 @@
+"""Totals of cells: those of the cells themselves, to the last digit, in any parts."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from volkit.geometry import Box
+from volkit.ops.statistics_totals import added, counted, deviation, grouped, sampled
+
+DOMAIN = Box((4, 0, 2), (40, 50, 60))
+BOXES = {"corner": Box((4, 0, 2), (20, 20, 20)), "more": Box((10, 10, 10), (40, 50, 60))}
+
+
+def cells(count: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(DOMAIN.start, np.array(DOMAIN.stop) - 1, (count, 3))
+    return pd.DataFrame(
+        {
+            "id": rng.permutation(count).astype(np.uint64) * 977 + 5,
+            "voxels": rng.integers(1, 2**40, count),
+            "at_border": rng.random(count) < 0.2,
+            "region": rng.integers(0, 3, count).astype(np.uint64),
+            **{axis: places[:, k] for k, axis in enumerate("zyx")},
+        }
+    )
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 200), st.integers(0, 9), st.lists(st.integers(0, 200), max_size=4))
+def test_groups_of_parts_are_those_of_all(count, seed, cuts) -> None:
+    frame = cells(count, seed)
+    edges = sorted({0, count, *(min(c, count) for c in cuts)})
+    parts = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
+    about = {"domain": DOMAIN, "bins": (7, 11, 13), "boxes": BOXES}
+    whole = grouped(frame, **about)
+    pd.testing.assert_frame_equal(added([grouped(part, **about) for part in parts]), whole)
+    assert whole["cells"].sum() == count
+    assert whole["voxels"].sum() == frame["voxels"].sum()
+    assert whole["at_border"].sum() == frame["at_border"].sum()
+    for name, box in BOXES.items():
+        centre = np.floor(frame[list("zyx")].to_numpy() + 0.5)
+        there = ((centre >= box.start) & (centre < box.stop)).all(axis=1)
+        assert whole.loc[whole[f"in_{name}"], "cells"].sum() == there.sum()
+    exact = sum(int(v) ** 2 for v in frame["voxels"])
+    assert (int(whole["squares_high"].sum()) << 32) + int(whole["squares_low"].sum()) == exact
+    if count > 1:
+        expected = np.std(frame["voxels"].astype(np.longdouble), ddof=1)
+        assert deviation(whole) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_one_cell_has_no_deviation() -> None:
+    assert np.isnan(deviation(cells(1, 0)))
+    assert np.isnan(deviation(cells(1, 0).iloc[:0]))
+    frame = counted(cells(5, 0))
+    assert counted(frame) is frame
+
+
+@pytest.mark.parametrize("cut", [1, 70, 299])
+def test_a_sample_does_not_depend_on_parts(cut) -> None:
+    frame = cells(300, 3)
+    whole = sampled([frame], most=50)
+    first = sampled([frame.iloc[:cut]], most=50)
+    parts = sampled([first, frame.iloc[cut:]], most=50)
+    assert sorted(parts["id"]) == sorted(whole["id"])
+    assert len(whole) == 50
+    assert len(sampled([frame], most=300)) == 300
