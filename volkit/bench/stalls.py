@@ -42,7 +42,7 @@ _NETWORK: dict[str, Any] = {
 _PUBLISHED: dict[str, Any] = {"size": {}, "units": 512}
 _NEAR = 1e-3  # of probabilities: the peer's greys are rounded after another interpolation
 _ALIKE = 0.03  # of lengths: ours end in the centres of junctions
-_RAW = VesselOptions(halo=(16, 16, 16), spurs=None)
+_RAW = VesselOptions(halo=(8, 8, 8), spurs=None)  # three radii of the widest vessel
 
 
 def cases(*, quick: bool) -> Iterator[Case]:
@@ -237,7 +237,7 @@ def _asked(d: SimpleNamespace, *, passes: int) -> Any:
 
 
 def _graph(d: SimpleNamespace) -> tuple[int, float]:
-    side = min(128, d.mask.shape[0] // 2)
+    side = min(256, d.mask.shape[0] // 2)
     grid = Grid(d.mask.domain, (side, side, side))
     with TemporaryDirectory(dir=d.folder) as folder:
         made = vessel_graph(d.mask, options=_RAW, grid=grid, engine=JobEngine(Path(folder)))

@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from volkit.errors import ContractError
-from volkit.kernels.vessel_radius import Spacing
+from volkit.kernels.vessel_radius import Spacing, background_distance
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -71,6 +71,9 @@ def segment_voxels(
 ) -> Mask:
     """Find the voxels of a vessel that belong to one segment: its centre line is the nearest one.
 
+    They are no farther from it than the vessel is wide there (and a voxel, since lines wander), so
+    that vessels whose line is not in the array are left alone.
+
     Parameters
     ----------
     mask : ndarray of bool, shape (Z, Y, X)
@@ -91,9 +94,11 @@ def segment_voxels(
     found = labels == segment
     if not len(vessel) or not found.any():
         return np.asarray(found)
-    _, nearest = KDTree(lines * np.array(spacing)).query(vessel * np.array(spacing))
-    own = labels[tuple(lines.T)][nearest] == segment
-    z, y, x = vessel[own].T
+    size = np.array(spacing)
+    distance, nearest = KDTree(lines * size).query(vessel * size)
+    radius = background_distance(mask, lines, spacing=spacing) + size.min()
+    near = distance <= radius[nearest]
+    z, y, x = vessel[near & (labels[tuple(lines.T)][nearest] == segment)].T
     found[z, y, x] = True
     parts, _ = ndimage.label(found, _ALL_AROUND)
     kept = np.unique(parts[labels == segment])
