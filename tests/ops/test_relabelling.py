@@ -139,3 +139,23 @@ def test_all_of_the_cortex_has_its_known_components(pinky, connectivity, pieces)
     grid = Grid(volume.domain, (100, 128, 90))
     found = components_of(volume, connectivity=connectivity, grid=grid).compute(scheduler="sync")
     assert len(np.unique(found[found != 0])) == pieces
+
+
+@pytest.mark.slow
+def test_all_of_the_cortex_is_numbered_measured_and_filtered(pinky, tmp_path: Path) -> None:
+    """459 ids up to 94,243,562 (0 among them), in 18 blocks of a job."""
+    volume, engine = open_volume(pinky), JobEngine(tmp_path)
+    where = {"grid": Grid(volume.domain, (100, 128, 90)), "engine": engine}
+    ids, numbers, counts = np.unique(pinky, return_inverse=True, return_counts=True)
+    assert (len(ids), ids[0], ids[1], ids[-1]) == (459, 0, 968_670, 94_243_562)
+    numbered = relabel_consecutive(volume, **where).read()
+    np.testing.assert_array_equal(numbered, numbers.reshape(pinky.shape))
+    sizes = sizes_of(volume, **where)
+    np.testing.assert_array_equal(sizes["id"], ids[1:])
+    np.testing.assert_array_equal(sizes["voxels"], counts[1:])
+    largest = dict(zip(sizes["id"].tolist(), sizes["voxels"].tolist(), strict=True))
+    assert largest[25_024_949] == 6_188_863
+    kept = remove_small(volume, smallest=1000, **where).read()
+    small = np.isin(pinky, ids[counts < 1000])
+    assert 0 < small.sum() < 10**6
+    np.testing.assert_array_equal(kept, np.where(small, 0, pinky))
