@@ -8,7 +8,6 @@ import pytest
 
 from volkit.errors import ContractError, ModelError, SourceError
 from volkit.kernels.stall_decision import DecisionRule, reason_names
-from volkit.models.stall_ensemble import fingerprint_of
 from volkit.ops.stall_calibration import (
     cross_fitted,
     fit_held_out,
@@ -16,6 +15,7 @@ from volkit.ops.stall_calibration import (
     write_calibrator,
 )
 from volkit.ops.stall_calls import calibrated, called, review_queue
+from volkit.ops.stall_ensemble import fingerprint_of
 from volkit.ops.stall_files import read_stalls, write_parts, write_stalls
 from volkit.ops.stall_review import (
     add_reviews,

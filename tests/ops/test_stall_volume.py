@@ -13,9 +13,9 @@ from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.kernels.segment_merging import without_small
 from volkit.kernels.vessel_outline import ORANGE
-from volkit.models.stall_ensemble import StallEnsemble, read_folds
 from volkit.models.views import IDENTITY
 from volkit.ops.stall_cuboids import CuboidReader, Look
+from volkit.ops.stall_ensemble import StallEnsemble, read_folds
 from volkit.ops.stall_prediction import PredictionOptions, predict
 from volkit.ops.stall_segments import SegmentRule, cuboid, stall_segments
 from volkit.ops.stall_sources import VolumeClips

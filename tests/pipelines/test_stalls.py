@@ -14,8 +14,8 @@ from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.points.files import read_points
 from volkit.io.tables import read_table
-from volkit.models.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_calibration import fit_held_out, read_calibrator, write_calibrator
+from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_files import read_stalls
 from volkit.ops.stall_schema import stall_schema
 from volkit.pipelines.outcome import Outcome

@@ -97,7 +97,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
 @contextmanager
 def _volume(shape: Coord, *, passes: int, folds: int = _FOLDS) -> Iterator[SimpleNamespace]:
     """Store a specimen and its segments; what is measured begins with cuboids."""
-    from volkit.models.stall_ensemble import StallEnsemble, read_folds
+    from volkit.ops.stall_ensemble import StallEnsemble, read_folds
 
     torch, skimage = peer_module("torch", "torch"), peer_module("skimage.transform", "bench")
     torch.set_num_threads(1)
@@ -126,7 +126,7 @@ def _volume(shape: Coord, *, passes: int, folds: int = _FOLDS) -> Iterator[Simpl
 @contextmanager
 def _clips(network: dict[str, Any], window: Coord) -> Iterator[SimpleNamespace]:
     from volkit.kernels.clips import Clip
-    from volkit.models.stall_ensemble import StallEnsemble, read_folds
+    from volkit.ops.stall_ensemble import StallEnsemble, read_folds
 
     peer_module("torch", "torch").set_num_threads(1)
     rng = np.random.default_rng(0)

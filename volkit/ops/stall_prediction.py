@@ -22,7 +22,7 @@ from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Grid
 from volkit.kernels.clips import Clip
 from volkit.kernels.dropout_spread import dropout_spread
-from volkit.models.stall_ensemble import StallEnsemble
+from volkit.ops.stall_ensemble import StallEnsemble
 
 _SIGNALS = ("mean_intensity", "snr", "motion_score", "n_voxels")
 _FLAGS = ("no_contour", "border", "roi_too_small")

@@ -21,8 +21,8 @@ from volkit.kernels.binary_scores import roc_area
 from volkit.kernels.calibration import METHODS
 from volkit.kernels.calibration_scores import brier, reliability
 from volkit.kernels.folds import stratified_folds
-from volkit.models.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_calibration import cross_fitted, fit_held_out, write_calibrator
+from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_scores import SCORES, stall_scores
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow

@@ -10,9 +10,9 @@ from volkit.geometry.scale import Vector
 from volkit.kernels.calibration import METHODS
 from volkit.kernels.clips import OutlineRule
 from volkit.kernels.stall_decision import DecisionRule
-from volkit.models.stall_ensemble import StallEnsemble, read_folds
 from volkit.models.views import ViewSet, views_of
 from volkit.ops.stall_cuboids import CHANNELS, Outline
+from volkit.ops.stall_ensemble import StallEnsemble, read_folds
 from volkit.ops.stall_prediction import PredictionOptions
 from volkit.ops.stall_segments import SegmentRule
 from volkit.ops.stall_summary import PUBLISHED_SENSITIVITY, PUBLISHED_SPECIFICITY

@@ -15,9 +15,9 @@ from volkit.io.points.options import PointOptions
 from volkit.io.points.table import points_frame
 from volkit.kernels.attention import overlaid
 from volkit.kernels.clips import Clip
-from volkit.models.stall_attention import attention
-from volkit.models.stall_ensemble import StallEnsemble
+from volkit.ops.stall_attention import attention
 from volkit.ops.stall_calls import probability_of
+from volkit.ops.stall_ensemble import StallEnsemble
 from volkit.ops.stall_prediction import ClipSource
 from volkit.ops.stall_review import final_label
 from volkit.pipelines.stalls_sheet import (

@@ -13,9 +13,9 @@ import pandas as pd
 from volkit.errors import SourceError
 from volkit.io.redaction import redacted
 from volkit.models.ensemble import named
-from volkit.models.stall_ensemble import StallEnsemble
 from volkit.ops.stall_calibration import StoredCalibrator, read_calibrator
 from volkit.ops.stall_calls import calibrated, called, review_queue
+from volkit.ops.stall_ensemble import StallEnsemble
 from volkit.ops.stall_files import write_parts, write_stalls
 from volkit.ops.stall_review import (
     add_reviews,

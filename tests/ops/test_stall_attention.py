@@ -5,8 +5,8 @@ import torch
 
 from volkit.geometry import Box
 from volkit.kernels.clips import Clip
-from volkit.models.stall_attention import attention
-from volkit.models.stall_ensemble import StallEnsemble, read_folds
+from volkit.ops.stall_attention import attention
+from volkit.ops.stall_ensemble import StallEnsemble, read_folds
 from volkit.testing.stall_folds import write_folds
 
 torch.set_num_threads(1)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from volkit.kernels.attention import channel_colours, enlarged, gradient_map, to_bytes
 from volkit.kernels.clips import Clip
-from volkit.models.stall_ensemble import StallEnsemble
+from volkit.ops.stall_ensemble import StallEnsemble
 
 Bytes = NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from volkit.models.stall_networks import StallNetwork
 from volkit.models.turns import turn
 
 if TYPE_CHECKING:
-    from volkit.models.stall_ensemble import StallEnsemble
+    from volkit.ops.stall_ensemble import StallEnsemble
 
 Floats = NDArray[np.float32]
 

@@ -139,7 +139,7 @@ class StallEnsemble:
         ModelError
             If a network answers NaN or infinity, or its weights cannot be read.
         """
-        from volkit.models.stall_heads import asked
+        from volkit.ops.stall_heads import asked
 
         windows = [self.prepared(clip) for clip in clips]
         found = [asked(self, fold, windows, keys) for fold in range(len(self.checkpoints))]
@@ -177,7 +177,7 @@ class StallEnsemble:
 
     def network(self, fold: int) -> "StallNetwork":
         """Load the network of a fold, once per process."""
-        from volkit.models.stall_heads import loaded
+        from volkit.ops.stall_heads import loaded
 
         return loaded(self.checkpoints[fold], self.device)
 

@@ -10,9 +10,9 @@ from volkit.geometry import Box
 from volkit.kernels.clips import Clip
 from volkit.models.checkpoint import read_checkpoint
 from volkit.models.module_loading import read_module
-from volkit.models.stall_ensemble import StallEnsemble, read_folds
-from volkit.models.stall_heads import dropout_masks
 from volkit.models.views import FLIPS, IDENTITY, views_of
+from volkit.ops.stall_ensemble import StallEnsemble, read_folds
+from volkit.ops.stall_heads import dropout_masks
 from volkit.testing.stall_folds import write_folds
 
 torch.set_num_threads(1)
