@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class ViewServer:
             raise ConfigError(f"port {port}: ports go from 1 to {_PORTS - 1}; 0 takes any")
         found = cls(secrets.token_hex(20), dict(layers))
         try:
+            _check_free(port)
             found._server = Server(bind_address=_LOOPBACK, bind_port=port, token=found.token)
         except OSError as error:
             found._readers.shutdown()
@@ -142,6 +144,13 @@ class ViewServer:
             nothing.set_result(None)
             return nothing
         return self._readers.submit(served.answer, path)
+
+
+def _check_free(port: int) -> None:
+    """Try a port with a socket that is closed, which the server's own is not where it fails."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind((_LOOPBACK, port))
 
 
 class _Viewer(ViewerBase):  # type: ignore[misc]
