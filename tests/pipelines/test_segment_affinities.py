@@ -25,6 +25,7 @@ from volkit.ops.affinity_segmentation import relabel_at
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
 from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.reproducible import check_reproducible
 from volkit.pipelines.segment_affinities import TREE
 from volkit.pipelines.status import read_status
 from volkit.testing.workflows import identity_checkpoint, tiny_workflow, voronoi_cells
@@ -150,6 +151,16 @@ def test_a_plan_names_the_stages_that_a_run_has(stored) -> None:
     again = carried_out(found)
     assert all(time.resumed == time.blocks for time in again.times)
     assert again.scores == outcome.scores
+
+
+def test_sample_blocks_come_out_again_as_they_are_stored(stored) -> None:
+    """Those that read tables of boxes and of the whole alike."""
+    found, _, _ = stored
+    rows = check_reproducible(found, blocks=2)
+    stages = {row.stage for row in rows if row.kind == "blocks"}
+    assert {"ways", "divided", "basin_parts", "fragments", "labels", "filled"} <= stages
+    assert all(row.checked for row in rows)
+    assert not any(row.differences for row in rows)
 
 
 @pytest.mark.parametrize("block_shape", [(20, 32, 36), (7, 9, 40), (19, 31, 35)])
@@ -280,6 +291,7 @@ def test_basins_are_merged_box_by_box(folder, stored, linkage, tmp_path: Path) -
     truth = open_volume(str(folder / "truth.zarr")).read()
     expected = rand_scores(contingency(truth, labels[1])).f_score
     assert dict(row[:2] for row in outcome.scores)["Rand F"] == f"{expected:.4f}"
+    assert not any(row.differences for row in check_reproducible(found[0], blocks=2))
     plan = found[1].pipeline.plan(found[1].config)
     ran = {time.stage for time in outcome.times if "/" not in time.stage}
     assert sorted(stage.name for stage in plan.stages) == sorted(ran)
