@@ -130,6 +130,19 @@ def test_datasets_say_where_what_and_from_what(report, tissue) -> None:
     profile = xr.open_zarr(report[0] / "profile.zarr", consolidated=False).load()
     expected = [(plane == 1).mean() for plane in tissue]
     np.testing.assert_allclose(profile["vessel_fraction"], expected)
+    by_region = xr.open_zarr(report[0] / "region_profiles.zarr", consolidated=False).load()
+    assert dict(by_region.sizes) == {"region": 3, "z": 12}
+    assert by_region["name"].values.tolist() == ["left", "right", "nowhere"]
+    parts = tissue[..., :20], tissue[..., 20:]
+    for n, part in enumerate(parts):
+        expected = [(plane == 3).mean() for plane in part]
+        np.testing.assert_allclose(by_region["axon_fraction"][n], expected)
+    assert np.isnan(by_region["axon_fraction"][2]).all()
+    cells, _, _ = read_table(report[0] / "cells.parquet")
+    right = cells[cells["region"] == 2]
+    count = np.bincount(np.floor(right["z"] + 0.5).astype(int), minlength=12)
+    assert by_region["cells"][1].values.tolist() == count.tolist()
+    assert by_region.attrs["classes"] == "vessel = 1, cell = 2, axon = 3"
     density = open_volume(report[0] / "density.zarr")
     assert (density.channels, density.shape) == (3, (12, 2, 2))
     assert density.voxel_size_nm == (40, 200, 192)

@@ -16,6 +16,7 @@ from volkit.kernels.section_cells import add_section_cells
 from volkit.ops.statistics import table_of
 from volkit.ops.statistics_classes import named_counts, printed
 from volkit.ops.statistics_dataset import density_volume, grid_dataset, profile_dataset
+from volkit.ops.statistics_profiles import region_profiles
 from volkit.ops.statistics_regions import (
     class_fractions,
     distance_columns,
@@ -47,7 +48,9 @@ def write_grids(
     config: Statistics,
     provenance: Mapping[str, Any],
 ) -> tuple[xr.Dataset, Files]:
-    """Write ``grid.zarr``, ``profile.zarr`` (xarray) and ``density.zarr`` (OME-Zarr).
+    """Write ``grid.zarr``, ``profile.zarr``, ``region_profiles.zarr`` and ``density.zarr``.
+
+    The last is OME-Zarr, the others are for xarray.
 
     Parameters
     ----------
@@ -88,8 +91,21 @@ def write_grids(
     if not inputs.physical:
         for dim in dataset.coords:
             dataset[dim].attrs["units"] = "voxels"
+    regions = region_profiles(
+        tables["counts"],
+        cells,
+        classes=config.classes,
+        bins=config.bins,
+        domain=domain,
+        scale=scale,
+        names=config.regions,
+        attributes=dataset.attrs,
+    )
+    if not inputs.physical:
+        regions["z"].attrs["units"] = "voxels"
     files = []
-    for name, values in (("grid", dataset), ("profile", profile_dataset(dataset))):
+    made = {"grid": dataset, "profile": profile_dataset(dataset), "region_profiles": regions}
+    for name, values in made.items():
         values.to_zarr(folder / f"{name}.zarr", mode="w", consolidated=False)
         files.append((name, folder / f"{name}.zarr"))
     path = folder / "density.zarr"
