@@ -132,7 +132,7 @@ def test_datasets_say_where_what_and_from_what(report, tissue) -> None:
     np.testing.assert_allclose(profile["vessel_fraction"], expected)
     by_region = xr.open_zarr(report[0] / "region_profiles.zarr", consolidated=False).load()
     assert dict(by_region.sizes) == {"region": 3, "z": 12}
-    assert by_region["name"].values.tolist() == ["left", "right", "nowhere"]
+    assert by_region.attrs["regions"] == "left = 1, right = 2, nowhere = 9"
     parts = tissue[..., :20], tissue[..., 20:]
     for n, part in enumerate(parts):
         expected = [(plane == 3).mean() for plane in part]

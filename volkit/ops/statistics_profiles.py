@@ -49,9 +49,9 @@ def region_profiles(
     Returns
     -------
     xarray.Dataset
-        dims (region, z), coordinates ``region`` (id), ``name`` and ``z`` (centres of bins, nm):
-        ``voxels``, ``NAME_fraction``, ``cells``, ``cell_voxels`` (mean size).  NaN where a region
-        has no voxel or no cell.
+        dims (region, z), coordinates ``region`` (id) and ``z`` (centres of bins, nm): ``voxels``,
+        ``NAME_fraction``, ``cells``, ``cell_voxels`` (mean size).  NaN where a region has no voxel
+        or no cell.  The attribute ``regions`` has the names of ids.
     """
     called = {int(x): str(x) for x in np.unique(counts["region"])}
     called.update({label: name for name, label in (names or {}).items()})
@@ -85,7 +85,8 @@ def region_profiles(
     z = scale.origin_nm[0] + centre * scale.voxel_size_nm[0]
     coords = {
         "region": ("region", ids),
-        "name": ("region", [called[int(x)] for x in ids]),
         "z": ("z", z, {"units": "nm"}),
     }
-    return xr.Dataset(found, coords, dict(attributes or {}))
+    # Names are no coordinate: Zarr has no stable form for text.
+    regions = ", ".join(f"{called[int(x)]} = {int(x)}" for x in ids)
+    return xr.Dataset(found, coords, {**(attributes or {}), "regions": regions})
