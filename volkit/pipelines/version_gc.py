@@ -8,6 +8,7 @@ from pathlib import Path
 
 from volkit.engine.lock import run_lock
 from volkit.errors import ConfigError
+from volkit.ops.sharded_lookup import FOLDER as LOOKUPS
 from volkit.pipelines.current_version import current_version
 from volkit.pipelines.version_stages import holder, version_stages
 from volkit.pipelines.versions import (
@@ -127,8 +128,9 @@ def _stages(run: Path, number: int) -> Iterator[tuple[str, list[Path]]]:
         there = [path for path in paths if path.exists()]
         if there:
             yield name, there
-    if (folder / SHARED).exists():
-        yield SHARED, [folder / SHARED]
+    tables = [path for name in (SHARED, LOOKUPS) if (path := folder / name).exists()]
+    if tables:
+        yield SHARED, tables
 
 
 def _size(path: Path) -> int:
