@@ -49,4 +49,4 @@ def _read(values: Any, box: Box, domain: Box) -> NDArray[Any]:
     if isinstance(values, Volume):
         return values.read(box)
     part: NDArray[Any] = values[(..., *box.relative_to(domain).slices)]
-    return np.ascontiguousarray(part)
+    return part  # kernels copy what they need in one piece

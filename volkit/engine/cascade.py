@@ -149,7 +149,9 @@ def ids_on_faces(labels: NDArray[Any], core: Box) -> Columns:
         for at in (core.start[axis], core.stop[axis]):
             wide = [slice(max(a - 1, 0), b + 1) for a, b in zip(core.start, core.stop, strict=True)]
             wide[axis] = slice(max(at - 1, 0), at + 1)
-            ids = np.unique(labels[tuple(wide)]).astype(np.uint64)
+            row = np.moveaxis(labels[tuple(wide)], axis, 0).ravel()
+            begins = np.flatnonzero(row[1:] != row[:-1]) + 1  # runs are far fewer than voxels
+            ids = np.unique(row[np.concatenate([[0], begins])]).astype(np.uint64)
             found.append(ids[ids != 0])
     face = np.repeat(np.arange(6, dtype=np.uint8), [len(ids) for ids in found])
     return {"id": np.concatenate(found), "face": face}

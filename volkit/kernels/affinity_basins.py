@@ -35,8 +35,9 @@ def basins(ways: Ways, *, start: Coord = (0, 0, 0), domain_shape: Coord | None =
     >>> basins(np.array([[[32, 4, 0, 32, 4, 4]]], np.uint8)).tolist()
     [[[1, 1, 0, 4, 4, 4]]]
     """
+    ways = np.ascontiguousarray(ways)
     parent = np.empty(ways.size, np.int32 if ways.size < 2**31 else np.int64)
-    _join(np.ascontiguousarray(ways), parent)
+    _join(ways, parent)
     out = np.empty(ways.shape, np.uint64)
     _name(ways, parent, start, domain_shape or ways.shape, out)
     return out

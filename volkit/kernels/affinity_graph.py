@@ -70,6 +70,7 @@ def basin_graph(
             "same voxels"
         )
     how = (int(toward > 0), sections)
+    labels, affinities = np.ascontiguousarray(labels), np.ascontiguousarray(affinities)
     table, most = _edges(labels, affinities, core.start, core.stop, how)
     order = np.lexsort((table[:, 1], table[:, 0]))
     table = table[order]

@@ -36,10 +36,13 @@ def renamed(labels: NDArray[Any], old: Labels, new: Labels) -> Labels:
     >>> renamed(np.array([0, 3, 5, 7]), old, new).tolist()
     [0, 30, 5, 70]
     """
-    flat = np.ascontiguousarray(labels, np.uint64).ravel()
-    out = np.empty(flat.shape, np.uint64)
-    _rename(flat, np.ascontiguousarray(old, np.uint64), np.ascontiguousarray(new, np.uint64), out)
-    return out.reshape(labels.shape)
+    old, new = np.ascontiguousarray(old, np.uint64), np.ascontiguousarray(new, np.uint64)
+    out = np.empty(labels.shape, np.uint64)
+    # What does not lie in one piece is copied part by part, which stays in the cache.
+    whole = labels.flags.c_contiguous or labels.ndim < 2
+    for given, made in ((labels, out),) if whole else zip(labels, out, strict=True):
+        _rename(np.ascontiguousarray(given, np.uint64).reshape(-1), old, new, made.reshape(-1))
+    return out
 
 
 @numba.njit(nogil=True, cache=True)
