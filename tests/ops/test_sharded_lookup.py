@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from volkit.bench.in_memory import InMemory
 from volkit.engine.job import JobEngine
 from volkit.engine.op import is_columns
 from volkit.engine.segments import SEGMENT_ROWS, SegmentedColumns
@@ -144,3 +145,12 @@ def test_a_dask_graph_sends_no_block_the_table() -> None:
     assert not any(tables[0] in graph[key].dependencies for key in blocks)
     picked = [key for key, name in names.items() if "_picked" in name]
     assert all(tables[0] in graph[key].dependencies for key in picked)
+
+
+def test_engines_that_give_arrays_let_tables_rise_and_sink_too() -> None:
+    volume = open_volume(tissue(2, 6))
+    grid = Grid(volume.domain, (5, 8, 9))
+    found = affinity_watershed(volume, options=OPTIONS, grid=grid, engine=InMemory())
+    expected = affinity_watershed(volume, options=OPTIONS, grid=Grid(volume.domain, volume.shape))
+    np.testing.assert_array_equal(found, expected.compute(scheduler="sync"))
+    assert len(np.unique(found)) > 100
