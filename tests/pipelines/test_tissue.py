@@ -187,6 +187,7 @@ def test_scores_are_those_of_what_is_stored(server, network, tmp_path) -> None:
     assert outcome.scores[0][0] == "mean IoU, pooled"
 
 
+@pytest.mark.slow
 def test_the_result_is_taken_up(shipped, server) -> None:
     folder, _, _ = shipped
     before = (folder / "report" / "features.csv").read_bytes()
@@ -301,6 +302,8 @@ def test_volumes_that_do_not_fit(tmp_path, network) -> None:
     over = {"part": {"start": [0, 0, 0], "stop": [5, 16, 16]}}
     with pytest.raises(GeometryError, match=r"regions.part .* leaves input.labels"):
         run(input={"labels": five, "regions": over}, **out)
+    with pytest.raises(ConfigError, match="does not say its voxel size"):
+        run(input={"labels": five}, measure={"shapes": ["vessel"]}, **out)
     with pytest.raises(BlockFailedError, match="have codes of no class: 5"):
         run(input={"labels": five}, **out)
 

@@ -36,6 +36,9 @@ class BossTask(Dataset[tuple[Tensor, Any]]):
     included: samples of several sections straddle regions, have x before y, and the last one is
     shorter; tiles without a region label count as cortex.
 
+    ``voxel_size_nm`` is (z, y, x), or None where nobody states it; ``samples`` says which boxes
+    each sample is made of.
+
     Parameters
     ----------
     task : Task, str, Path or mapping
@@ -81,7 +84,9 @@ class BossTask(Dataset[tuple[Tensor, Any]]):
         labels = open_volume(self.task.labels, **(options or {}))
         boxes = {name: self.task.box(name, split) for name in self.task.regions}
         _check(image, labels, boxes)
-        self.voxel_size_nm: Vector = image.voxel_size_nm
+        # A volume that says nothing has voxels of 1 nm, which no task has.
+        stated = image.voxel_size_nm != (1.0, 1.0, 1.0)
+        self.voxel_size_nm: Vector | None = image.voxel_size_nm if stated else None
         self._volumes = {
             name: tuple(
                 volume if cache is None else kept_copy(volume, box, Path(cache))

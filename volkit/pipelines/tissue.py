@@ -17,7 +17,7 @@ from volkit.pipelines.cluster import workers
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.tissue_config import Tissue
-from volkit.pipelines.tissue_region import open_regions, work_on
+from volkit.pipelines.tissue_region import is_physical, open_regions, work_on
 from volkit.pipelines.tissue_report import write_report
 from volkit.version import __version__
 
@@ -64,6 +64,11 @@ def classify_and_measure(
     say(
         "classes: " + ", ".join(f"{name} = {list(codes)}" for name, codes in config.classes.items())
     )
+    if not is_physical(config):
+        say(
+            "the voxel size is not stated: lengths are in voxels, taken as cubes; give "
+            "input.voxel_size_nm for physical units"
+        )
     results = []
     for number, (name, box) in enumerate(boxes.items(), 1):
         say(f"region {number}/{len(boxes)}: {name} {box}")

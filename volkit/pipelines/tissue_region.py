@@ -14,7 +14,7 @@ from typing import Any
 from volkit.engine.attendance import attended
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
-from volkit.errors import GeometryError
+from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.io.volume import Volume
@@ -62,9 +62,16 @@ def open_regions(config: Tissue) -> dict[str, Box]:
         If a volume cannot be opened.
     GeometryError
         If volumes do not cover the same voxels, or a box leaves them.
+    ConfigError
+        If surface is asked for, and nobody knows the voxel size.
     """
     found = {role: volume for role, volume in _volumes(config).items() if volume is not None}
     first = next(iter(found.values()))
+    if config.measure.shapes and not is_physical(config):
+        raise ConfigError(
+            f"{first.uri} does not say its voxel size, without which there is no surface or "
+            "length; give input.voxel_size_nm, or leave out measure.shapes"
+        )
     boxes = config.input.regions or {"all": first.domain}
     for role, volume in found.items():
         if volume.channels is not None or volume.domain.shape != first.domain.shape:
@@ -80,6 +87,14 @@ def open_regions(config: Tissue) -> dict[str, Box]:
                     f"{volume.domain}"
                 )
     return boxes
+
+
+def is_physical(config: Tissue) -> bool:
+    """Tell whether anybody stated the voxel size: without, lengths are in voxels."""
+    return any(
+        volume is not None and volume.voxel_size_nm != (1.0, 1.0, 1.0)
+        for volume in _volumes(config).values()
+    )
 
 
 def _volumes(config: Tissue) -> dict[str, Volume | None]:
