@@ -44,7 +44,7 @@ WORK_BYTES = {
     "basin_parts": 2.0,
     "basin_links": 2.0,
     "basin_graph": 20.0,
-    "agglomeration": 24.0,
+    "agglomeration": 28.0,
     "polarity": 24.0,
     "filled": 16.0,
 }
