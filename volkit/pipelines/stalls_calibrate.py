@@ -26,7 +26,7 @@ from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_scores import SCORES, stall_scores
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
-from volkit.pipelines.stalls_config import StallsCalibrate
+from volkit.pipelines.stalls_calibrate_config import StallsCalibrate
 from volkit.pipelines.stalls_reliability import reliability_figure
 
 METHOD_SCORES = Schema(
