@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def study(
         for boxes in (told.learn, told.judge)
     )
     watch = Stopwatch(on_progress)
-    listener = _Epochs(config, len(learning), watch)
+    listener = _Epochs(config, len(learning), known, watch)
     found = region_study(
         learning,
         judging,
@@ -94,20 +95,30 @@ def study(
 
 
 class _Epochs:
-    """Count epochs of all encoders."""
+    """Count epochs of the encoders that are missing."""
 
-    def __init__(self, config: Regions, tiles: int, watch: Stopwatch) -> None:
-        self.each = config.study.schooling.epochs
-        learnt = [m for m in config.study.methods if m not in ("pca", "nmf")]
-        self.total = self.each * len(learnt) * len(config.study.seeds)
+    def __init__(
+        self, config: Regions, tiles: int, known: Collection[tuple[Any, int]], watch: Stopwatch
+    ) -> None:
+        study = config.study
+        missing = [
+            (method, seed)
+            for method in study.methods
+            for seed in study.seeds
+            if method not in ("pca", "nmf") and (method, seed) not in known
+        ]
+        self.total = study.schooling.epochs * len(missing)
         self.pixels = tiles * int(np.prod(config.input.tile))
         self.done = 0
         self.watch = watch
+        self.begun = perf_counter()
 
     def hear(self, method: str, seed: int, epoch: int, loss: float) -> None:
         """Pass an epoch on."""
         self.done += 1
-        self.watch(Progress("encoders", self.done, self.total, self.done * self.pixels, 0, 0.0))
+        spent = perf_counter() - self.begun
+        pixels = self.done * self.pixels
+        self.watch(Progress("encoders", self.done, self.total, pixels, 0, spent))
 
 
 class _Judged:
