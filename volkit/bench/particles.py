@@ -64,6 +64,7 @@ def _peaks(size: int) -> Iterator[Case]:
             setup=partial(_heat, size, "torch"),
             target=torch,
             agree=_same_points,
+            most_rounds=3,  # of ten seconds each
         )
 
 
