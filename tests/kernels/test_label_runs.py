@@ -70,7 +70,7 @@ def named_by_rims(values: np.ndarray, block_shape: tuple, connectivity: int, hal
         middle = sink_links(tables[box][1], top)
         lookup = sink_links(risen[block.index][0][1], middle)
         place = block.write.relative_to(domain).slices
-        out[place] = parts[block.index].painted(lookup["old"], lookup["new"])
+        parts[block.index].painted(lookup["old"], lookup["new"], into=out[place])
     return out
 
 

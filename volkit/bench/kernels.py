@@ -149,7 +149,7 @@ def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
     lookup = sink_links(rise_rims(tables, connectivity=6, domain=domain)[1], None)
     labels = np.empty(mask.shape, np.uint64)
     for b, found in zip(grid, parts, strict=True):
-        labels[b.write.slices] = found.painted(lookup["old"], lookup["new"])
+        found.painted(lookup["old"], lookup["new"], into=labels[b.write.slices])
     return labels
 
 

@@ -51,13 +51,17 @@ class Parts:
     value: NDArray[Any]
     shape: Coord
 
-    def painted(self, old: Labels | None = None, new: Labels | None = None) -> Labels:
+    def painted(
+        self, old: Labels | None = None, new: Labels | None = None, *, into: Labels | None = None
+    ) -> Labels:
         """Write the names of components to their voxels.
 
         Parameters
         ----------
         old, new : ndarray of uint64, optional
             Names to replace, sorted, and what each becomes.
+        into : ndarray of uint64, shape (Z, Y, X), optional
+            Where to; a new array by default.
 
         Returns
         -------
@@ -65,7 +69,7 @@ class Parts:
             0 is background.
         """
         name = self.name if old is None or new is None else _renamed(self.name, old, new)
-        out = np.empty(self.shape, np.uint64)
+        out = np.empty(self.shape, np.uint64) if into is None else into
         _paint(self.first, self.stop, self.rows, name, out)
         return out
 
