@@ -10,7 +10,7 @@ from volkit.engine.base import Engine
 from volkit.engine.op import Op
 from volkit.errors import ContractError
 from volkit.geometry import Block, Grid
-from volkit.kernels.label import check_connectivity
+from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
 from volkit.ops.components import (
     domain_box,
