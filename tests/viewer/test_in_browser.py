@@ -30,7 +30,9 @@ def browser() -> Iterator[Browser]:
     """A browser that in the end has asked no other machine, and had no error."""
     found = Browser.start()
     yield found
-    errors = found.errors
+    # 412 is how the server tells the client that the state was changed on both sides at once; the
+    # client then sends its own again.
+    errors = [e for e in found.errors if not ("status of 412" in e and "/state/" in e)]
     assert found.close() == []
     assert errors == []
 
