@@ -21,15 +21,11 @@ from volkit.errors import ConfigError, MissingExtraError
 Measure = Callable[[Callable[[], Any]], float]
 
 BENCHES = {
-    "kernels": "volkit.bench.kernels",
-    "engine": "volkit.bench.engine",
-    "inference": "volkit.bench.inference",
-    "io": "volkit.bench.io",
-    "particles": "volkit.bench.particles",
-    "scale": "volkit.bench.scale",
-    "statistics": "volkit.bench.statistics",
-    "segmentation": "volkit.bench.segmentation",
-    "stalls": "volkit.bench.stalls",
+    name: f"volkit.bench.{name}"
+    for name in (
+        *("kernels", "engine", "scale", "io", "inference"),
+        *("segmentation", "particles", "statistics", "stalls"),
+    )
 }
 """Modules with ``cases(*, quick)``, or with ``report(machine, *, quick, run) -> Report``."""
 

@@ -157,9 +157,8 @@ class Walk:
                 continue
             if "table" in value:
                 yield Link("table", self._shared_table(str(value["table"]), node, root, origin))
-            for mask in value.get("maps", ()):
-                if isinstance(mask, Mapping) and "identity" in mask:
-                    yield Link("skips by", self._input(str(mask["identity"]), root, origin))
+            for mask in (m for m in value.get("maps", ()) if "identity" in m):
+                yield Link("skips by", self._input(str(mask["identity"]), root, origin))
             for sha256, uri in networks_of(value, origin.shared):
                 yield Link("network", self._checkpoint(sha256, uri))
 
