@@ -48,7 +48,9 @@ def contents(root: Path) -> dict[str, bytes]:
     return {
         str(p.relative_to(root)): p.read_bytes()
         for p in sorted(root.rglob("*"))
-        if p.is_file() and "ledger" not in str(p) and p.suffix != ".json"
+        if p.is_file()
+        and "ledger" not in str(p)
+        and ".json" not in p.name  # drafts of killed writers too
     }
 
 
