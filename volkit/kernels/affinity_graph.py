@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.contacts import ONE
-from volkit.kernels.contingency import contingency
+from volkit.kernels.radix import sorted_rows
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -140,9 +140,35 @@ def _reduced(how: np.ufunc, values: NDArray[Any], first: NDArray[np.intp]) -> ND
 
 def _sizes(labels: Labels) -> tuple[Labels, NDArray[np.int64]]:
     """Count the voxels of every label."""
-    table = contingency(labels, labels)  # runs into a table that stays in the cache: no sorting
-    named = table["true"] != 0
-    return table["true"][named], table["count"][named]
+    rows = sorted_rows(_row_runs(labels), (0,))
+    ids, lengths = rows[:, 0], rows[:, 1].astype(np.int64)
+    first = _begins(ids[1:] != ids[:-1], len(ids))
+    return ids[first], _reduced(np.add, lengths, first)
+
+
+@numba.njit(nogil=True, cache=True)
+def _row_runs(labels: Labels) -> Any:
+    """List the runs of labels in all rows: label and length."""
+    planes, height, width = labels.shape
+    n = 0
+    for z in range(planes):
+        for y in range(height):
+            row = labels[z, y]
+            for x in range(width):
+                n += row[x] != 0 and (x == 0 or row[x] != row[x - 1])
+    runs = np.empty((n, 2), np.uint64)
+    n = 0
+    for z in range(planes):
+        for y in range(height):
+            row = labels[z, y]
+            for x in range(width):
+                if row[x] == 0:
+                    continue
+                if x == 0 or row[x] != row[x - 1]:
+                    runs[n, 0], runs[n, 1] = row[x], 0
+                    n += 1
+                runs[n - 1, 1] += np.uint64(1)
+    return runs
 
 
 @numba.njit(nogil=True, cache=True)

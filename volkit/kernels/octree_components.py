@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.kernels.label import unique_pairs, unite
+from volkit.kernels.radix import sorted_rows
 
 Labels = NDArray[np.uint64]
 Table = dict[str, NDArray[Any]]
@@ -39,12 +40,20 @@ def rise_links(tables: Sequence[Table]) -> tuple[Table, Table]:
     """
     whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     old, new = unite(whole["a"], whole["b"])
-    faces = np.unique(np.stack([whole["id"], whole["face"].astype(np.uint64)]), axis=1)
-    b = np.unique(faces[0])
+    rows = sorted_rows(np.stack([whole["id"], whole["face"].astype(np.uint64)], axis=1), (0, 1))
+    faces = rows[_firsts(rows)].T
+    b = faces[0][_firsts(faces[0][:, None])]
     a = named(b, {"old": old, "new": new})
     a, b = unique_pairs(a[a != b], b[a != b])
     up = {"a": a, "b": b, "id": faces[0], "face": faces[1].astype(np.uint8)}
     return up, {"old": old, "new": new, "up": np.unique(np.concatenate([a, b, faces[0]]))}
+
+
+def _firsts(rows: Labels) -> NDArray[np.bool_]:
+    """Mark the first of every run of equal rows."""
+    first = np.ones(len(rows), bool)
+    np.any(rows[1:] != rows[:-1], axis=1, out=first[1:])
+    return first
 
 
 def sink_links(kept: Table, above: Table | None) -> Table:

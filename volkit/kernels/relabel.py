@@ -38,10 +38,18 @@ def renamed(labels: NDArray[Any], old: Labels, new: Labels) -> Labels:
     """
     old, new = np.ascontiguousarray(old, np.uint64), np.ascontiguousarray(new, np.uint64)
     out = np.empty(labels.shape, np.uint64)
-    # What does not lie in one piece is copied part by part, which stays in the cache.
-    whole = labels.flags.c_contiguous or labels.ndim < 2
-    for given, made in ((labels, out),) if whole else zip(labels, out, strict=True):
-        _rename(np.ascontiguousarray(given, np.uint64).reshape(-1), old, new, made.reshape(-1))
+    if labels.flags.c_contiguous or labels.ndim < 2:
+        flat = np.ascontiguousarray(labels, np.uint64).reshape(1, -1)
+        _rename(flat, old, new, out.reshape(flat.shape))
+        return out
+    # What does not lie in one piece is read plane by plane, where it lies.
+    width = labels.shape[-1]
+    planes = labels.reshape(-1, *labels.shape[-2:]) if labels.ndim == 2 else labels
+    for given, made in zip(planes, out.reshape(planes.shape), strict=True):
+        rows = given.astype(np.uint64, copy=False)
+        if rows.ndim != 2:
+            rows = np.ascontiguousarray(rows).reshape(-1, width)
+        _rename(rows, old, new, made.reshape(rows.shape))
     return out
 
 
@@ -51,17 +59,19 @@ def _rename(labels: Labels, old: Labels, new: Labels, out: Labels) -> None:
     values = np.zeros(_SLOTS, np.uint64)
     last = np.uint64(0)
     name = np.uint64(0)
-    for i in range(len(labels)):
-        label = labels[i]
-        if label != last:
-            last = label
-            slot = (label * _MIX) >> _SHIFT
-            if keys[slot] != label:
-                at = np.searchsorted(old, label)
-                keys[slot] = label
-                values[slot] = new[at] if at < len(old) and old[at] == label else label
-            name = values[slot] if label != 0 else np.uint64(0)
-        out[i] = name
+    for y in range(len(labels)):
+        row, made = labels[y], out[y]
+        for x in range(len(row)):
+            label = row[x]
+            if label != last:
+                last = label
+                slot = (label * _MIX) >> _SHIFT
+                if keys[slot] != label:
+                    at = np.searchsorted(old, label)
+                    keys[slot] = label
+                    values[slot] = new[at] if at < len(old) and old[at] == label else label
+                name = values[slot] if label != 0 else np.uint64(0)
+            made[x] = name
 
 
 def present_labels(labels: NDArray[Any]) -> Labels:
