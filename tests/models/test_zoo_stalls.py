@@ -58,5 +58,5 @@ def test_it_does_so_where_one_vessel_in_twenty_is_stalled() -> None:
     said, truth = said_and_true(range(30_001, 30_151), stalled=0.05)
     assert 0.03 < truth.mean() < 0.07
     assert roc_area(said, truth) >= 0.95
-    # 0.71 in docs/explanation/accuracy.md: false calls weigh more where stalls are rare.
-    assert best_threshold(said, truth).mcc >= 0.60
+    # 0.79: false calls weigh more where stalls are rare (docs/explanation/accuracy.md).
+    assert best_threshold(said, truth).mcc >= 0.75
