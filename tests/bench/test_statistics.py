@@ -1,5 +1,7 @@
 """The statistics bench runs and compares results; how fast anything is, no test asks."""
 
+import re
+
 import pytest
 
 from volkit.bench import statistics
@@ -18,6 +20,9 @@ def test_every_case_runs_and_agrees(monkeypatch, capfd) -> None:
 
 
 def test_cases_of_both_sizes_have_the_same_names() -> None:
-    names = [[case.name for case in statistics.cases(quick=quick)] for quick in (True, False)]
+    names = [
+        [re.sub(r"\d+\^3", "N^3", case.name) for case in statistics.cases(quick=quick)]
+        for quick in (True, False)
+    ]
     assert names[0] == names[1]
-    assert len({*names[0]}) == len(names[0])
+    assert len({case.name for case in statistics.cases(quick=True)}) == len(names[0])

@@ -50,8 +50,9 @@ def test_a_version_from_its_making_to_its_removal(run, says) -> None:
     assert "v2 is that already, and finished" in says(*change)
 
     table = says("versions", run).splitlines()
-    assert [line.split()[:2] for line in table[1:]] == [["v1", "*"], ["v2", "finished"]]
-    assert "prob" in table[2]
+    rows = [line for line in table[1:] if line.startswith("v")]  # long cells go on below
+    assert [row.split()[:2] for row in rows] == [["v1", "*"], ["v2", "finished"]]
+    assert "prob" in rows[1]
 
     assert "v2 is current" in says("promote", run, "v2")
     told = says("gc", run, "--dry-run")

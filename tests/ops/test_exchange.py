@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from volkit.engine.cluster import local_client
 from volkit.engine.exchange import FINISHED
 from volkit.engine.job import JobEngine
+from volkit.engine.ledger import Ledger
 from volkit.engine.stages import find_stages
 from volkit.errors import BlockFailedError
 from volkit.geometry import Grid, Windows
@@ -155,6 +156,30 @@ def test_a_killed_exchange_evaluates_no_window_twice(tmp_path: Path) -> None:
     assert attempts == 4
     np.testing.assert_array_equal(result.read(), undisturbed)
     assert total == least
+
+
+def test_a_kill_between_the_two_marks_of_a_block(tmp_path: Path, monkeypatch) -> None:
+    raw = RAW[:8, :8, :12]
+    options = {"stride": (3, 4, 3), "seams": "exchange", "blocks_at_once": 1, "raw": raw}
+    undisturbed, least = run(tmp_path / "a", block_shape=(5, 7, 9), **options)
+    mark, marks = Ledger.mark, [0]
+
+    def dying(self, *given) -> None:
+        mark(self, *given)
+        marks[0] += 1
+        if marks[0] == last:
+            raise KilledError
+
+    for last in range(1, 7):
+        marks[0] = 0
+        monkeypatch.setattr(Ledger, "mark", dying)
+        with pytest.raises(KilledError):
+            run(tmp_path / str(last), block_shape=(5, 7, 9), **options)
+        monkeypatch.setattr(Ledger, "mark", mark)
+        total = sum(SEEN)
+        result, passes = run(tmp_path / str(last), block_shape=(5, 7, 9), **options)
+        np.testing.assert_array_equal(result, undisturbed)
+        assert total + passes == least
 
 
 def test_a_block_is_mended_without_its_neighbours(tmp_path: Path) -> None:

@@ -214,8 +214,11 @@ class Marked:
     def mark(
         self, numbers: Sequence[int], seconds: Sequence[float], contents: Sequence[int]
     ) -> None:
-        """Record blocks as evaluated, and as finished those that have a check sum."""
-        self.windows.mark(numbers, seconds)
+        """Record blocks as finished that have a check sum, and all as evaluated.
+
+        In this order: what a block that was finished at once gave is stored nowhere else, so that
+        after a kill in between it must not count as evaluated alone.
+        """
         found = [i for i, content in enumerate(contents) if content]
         if found:
             self.ledger.mark(
@@ -223,6 +226,7 @@ class Marked:
                 [seconds[i] for i in found],
                 [contents[i] for i in found],
             )
+        self.windows.mark(numbers, seconds)
         self.order.finished(numbers)
 
 
@@ -256,7 +260,8 @@ def _evaluate(
 def _finish_rest(run: Run, task: FinishTask, windows: Ledger, ledger: Ledger, name: str) -> None:
     """Finish the blocks that could not be finished when their windows were evaluated."""
     grid, spread = task.task.grid, spread_of(task.task.op)
-    evaluated, done = windows.done(), ledger.done()
+    done = ledger.done()
+    evaluated = windows.done() | done
     left = [
         number
         for number in _missing(grid, done | ~evaluated)

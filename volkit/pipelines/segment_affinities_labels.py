@@ -97,11 +97,6 @@ def segmented(
             labels, boundary, tile=fill.tile, halo=fill.halo, channel=channel, **where
         )
     if inputs.truth is not None:
-        if isinstance(config, SegmentAffinities):
-            options = config.segment.options(offsets).watershed
-            warnings = polarity(affinities, inputs.truth, options=options, **where)
-        else:
-            warnings = polarity(boundary, inputs.truth, options=channel, **where)
         scores = segmentation_scores(
             inputs.truth,
             labels,
@@ -110,6 +105,11 @@ def segmented(
             form=config.score.form,
             **where,
         )
+        if isinstance(config, SegmentAffinities):
+            options = config.segment.options(offsets).watershed
+            warnings = polarity(affinities, inputs.truth, options=options, **where)
+        else:
+            warnings = polarity(boundary, inputs.truth, options=channel, **where)
     return AffinitySegmented(
         boundary, channel, affinities, fragments, tree, labels, scores, warnings
     )

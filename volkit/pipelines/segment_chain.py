@@ -121,8 +121,6 @@ def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented
     labels = segment(prob, options=config.segment, grid=grid, engine=engine)
     scores, warnings = None, None
     if inputs.truth is not None:
-        channel = config.segment.fragments.channel
-        warnings = polarity(prob, inputs.truth, options=channel, grid=grid, engine=engine)
         scores = segmentation_scores(
             inputs.truth,
             labels,
@@ -132,4 +130,6 @@ def compute(inputs: Inputs, config: SegmentNeurons, engine: Engine) -> Segmented
             grid=grid,
             engine=engine,
         )
+        channel = config.segment.fragments.channel
+        warnings = polarity(prob, inputs.truth, options=channel, grid=grid, engine=engine)
     return Segmented(prob, labels, scores, warnings)

@@ -75,7 +75,7 @@ def clip_ids(names: list[str]) -> "np.ndarray[Any, np.dtype[np.uint64]]":
     Examples
     --------
     >>> clip_ids(["a.mp4"]).tolist()
-    [12059131214211]
+    [253800601081184]
     """
     digests = [hashlib.sha256(name.encode()).digest()[: _ID_BITS // 8] for name in names]
     found = np.array([int.from_bytes(digest, "big") for digest in digests], np.uint64)
