@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from volkit.bench.chunkflow_peer import Task, task
 from volkit.bench.harness import Case, told, wall_seconds
 from volkit.bench.inference_job import CARD, Job, job, monai_function, monai_inference
 from volkit.bench.rounds import Rounds
@@ -30,6 +31,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
     yield from _forward_cases(96 if quick else 160)
     yield from _peer_cases(96 if quick else 160)
     yield from _seam_cases(quick=quick)
+    yield from _chunkflow_cases(quick=quick)
     yield from _memory_cases((192, 320) if quick else (512, 1024), 256 if quick else 384)
     yield _ensemble_case(96 if quick else 128)
 
@@ -68,6 +70,22 @@ def _seam_cases(*, quick: bool) -> Iterator[Case]:
             ours=partial(_middle_block, once=True),
             peer=partial(_middle_block, once=False),
             setup=partial(job, 3 * 32 * blocks_of, block=32 * blocks_of, window=32),
+            measure=wall_seconds,
+            target=target,
+            agree=lambda ours, peer: bool(ours < peer),
+            most_rounds=5 if blocks_of == 2 else 2,
+        )
+
+
+def _chunkflow_cases(*, quick: bool) -> Iterator[Case]:
+    for blocks_of, target in ((2, 1.8), (4, 1.35)):
+        if quick and blocks_of == 4:
+            continue
+        yield Case(
+            f"a block of {blocks_of}x its windows: chunkflow / each window once",
+            ours=Task.ours,
+            peer=Task.theirs,
+            setup=partial(task, blocks_of),
             measure=wall_seconds,
             target=target,
             agree=lambda ours, peer: bool(ours < peer),
@@ -133,12 +151,6 @@ def _with_monai(side: int) -> Iterator[tuple[Job, Any]]:
         call = arguments(data.image, grid=None, engine=JobEngine(data.folder / "scale"))
         scale = input_scale(data.network, call)
         yield data, partial(monai_inference, data.image.read(), data.network, scale)
-
-
-@contextmanager
-def _needsmonai_function() -> Iterator[None]:
-    monai_function()
-    yield
 
 
 def _middle_block(data: Job, *, once: bool) -> int:

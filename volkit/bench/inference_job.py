@@ -71,9 +71,9 @@ class Job:
         return Windows(self.image.domain, (WINDOW,) * 3, (STRIDE,) * 3)
 
     def forward(self) -> int:
-        """Push the same number of windows through the network, in the same batches."""
+        """Push as many windows of noise through the network, in the same batches."""
         predictor, left = self.network.predictor(), len(self.windows)
-        batch = np.zeros((self.network.batch, 1, *(WINDOW,) * 3), np.uint8)
+        batch = _noise((self.network.batch, 1, *(WINDOW,) * 3))
         while left > 0:
             predictor(batch[: min(left, len(batch))])
             left -= len(batch)
@@ -105,7 +105,7 @@ def job(side: int, *, block: int = 0, window: int = WINDOW) -> Iterator[Job]:
         yield Job(root, image, network, (block or min(side, 128),) * 3, count())
 
 
-def _noise(shape: Coord) -> NDArray[np.uint8]:
+def _noise(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.random.default_rng(_SEED).integers(0, 255, shape, np.uint8)
 
 

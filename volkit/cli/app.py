@@ -28,6 +28,7 @@ from volkit.engine.arenas import keep_few_arenas
 from volkit.errors import ConfigError, VolkitError
 
 if TYPE_CHECKING:
+    from volkit.bench.harness import Row
     from volkit.pipelines.registry import Workflow
 
 app = typer.Typer(
@@ -168,7 +169,7 @@ def bench(
     from volkit.bench.harness import run_bench
 
     with terminal().status(f"measuring {name}"):
-        report = run_bench(name, quick=quick, run=run)
+        report = run_bench(name, quick=quick, run=run, on_row=_tell_row)
     terminal().print(tables.bench_table(report.header, report.as_table()))
     if json_file is not None:
         json_file.write_text(report.to_json() + "\n", encoding="utf-8")
@@ -178,6 +179,11 @@ def bench(
 
         html_file.write_text(bench_page(report), encoding="utf-8")
         typer.echo(f"written to {tables.brief(html_file)}")
+
+
+def _tell_row(row: "Row") -> None:
+    value = "skipped" if row.value is None else f"{row.value:.3g} {row.unit}"
+    terminal().print(f"{row.name}: {value}", highlight=False)
 
 
 def _read(path: Path, settings: Sequence[str], default: str | None = None) -> "Workflow":
