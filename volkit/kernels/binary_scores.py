@@ -29,6 +29,8 @@ class BinaryScores:
     >>> scores = BinaryScores(0.5, hits=6, false=1, missed=2, rejected=3)
     >>> round(scores.mcc, 4), scores.sensitivity, scores.specificity
     (0.4781, 0.75, 0.75)
+    >>> scores.accuracy, scores.balanced_accuracy, scores.f1
+    (0.75, 0.75, 0.8)
     """
 
     threshold: float
@@ -48,6 +50,21 @@ class BinaryScores:
         a, b, c, d = (float(n) for n in (self.hits, self.false, self.missed, self.rejected))
         below = sqrt(a + b) * sqrt(a + c) * sqrt(d + b) * sqrt(d + c)
         return (a * d - b * c) / below if below else 0.0
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all answers that are right; NaN without any."""
+        return _share(self.hits + self.rejected, self.false + self.missed)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of sensitivity and specificity; NaN where a class is missing."""
+        return (self.sensitivity + self.specificity) / 2
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and sensitivity; NaN without any positive, true or said."""
+        return _share(2 * self.hits, self.false + self.missed)
 
     @property
     def sensitivity(self) -> float:

@@ -79,6 +79,36 @@ def predictive_value(*, sensitivity: float, specificity: float, prevalence: floa
     return right / (right + wrong) if right + wrong else float("nan")
 
 
+def negative_predictive_value(
+    *, sensitivity: float, specificity: float, prevalence: float
+) -> float:
+    """Say which share of the negative answers is right.
+
+    Parameters
+    ----------
+    sensitivity, specificity, prevalence : float
+        0 to 1.
+
+    Returns
+    -------
+    float
+        NaN where no answer would be negative.
+
+    Raises
+    ------
+    ContractError
+        If one is no share.
+
+    Examples
+    --------
+    >>> round(negative_predictive_value(sensitivity=0.8, specificity=0.9, prevalence=0.5), 4)
+    0.8182
+    """
+    return predictive_value(
+        sensitivity=specificity, specificity=sensitivity, prevalence=1 - prevalence
+    )
+
+
 def corrected_share(observed: float, *, sensitivity: float, specificity: float) -> float:
     """Correct the share of positive answers for the test's errors, within 0 and 1.
 

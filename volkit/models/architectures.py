@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from torch import nn
 
 from volkit.errors import ModelError, missing_extra
+from volkit.plugins import callable_fault, find_plugin, plugins, skipped
 
 ENTRY_POINTS = "volkit.architectures"
 MONAI = "monai:"
@@ -22,6 +22,10 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "n4": ("volkit.models.em_networks", "N4"),
     "residual_unet3d": ("volkit.models.residual_unet", "ResidualUNet3D"),
     "resnet_rs_unet": ("volkit.models.resnet_rs_unet", "ResNetRSUNet"),
+    "scan_densenet": ("volkit.models.scan_networks", "ScanDenseNet"),
+    "scan_resnet": ("volkit.models.scan_networks", "ScanResNet"),
+    "scan_transformer": ("volkit.models.scan_networks", "ScanTransformer"),
+    "section_net": ("volkit.models.scan_networks", "SectionNet"),
     "stall_network": ("volkit.models.stall_networks", "StallNetwork"),
     "tile_resnet": ("volkit.models.tile_resnet", "TileResNet"),
     "unet": ("volkit.models.unet", "UNet"),
@@ -35,7 +39,12 @@ _OWN: Mapping[str, tuple[str, str]] = {
 
 def names() -> list[str]:
     """List the architectures known here; those of MONAI are not counted."""
-    return sorted({*_OWN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*_OWN, *(plugin.name for plugin in plugins(ENTRY_POINTS) if plugin.name)})
+
+
+def own_architectures() -> Mapping[str, str]:
+    """List those of volkit itself: ``module:callable`` by name."""
+    return {name: f"{module}:{made}" for name, (module, made) in _OWN.items()}
 
 
 def build(name: str, **arguments: Any) -> nn.Module:
@@ -80,11 +89,14 @@ def _found(name: str) -> Any:
     if name in _OWN:
         module, attribute = _OWN[name]
         return getattr(import_module(module), attribute)
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        return point.load()
+    found = find_plugin(ENTRY_POINTS, name, callable_fault)
+    if found is not None:
+        return found
+    wrong = skipped(ENTRY_POINTS, name, callable_fault)
+    known = [other for other in names() if other != name]
     raise ModelError(
-        f"architecture {name!r} is unknown{_nearest(name, names())}; known are "
-        f"{', '.join(names())} and monai:CLASS"
+        f"architecture {name!r} is unknown{'' if wrong else _nearest(name, known)}; known are "
+        f"{', '.join(known)} and monai:CLASS{f'; {wrong}' if wrong else ''}"
     )
 
 

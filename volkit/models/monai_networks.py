@@ -73,7 +73,7 @@ def unet_plus_plus(
     ----------
     Zhou et al., UNet++, 2018, doi:10.1007/978-3-030-00889-5_1.
     """
-    made = _monai("BasicUNetPlusPlus")(
+    made = monai_class("BasicUNetPlusPlus")(
         spatial_dims=2 if planar else 3,
         in_channels=in_channels,
         out_channels=out_channels,
@@ -101,7 +101,7 @@ def v_net(in_channels: int = 1, out_channels: int = 4, *, planar: bool = False) 
     ----------
     Milletari, Navab, Ahmadi, V-Net, 2016, doi:10.1109/3DV.2016.79.
     """
-    made = _monai("VNet")(
+    made = monai_class("VNet")(
         spatial_dims=2 if planar else 3, in_channels=in_channels, out_channels=out_channels
     )
     return Planar(made) if planar else made
@@ -126,13 +126,20 @@ def high_res_net(in_channels: int = 1, out_channels: int = 4, *, planar: bool = 
     Li et al., On the compactness, efficiency, and representation of 3D convolutional networks,
     2017, doi:10.1007/978-3-319-59050-9_28.
     """
-    made = _monai("HighResNet")(
+    made = monai_class("HighResNet")(
         spatial_dims=2 if planar else 3, in_channels=in_channels, out_channels=out_channels
     )
     return Planar(made) if planar else made
 
 
-def _monai(name: str) -> Any:
+def monai_class(name: str) -> Any:
+    """Find a network of MONAI by the name of its class.
+
+    Raises
+    ------
+    MissingExtraError
+        If MONAI is not installed.
+    """
     try:
         return getattr(import_module("monai.networks.nets"), name)
     except ImportError as error:

@@ -4,11 +4,12 @@ Parameters have the names that torchvision gives them, so that its files of weig
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Literal
 
 from torch import Tensor, nn
 
 from volkit.errors import ModelError
+from volkit.models.partly_frozen import PartlyFrozen
 
 Kind = Literal["r3d_18", "mc3_18"]
 
@@ -19,7 +20,7 @@ _WIDTHS = (64, 128, 256, 512)
 _STEM = "stem.0.weight"
 
 
-class VideoResNet(nn.Module):
+class VideoResNet(PartlyFrozen):
     """A ResNet of 18 layers over volumes.
 
     Parameters
@@ -41,6 +42,7 @@ class VideoResNet(nn.Module):
 
     Notes
     -----
+    Parts are named as in `STAGES`; see `volkit.models.partly_frozen.PartlyFrozen` for freezing.
     With one channel and two classes ``r3d_18`` has 33,148,482 parameters, ``mc3_18`` 11,472,450.
 
     References
@@ -54,6 +56,8 @@ class VideoResNet(nn.Module):
     >>> net = VideoResNet(widths=(2, 2, 4, 4)).eval()
     >>> net(torch.zeros(3, 1, 16, 16, 16)).shape
     torch.Size([3, 2])
+    >>> net.freeze_below("fc"), net.train().layer1.training, net.fc.training
+    (10, False, True)
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class VideoResNet(nn.Module):
         classes: int = 2,
         widths: Sequence[int] = _WIDTHS,
     ) -> None:
-        super().__init__()
+        super().__init__(STAGES, attended="layer4")
         if kind not in ("r3d_18", "mc3_18") or len(widths) != 4:
             raise ModelError(
                 f"kind {kind!r} with widths {tuple(widths)} is unknown; choose r3d_18 or mc3_18, "
@@ -83,7 +87,6 @@ class VideoResNet(nn.Module):
         self.layer4 = _stage(others[1], others[2], stride=2, flat=flat)
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.fc = nn.Linear(others[2], classes)
-        self._frozen: tuple[str, ...] = ()
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -111,50 +114,6 @@ class VideoResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Answer the logits of volumes, shape (B, C, z, y, x): float32, shape (B, classes)."""
         return self.fc(self.avgpool(self.maps(x)).flatten(1))
-
-    def freeze_below(self, first: str) -> int:
-        """Keep the weights of the first parts as they are while the rest is trained.
-
-        Their normalisations stay in evaluation mode whatever mode the network is set to: else
-        their running statistics would drift with the new data.
-
-        Parameters
-        ----------
-        first : str
-            The first part that is trained, of `STAGES`; ``stem`` trains everything.
-
-        Returns
-        -------
-        int
-            Parameters that are trained.
-
-        Raises
-        ------
-        ModelError
-            If there is no such part.
-
-        Examples
-        --------
-        >>> net = VideoResNet(widths=(2, 2, 4, 4))
-        >>> net.freeze_below("fc"), net.train().layer1.training, net.fc.training
-        (10, False, True)
-        """
-        if first not in STAGES:
-            raise ModelError(
-                f"there is no part {first!r} to train from; choose one of {', '.join(STAGES)}"
-            )
-        self._frozen = STAGES[: STAGES.index(first)]
-        for name in STAGES:
-            self.get_submodule(name).requires_grad_(name not in self._frozen)
-        self.train(self.training)
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of all parts but the frozen ones."""
-        super().train(mode)
-        for name in self._frozen:
-            self.get_submodule(name).eval()
-        return self
 
 
 class _Block(nn.Module):

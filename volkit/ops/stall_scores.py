@@ -1,6 +1,5 @@
 """Scores of stall predictions: per fold and pooled, with intervals over groups."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.io.tables import Column, Schema
 from volkit.kernels.binary_scores import (
-    BinaryScores,
     average_precision,
     best_threshold,
     roc_area,
@@ -19,6 +17,7 @@ from volkit.kernels.binary_scores import (
 from volkit.kernels.calibration import checked
 from volkit.kernels.calibration_scores import brier, reliability
 from volkit.kernels.group_bootstrap import group_interval
+from volkit.kernels.weighted_scores import weighted_score
 
 SCORES = Schema(
     (
@@ -113,30 +112,7 @@ def _rows(
 def _with_interval(
     row: dict[str, Any], given: Floats, truth: NDArray[np.bool_], group: NDArray[Any], draws: int
 ) -> dict[str, Any]:
-    score = _weighted(row, given, truth)
-    if score is None:
-        return row
+    name, at = row["score"], row.get("threshold", 0.0)
+    score = weighted_score(name, given, truth, threshold=at)
     low, high = group_interval(score, group, draws=draws)
     return {**row, "low": low, "high": high}
-
-
-def _weighted(
-    row: dict[str, Any], given: Floats, truth: NDArray[np.bool_]
-) -> Callable[[Floats], float] | None:
-    """Give a score as a function of how often each example counts."""
-    name = row["score"]
-    if name in _COUNTED:
-        said = given >= row["threshold"]
-        cells = [said & truth, said & ~truth, ~said & truth, ~said & ~truth]
-
-        def counted(weight: Floats) -> float:
-            counts = (float(weight[cell].sum()) for cell in cells)
-            return float(getattr(BinaryScores(0.0, *counts), name))
-
-        return counted
-    area = {"auc": roc_area, "ap": average_precision}.get(name)
-    if area is not None:
-        return lambda weight: area(given, truth, weight=weight)
-    if name == "brier":
-        return lambda weight: float(np.average((given - truth) ** 2, weights=weight))
-    return None

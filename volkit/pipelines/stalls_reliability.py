@@ -21,6 +21,7 @@ def reliability_figure(
     truth: NDArray[np.bool_],
     *,
     chosen: str,
+    positive: str = "stalled",
 ) -> None:
     """Draw a reliability diagram for every way of calibrating, as PNG.
 
@@ -34,6 +35,8 @@ def reliability_figure(
         Positive ones.
     chosen : str
         Which is marked.
+    positive : str
+        What positive ones are.
     """
     figure = Figure(figsize=(3.2 * len(tried), 3.9), dpi=120, facecolor=_DARK, layout="constrained")
     FigureCanvasAgg(figure)
@@ -41,19 +44,21 @@ def reliability_figure(
     for ax, (name, probability) in zip(axes, tried.items(), strict=True):
         found = reliability(probability, truth)
         title = f"{name}{' (chosen)' if name == chosen else ''}\nECE {found.expected_error:.3f}"
-        _diagram(ax, found, title)
+        _diagram(ax, found, title, positive)
     figure.suptitle(
-        f"{len(truth):,} held-out examples, {int(truth.sum()):,} stalled", color=_PALE, fontsize=10
+        f"{len(truth):,} held-out examples, {int(truth.sum()):,} {positive}",
+        color=_PALE,
+        fontsize=10,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor=_DARK, metadata={"Software": None})
 
 
-def _diagram(ax: Axes, found: Reliability, title: str) -> None:
+def _diagram(ax: Axes, found: Reliability, title: str, positive: str) -> None:
     ax.plot([0, 1], [0, 1], color=_EDGE, linewidth=1)
     share = found.count / found.count.sum()
     ax.bar(found.said, share, width=0.05, color=_BARS, label="share of examples")
-    ax.plot(found.said, found.happened, color=_COLOUR, marker="o", markersize=4, label="stalled")
+    ax.plot(found.said, found.happened, color=_COLOUR, marker="o", markersize=4, label=positive)
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", facecolor=_DARK)
     ax.set_xlabel("said", color=_PALE, fontsize=8)
     ax.set_ylabel("happened", color=_PALE, fontsize=8)
