@@ -51,9 +51,32 @@ def resized(values: NDArray[Any], shape: Coord) -> NDArray[np.float32]:
 
 
 def _along(values: NDArray[np.float32], axis: int, extent: int) -> NDArray[np.float32]:
-    """Interpolate along one axis."""
     given = values.shape[axis]
-    place = np.clip((np.arange(extent) + 0.5) * (given / extent) - 0.5, 0, given - 1)
+    return interpolated(values, axis, (np.arange(extent) + 0.5) * (given / extent) - 0.5)
+
+
+def interpolated(
+    values: NDArray[np.float32], axis: int, place: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Interpolate along one axis.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (..., Z, Y, X)
+        Contiguous.
+    axis : int
+        Counted from the end: -3, -2 or -1.
+    place : ndarray of float64, shape (N,)
+        Where, in voxels: 0 is the centre of the first one.  Beyond the first and last centre
+        values are constant.
+
+    Returns
+    -------
+    ndarray of float32
+        With N voxels along that axis.
+    """
+    given = values.shape[axis]
+    extent, place = len(place), np.clip(place, 0, given - 1)
     low = np.minimum(place.astype(np.int64), max(given - 2, 0))
     high, share = np.minimum(low + 1, given - 1), (place - low).astype(np.float32)
     before, after = values.shape[:axis], values.shape[values.ndim + axis + 1 :]
