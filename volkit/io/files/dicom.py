@@ -40,6 +40,7 @@ _TAGS = [
     "SeriesInstanceUID",
     "PhotometricInterpretation",
     "Modality",
+    "ContrastBolusAgent",
     "NumberOfFrames",
     "InstanceNumber",
     "ImagePositionPatient",
@@ -264,6 +265,8 @@ def _attributes(head: Any, series: Series, axes: str) -> dict[str, Any]:
         "modality": str(head.get("Modality", "")),
         "photometric": str(head.get("PhotometricInterpretation", "")),
     }
+    if head.get("ContrastBolusAgent"):
+        found["contrast_agent"] = str(head.ContrastBolusAgent)
     if series.voxel_size_mm is not None:
         found["voxel_size_nm"] = [round(v * 1e6, 3) for v in series.voxel_size_mm]
     if series.affine is not None:

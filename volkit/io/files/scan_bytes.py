@@ -16,7 +16,7 @@ _MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1e3, "micron": 1e-3}
 
 
 def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
-    """Understand the bytes of a NIfTI file as a scan.
+    """Understand the bytes of a NIfTI file as a scan, and turn it into canonical orientation.
 
     Parameters
     ----------
@@ -28,7 +28,33 @@ def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
     Returns
     -------
     values : ndarray of float32, shape (Z, Y, X)
-        Contiguous, in canonical orientation, the scale of the file applied.
+        Contiguous; the scale of the file is applied.
+    affine : ndarray of float64, shape (4, 4)
+        Voxel indices (x, y, z) to millimetres, RAS.
+
+    Raises
+    ------
+    SourceError
+        If they are damaged, not three-dimensional, or state no affine.
+    """
+    turned, affine = canonical(*stored_scan(uri, data))
+    return np.ascontiguousarray(turned), affine
+
+
+def stored_scan(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
+    """Understand the bytes of a NIfTI file as a scan, in the orientation of the file.
+
+    Parameters
+    ----------
+    uri : str
+        Where they come from, for messages.
+    data : bytes
+        ``.nii``, or packed as ``.nii.gz``.
+
+    Returns
+    -------
+    values : ndarray of float32, shape (Z, Y, X)
+        The last axis is the first of the file; the scale of the file is applied.
     affine : ndarray of float64, shape (4, 4)
         Voxel indices (x, y, z) to millimetres, RAS.
 
@@ -42,7 +68,10 @@ def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3 or 0 in shape:
-        raise SourceError(f"{uri} has shape {shape}, expected three axes; store one scan in a file")
+        raise SourceError(
+            f"{uri} has shape {shape}, expected three axes: it is a series or no volume; store one "
+            "scan in a file"
+        )
     header = image.header
     if not (int(header["sform_code"]) or int(header["qform_code"])):
         raise SourceError(
@@ -55,8 +84,7 @@ def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
         raise SourceError(f"{uri}: its voxels cannot be read ({error}); copy it again") from error
     affine = np.array(image.affine, np.float64)
     affine[:3] *= _MILLIMETRES[header.get_xyzt_units()[0]]
-    turned, affine = canonical(values, affine)
-    return np.ascontiguousarray(turned), affine
+    return values, affine
 
 
 def _image(uri: str, data: bytes) -> Any:

@@ -1,0 +1,159 @@
+"""Scan tables: which scans there are, of whom, of which class, before anything is done to them."""
+
+import csv
+import io
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from volkit.errors import SourceError
+from volkit.io.objects.protocol import open_objects, split_object
+from volkit.io.place import Place
+from volkit.io.sources import OpenOptions
+from volkit.io.uris import local_path, split_scheme
+
+_NEEDED = ("scan", "subject", "label", "path")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it becomes the name of a file
+
+
+@dataclass(frozen=True, slots=True)
+class ListedScan:
+    """A scan in a table.
+
+    Parameters
+    ----------
+    scan, subject, session, label : str
+        Its name, whose head it is, the visit (may be empty), and its class.
+    uri : str
+        Where it lies.
+    masks : dict of str to str
+        Where masks of it lie, by the name of their column; absent where a cell is empty.
+    """
+
+    scan: str
+    subject: str
+    session: str
+    label: str
+    uri: str
+    masks: dict[str, str] = field(default_factory=dict)
+
+
+def read_scan_table(
+    uri: str | Path, *, masks: Sequence[str] = (), options: OpenOptions | None = None
+) -> tuple[ListedScan, ...]:
+    """Read a table of scans.
+
+    Parameters
+    ----------
+    uri : str or Path
+        CSV with the columns ``scan``, ``subject``, ``label`` and ``path``, and ``session`` where it
+        is known; other columns are left alone.  Paths are meant from the folder of the table, and
+        may be URLs.
+    masks : sequence of str
+        Columns with paths of masks.
+    options : OpenOptions, optional
+        Credentials and patience.
+
+    Returns
+    -------
+    tuple of ListedScan
+        In the order of the table.
+
+    Raises
+    ------
+    SourceError
+        If it is absent or damaged, lacks a column or a value, names a scan or a file twice, or a
+        subject has scans of two classes.
+    """
+    text = _text(uri, options)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        names = reader.fieldnames or []
+        records = list(reader)
+    except csv.Error as error:
+        raise SourceError(f"{uri} cannot be read as CSV ({error}); write it again") from error
+    missing = [name for name in (*_NEEDED, *masks) if name not in names]
+    if missing:
+        raise SourceError(
+            f"{uri} has no column {' and '.join(missing)}, but {', '.join(names)}; a table of "
+            f"scans has {', '.join(_NEEDED)}, session where it is known, and the masks asked for"
+        )
+    if not records:
+        raise SourceError(f"{uri} names no scan; give a row for each")
+    rows = tuple(_row(uri, n, record, masks) for n, record in enumerate(records, 2))
+    _check_once(uri, rows)
+    _check_classes(uri, rows)
+    return rows
+
+
+def _text(uri: str | Path, options: OpenOptions | None) -> str:
+    place, name = split_object(uri)
+    data = open_objects(place, options).get(name)
+    if data is None:
+        raise SourceError(f"{uri} does not exist; check the path")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{uri} is no text in UTF-8 ({error}); save it as CSV") from error
+
+
+def _row(
+    uri: str | Path, line: int, record: dict[str | None, str | None], masks: Sequence[str]
+) -> ListedScan:
+    if None in record or None in record.values():
+        raise SourceError(f"{uri}: line {line} has more or fewer values than columns; mend it")
+    told = {str(key): str(value).strip() for key, value in record.items()}
+    for name in _NEEDED:
+        if not told[name]:
+            raise SourceError(f"{uri}: line {line} has no {name}; fill it in")
+    if not _NAME.fullmatch(told["scan"]):
+        raise SourceError(
+            f"{uri}: line {line} names the scan {told['scan']!r}, which cannot be the name of a "
+            "file; use letters, digits, dots, dashes and underscores"
+        )
+    return ListedScan(
+        scan=told["scan"],
+        subject=told["subject"],
+        session=told.get("session", ""),
+        label=told["label"],
+        uri=_placed(uri, told["path"]),
+        masks={name: _placed(uri, told[name]) for name in masks if told[name]},
+    )
+
+
+def _placed(table: str | Path, path: str) -> str:
+    if split_scheme(path)[0] or Path(path).is_absolute():
+        return path
+    if local_path(str(table)) is not None:
+        return str(Path(table).parent / path)
+    return Place.at(str(table)).above.inside(path).uri
+
+
+def _check_once(uri: str | Path, rows: Sequence[ListedScan]) -> None:
+    for name in ("scan", "uri"):
+        seen: dict[str, str] = {}
+        for row in rows:
+            value = getattr(row, name)
+            if value in seen:
+                what = "scan" if name == "scan" else "file"
+                raise SourceError(
+                    f"{uri} names the {what} {value} twice, as {seen[value]} and {row.scan}; keep "
+                    "one row"
+                )
+            seen[value] = row.scan
+
+
+def _check_classes(uri: str | Path, rows: Sequence[ListedScan]) -> None:
+    labels = defaultdict(set)
+    for row in rows:
+        labels[row.subject].add(row.label)
+    mixed = sorted(subject for subject, found in labels.items() if len(found) > 1)
+    if mixed:
+        both = " and ".join(sorted(labels[mixed[0]]))
+        others = f", and so have {len(mixed) - 1} others" if len(mixed) > 1 else ""
+        raise SourceError(
+            f"{uri}: subject {mixed[0]} has scans of the classes {both}{others}; correct the "
+            "table, or leave them out"
+        )
