@@ -1,6 +1,5 @@
 """Passes of stall networks: features of every view once, heads as often as dropout is drawn."""
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,14 @@ from torch import Tensor, nn
 
 from volkit.errors import ModelError
 from volkit.models.card import Checkpoint
-from volkit.models.module_loading import read_module, ready_module
-from volkit.models.running import Running
 from volkit.models.stall_networks import StallNetwork
 from volkit.models.turns import turn
+from volkit.models.whole_networks import whole_network
 
 if TYPE_CHECKING:
     from volkit.ops.stall_ensemble import StallEnsemble
 
 Floats = NDArray[np.float32]
-
-_LOADED: dict[tuple[str, str], StallNetwork] = {}
-_LOADING = threading.Lock()
 
 
 def loaded(checkpoint: Checkpoint, device: str) -> StallNetwork:
@@ -45,18 +40,12 @@ def loaded(checkpoint: Checkpoint, device: str) -> StallNetwork:
     ModelError
         If the weights cannot be read, or it is another network.
     """
-    running = Running(device).resolved()
-    key = (checkpoint.identity, running.device)
-    with _LOADING:
-        if key not in _LOADED:
-            module = ready_module(read_module(checkpoint), running)
-            if not isinstance(module, StallNetwork):
-                raise ModelError(
-                    f"{checkpoint.uri} is a {type(module).__name__}; give the card of a "
-                    "stall_network"
-                )
-            _LOADED[key] = module
-        return _LOADED[key]
+    module = whole_network(checkpoint, device)
+    if not isinstance(module, StallNetwork):
+        raise ModelError(
+            f"{checkpoint.uri} is a {type(module).__name__}; give the card of a stall_network"
+        )
+    return module
 
 
 def asked(

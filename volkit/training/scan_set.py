@@ -1,0 +1,96 @@
+"""Sets of scans to learn from: rows of a manifest, their voxels read when they are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.errors import ConfigError
+from volkit.geometry import Coord
+from volkit.io.files.recent import Recent
+from volkit.io.scan_manifest import ScanManifest
+from volkit.kernels.scan_greys import prepared_scan
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanSet:
+    """All scans of a manifest, by number.
+
+    Parameters
+    ----------
+    manifest : ScanManifest
+        Rows and files.
+    positive : str
+        The class that is looked for; the other one is negative.
+    window : tuple of int
+        What scans are resized to, (z, y, x).
+    memory_mib : int
+        Voxels that are kept in memory.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two classes, or the positive one is none of them.
+    """
+
+    manifest: ScanManifest
+    positive: str
+    window: Coord
+    memory_mib: int = 2048
+    _kept: Recent = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        classes = self.manifest.classes
+        if len(classes) != 2 or self.positive not in classes:
+            raise ConfigError(
+                f"{self.manifest.uri} has scans of {', '.join(classes)}, and {self.positive} is "
+                "looked for; give a manifest of two classes, one of them looked for"
+            )
+        object.__setattr__(self, "_kept", Recent(self.memory_mib * 2**20))
+
+    def __len__(self) -> int:
+        return len(self.manifest.rows)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the two classes, sorted: the order of a network's answers."""
+        return self.manifest.classes
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """Class of each scan, as its place in ``classes``."""
+        return np.array([self.classes.index(row.label) for row in self.manifest.rows], np.int64)
+
+    @property
+    def is_positive(self) -> NDArray[np.bool_]:
+        """Whether each scan is of the class that is looked for."""
+        return self.number == self.classes.index(self.positive)
+
+    @property
+    def subject(self) -> NDArray[np.str_]:
+        """Whose each scan is."""
+        return np.array([row.subject for row in self.manifest.rows])
+
+    def unit(self, row: int) -> Floats:
+        """Give a scan, shape ``window``, from 0 to 1; not to be changed.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be read, or is not the one of the manifest.
+        ContractError
+            If it is empty, or not finite.
+        """
+        return self._kept.get(row, partial(self._read, row))
+
+    def _read(self, row: int) -> Floats:
+        values, _ = self.manifest.read_scan(self.manifest.rows[row])
+        return prepared_scan(values, self.window, name=self.manifest.rows[row].scan)
+
+    def names(self, rows: Sequence[int]) -> str:
+        """Name scans, for messages."""
+        return ", ".join(self.manifest.rows[row].scan for row in rows)
