@@ -1,9 +1,8 @@
 """Registry: pipelines by the name that a workflow file gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from volkit.errors import ConfigError
 from volkit.pipelines.config import Tree, located, override, read_yaml, validate
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.plan import Plan
+from volkit.plugins import find_plugin, plugins, skipped
 
 OnMessage = Callable[[str], None]
 ENTRY_POINTS = "volkit.pipelines"
@@ -29,6 +29,7 @@ _BUILTIN = {
     "stalls_clips": "volkit.pipelines.stalls_clips:PIPELINE",
     "stalls_volume": "volkit.pipelines.stalls_volume:PIPELINE",
     "statistics": "volkit.pipelines.statistics:PIPELINE",
+    "t1w_preprocess": "volkit.pipelines.t1w_preprocess:PIPELINE",
     "tissue": "volkit.pipelines.tissue:PIPELINE",
     "train_affinities": "volkit.pipelines.train_affinities:PIPELINE",
     "train_boundaries": "volkit.pipelines.train_boundaries:PIPELINE",
@@ -56,11 +57,14 @@ class Pipeline:
     paths : frozenset of str
         Keys whose values are paths or URIs.
     reprocess : callable or None
-        ``run`` with ``bases`` and ``selection``, as a JobEngine takes them; None where runs have
-        no versions.
+        ``run`` with ``bases`` and ``selection``, as a JobEngine takes them, the latter by part
+        where runs have parts; None where runs have no versions.
     compose : callable or None
         ``compose(config, engine)`` hands the chain of stages to any engine; None where there is
         none to hand over.
+    parts : callable or None
+        ``parts(config)`` names what a run is made of where that is several volumes, whose stages
+        are called ``PART-stage``; None where it is one.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Pipeline:
     paths: frozenset[str]
     reprocess: Callable[..., Outcome] | None = None
     compose: Callable[[Any, Any], object] | None = None
+    parts: Callable[[Any], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +136,19 @@ def read_workflow(
 
 def pipeline_names() -> list[str]:
     """List the pipelines that are installed."""
-    return sorted({*_BUILTIN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*_BUILTIN, *(plugin.name for plugin in plugins(ENTRY_POINTS) if plugin.name)})
+
+
+def own_pipelines() -> Mapping[str, str]:
+    """List those of volkit itself: ``module:object`` by name."""
+    return dict(_BUILTIN)
 
 
 def find_pipeline(name: str) -> Pipeline:
     """Find a pipeline by name: one of volkit's, or one that another package registers.
 
     Packages register under the entry point group ``volkit.pipelines``; the object is a Pipeline.
+    One that cannot be loaded is skipped.
 
     Raises
     ------
@@ -148,7 +159,17 @@ def find_pipeline(name: str) -> Pipeline:
         module, _, attribute = _BUILTIN[name].partition(":")
         found: Pipeline = getattr(import_module(module), attribute)
         return found
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        plugin: Pipeline = point.load()
+    plugin: Pipeline | None = find_plugin(ENTRY_POINTS, name, pipeline_fault)
+    if plugin is not None:
         return plugin
-    raise ConfigError(f"pipeline {name!r} is unknown; choose one of {', '.join(pipeline_names())}")
+    known = ", ".join(other for other in pipeline_names() if other != name)
+    wrong = skipped(ENTRY_POINTS, name, pipeline_fault)
+    raise ConfigError(
+        f"pipeline {name!r} is unknown; choose one of {known}{f'; {wrong}' if wrong else ''}"
+    )
+
+
+def pipeline_fault(value: Any) -> str:
+    """Demand of an object that it is a Pipeline."""
+    kind = type(value).__name__
+    return "" if isinstance(value, Pipeline) else f"it is {kind}, not a {__name__}.Pipeline"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ConfigError
 from volkit.io.files.affine import Affine
+from volkit.io.files.canonical import reoriented
 from volkit.io.files.scan_bytes import scan_bytes
 from volkit.testing.heads_drawing import Anatomy, draw_head
 
@@ -25,7 +26,6 @@ _SPREAD = 0.16  # of atrophy within a class
 _MIDDLE = 0.5
 _GREY_LEVELS = 1000  # of white matter, about
 _TURN, _SHIFT_MM = 0.04, 2.0  # radians and millimetres between two visits
-_SPACE = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,44 +219,6 @@ def _heads(
                 atrophy=f"{now:.4f}",
             )
             yield row, head(anatomy, now, seed=int(rng.integers(2**31)), scanner=scanner)
-
-
-def reoriented(
-    values: NDArray[np.generic], affine: Affine, axes: str
-) -> tuple[NDArray[np.generic], Affine]:
-    """Store a scan in other axes, as another scanner would; nothing moves in space.
-
-    Parameters
-    ----------
-    values : ndarray, shape (Z, Y, X)
-        In canonical orientation (RAS).
-    affine : ndarray of float, shape (4, 4)
-        Voxel indices (x, y, z) to millimetres, RAS.
-    axes : str
-        Where the first, second and third index of the file shall grow to, as ``"LPS"``.
-
-    Returns
-    -------
-    values : ndarray
-        Its last axis is the first index of the file.
-    affine : ndarray of float64, shape (4, 4)
-
-    Examples
-    --------
-    >>> turned, affine = reoriented(np.arange(6).reshape(1, 2, 3), np.eye(4), "PRS")
-    >>> turned[0].tolist(), affine[:3, 3].tolist()
-    ([[3, 0], [4, 1], [5, 2]], [0.0, 1.0, 0.0])
-    """
-    order = [_SPACE[a][0] for a in axes]
-    signs = [_SPACE[a][1] for a in axes]
-    forward = values.transpose(2, 1, 0).transpose(order)  # the file's indices, first to last
-    turn = np.zeros((4, 4))
-    turn[3, 3] = 1
-    for index, (space, sign) in enumerate(zip(order, signs, strict=True)):
-        turn[space, index] = sign
-        turn[space, 3] = 0 if sign > 0 else forward.shape[index] - 1
-    flipped = forward[tuple(slice(None, None, sign) for sign in signs)]
-    return flipped.transpose(2, 1, 0), np.asarray(affine, np.float64) @ turn
 
 
 def _pose(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

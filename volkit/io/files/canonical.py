@@ -63,6 +63,42 @@ def canonical(values: NDArray[S], affine: Affine) -> tuple[NDArray[S], Affine]:
     return flipped.transpose(axes), np.asarray(affine, np.float64) @ turn
 
 
+def reoriented(values: NDArray[S], affine: Affine, axes: str) -> tuple[NDArray[S], Affine]:
+    """Turn a canonical scan to other axes: the way back from `canonical`; nothing moves in space.
+
+    Parameters
+    ----------
+    values : ndarray, shape (Z, Y, X)
+        In canonical orientation (RAS).
+    affine : ndarray of float, shape (4, 4)
+        Voxel indices (x, y, z) to millimetres, RAS.
+    axes : str
+        Where the first, second and third index of the file shall grow to, as ``"LPS"``.
+
+    Returns
+    -------
+    values : ndarray
+        Its last axis is the first index of the file.
+    affine : ndarray of float64, shape (4, 4)
+
+    Examples
+    --------
+    >>> turned, affine = reoriented(np.arange(6).reshape(1, 2, 3), np.eye(4), "PRS")
+    >>> turned[0].tolist(), affine[:3, 3].tolist()
+    ([[3, 0], [4, 1], [5, 2]], [0.0, 1.0, 0.0])
+    """
+    order = [_SPACE[a][0] for a in axes]
+    signs = [_SPACE[a][1] for a in axes]
+    forward = values.transpose(2, 1, 0).transpose(order)  # the file's indices, first to last
+    turn = np.zeros((4, 4))
+    turn[3, 3] = 1
+    for index, (space, sign) in enumerate(zip(order, signs, strict=True)):
+        turn[space, index] = sign
+        turn[space, 3] = 0 if sign > 0 else forward.shape[index] - 1
+    flipped = forward[tuple(slice(None, None, sign) for sign in signs)]
+    return flipped.transpose(2, 1, 0), np.asarray(affine, np.float64) @ turn
+
+
 def check_affine(affine: Affine) -> None:
     """Refuse an affine that places no voxel.
 

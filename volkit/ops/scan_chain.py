@@ -1,0 +1,287 @@
+"""The chain from an acquired T1-weighted head to what a network sees, one scan at a time.
+
+::
+
+    reorient ─► bias ─► resample ─► strip ─► crop ─► resize ─► normalise
+
+Every step is kept with its parameters and the SHA-256 of its voxels.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.errors import ConfigError, ContractError, SourceError
+from volkit.io.files.affine import Affine
+from volkit.io.scan_files import AcquiredScan
+from volkit.io.seals import digest
+from volkit.kernels.brain_mask import z_scores
+from volkit.kernels.scan_grid import Shape, brought_to, cube_box, cut_out, isotropic, margin_box
+from volkit.models.checkpoint import read_checkpoint
+from volkit.ops.bias_field import BiasOptions, without_bias
+from volkit.ops.scan_quality import Limits, Quality, measure
+from volkit.ops.skull_strip import StripOptions, find_brain
+from volkit.ops.tissue_network import TissueOptions, tissue_labels, tissue_volumes
+
+Floats = NDArray[np.float32]
+_VERSION = 1  # to be raised when the voxels that the chain gives change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainOptions:
+    """What is done to every scan.
+
+    Parameters
+    ----------
+    bias : BiasOptions
+        How shading is taken out.
+    voxel_mm : float
+        Edge of the cubic voxels that scans are resampled to, millimetres.
+    strip : StripOptions
+        Who finds the brain.
+    margin : int
+        Voxels that are left around the brain on each of the six faces.
+    shape : tuple of int
+        Of the result, (z, y, x), voxels.
+    keep_aspect : bool
+        Pad to a cube before, so that no axis is stretched more than others.
+    normalise : {"brain", "all"}
+        Over which voxels mean and standard deviation are taken; all voxels are mapped alike.
+    limits : Limits
+        What a scan must keep, or it is set aside.
+    tissue : TissueOptions or None
+        A network whose classes are measured.
+
+    Raises
+    ------
+    ConfigError
+        If a number makes no sense.
+    """
+
+    bias: BiasOptions = field(default_factory=BiasOptions)
+    voxel_mm: float = 1.0
+    strip: StripOptions = field(default_factory=StripOptions)
+    margin: int = 3
+    shape: Shape = (128, 128, 128)
+    keep_aspect: bool = False
+    normalise: str = "brain"
+    limits: Limits = field(default_factory=Limits)
+    tissue: TissueOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.voxel_mm <= 0 or self.margin < 0 or min(self.shape) < 1:
+            raise ConfigError(
+                f"voxel_mm {self.voxel_mm}, margin {self.margin}, shape {list(self.shape)}: give a "
+                "size above 0, a margin of 0 or more, and a voxel or more on every axis"
+            )
+        if self.keep_aspect and len(set(self.shape)) > 1:
+            raise ConfigError(
+                f"keep_aspect pads to a cube, shape is {list(self.shape)}; give three like numbers"
+            )
+        if self.normalise not in ("brain", "all"):
+            raise ConfigError(f"normalise is {self.normalise!r}; choose brain or all")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedScan:
+    """A scan as a network sees it.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape ``ChainOptions.shape``
+        Normalised; voxels outside the brain are all equal.
+    masks : dict of str to ndarray of uint8, the same shape
+        ``brain``, and those that came along.
+    affine : ndarray of float64, shape (4, 4)
+        Voxel indices (x, y, z) to millimetres, RAS: where the scan was acquired.
+    steps : tuple of dict
+        JSON: the name of each step, its parameters, and the SHA-256 of its voxels.
+    quality : Quality
+        What was measured.
+    tissue_ml : dict of str to float
+        Volumes; empty without a network.
+    """
+
+    values: Floats
+    masks: Mapping[str, NDArray[np.uint8]]
+    affine: Affine
+    steps: tuple[dict[str, Any], ...]
+    quality: Quality
+    tissue_ml: Mapping[str, float]
+
+
+def chain_facts(options: ChainOptions) -> dict[str, Any]:
+    """Say what decides the voxels, as JSON; networks and weights by content, not by place.
+
+    Raises
+    ------
+    ModelError
+        If there is no such network.
+    SourceError
+        If the weights cannot be read.
+    """
+    told = {k: v for k, v in asdict(options).items() if k not in ("limits", "tissue")}
+    strip = options.strip
+    if strip.network is not None:
+        told["strip"]["network"] = network_facts(strip.network)
+    if strip.weights is not None:
+        told["strip"]["weights"] = _file_digest(strip.weights)
+    return {"version": _VERSION, **json.loads(json.dumps(told))}
+
+
+def network_facts(options: TissueOptions) -> dict[str, Any]:
+    """Say what decides the answers of a tissue network; the device does not."""
+    identity = read_checkpoint(options.checkpoint).identity
+    return {"network": identity, "axes": options.axes, "extent": options.extent}
+
+
+def _file_digest(path: str) -> str:
+    try:
+        return digest(Path(path).read_bytes())
+    except OSError as error:
+        raise SourceError(f"strip.weights {path} cannot be read ({error}); check it") from error
+
+
+def prepare_scan(
+    scan: AcquiredScan, options: ChainOptions, *, masks: Mapping[str, AcquiredScan] | None = None
+) -> PreparedScan:
+    """Carry a scan through the chain.
+
+    Parameters
+    ----------
+    scan : AcquiredScan
+        The head.
+    options : ChainOptions
+        What is done to it.
+    masks : mapping of str to AcquiredScan, optional
+        Masks in the frame of the scan, by name; all of them come along.
+
+    Returns
+    -------
+    PreparedScan
+        The same bytes on every machine.
+
+    Raises
+    ------
+    ContractError
+        If the scan is no head that can be used; the message says why.
+    ConfigError, ModelError, MissingExtraError
+        If the chain itself cannot be carried out.
+    """
+    _refuse_unusable(scan, options.limits)
+    steps = _Steps()
+    steps.add("reorient", scan.values, stored=dict(scan.facts), file_sha256=scan.sha256)
+    values, field_range = _unshaded(scan, options, steps)
+    values, change = isotropic(values, scan.spacing_mm, options.voxel_mm)
+    affine = change.joined(scan.affine)
+    steps.add("resample", values, voxel_mm=options.voxel_mm, interpolation="linear")
+    together = _resampled(scan, masks or {}, options.voxel_mm)
+    found = find_brain(values, affine, options.strip, given=together.get(options.strip.column))
+    quality = measure(values, found.mask, affine, options.limits, field_range=field_range)
+    tissue = {}
+    if options.tissue is not None:
+        labels, classes = found.labels, found.classes
+        if labels is None or classes is None or options.tissue != options.strip.network:
+            head = values if options.strip.method == "meshnet_fallback" else values * found.mask
+            labels, classes = tissue_labels(head, affine, options.tissue)
+        tissue = tissue_volumes(labels, classes, affine)
+    values = np.where(found.mask, values, np.float32(0))
+    steps.add("strip", values, **asdict(options.strip))
+    carried = {**together, "brain": found.mask}
+    return _shaped(values, carried, affine, options, steps, quality, tissue)
+
+
+def _shaped(
+    values: Floats,
+    masks: Mapping[str, NDArray[Any]],
+    affine: Affine,
+    options: ChainOptions,
+    steps: "_Steps",
+    quality: Quality,
+    tissue: Mapping[str, float],
+) -> PreparedScan:
+    """Crop, resize and normalise a brain, and whatever comes along."""
+    start, stop = margin_box(masks["brain"], options.margin)
+    boxes = [(start, stop)]
+    if options.keep_aspect:
+        z, y, x = (b - a for a, b in zip(start, stop, strict=True))
+        boxes.append(cube_box((z, y, x)))
+    small: dict[str, NDArray[np.uint8]] = {k: (m != 0).astype(np.uint8) for k, m in masks.items()}
+    for box in boxes:
+        values, change = cut_out(values, *box)
+        affine = change.joined(affine)
+        small = {name: cut_out(mask, *box)[0] for name, mask in small.items()}
+        steps.add("crop", values, start=list(box[0]), stop=list(box[1]), margin=options.margin)
+    quality = quality.cropped(small["brain"] != 0)
+    values, change = brought_to(values, options.shape)
+    affine = change.joined(affine)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
+    steps.add("resize", values, shape=list(options.shape), spacing_mm=[float(v) for v in spacing])
+    small = {k: brought_to(m, options.shape, nearest=True)[0] for k, m in small.items()}
+    over = small["brain"] != 0 if options.normalise == "brain" else None
+    values, mean, deviation = z_scores(values, over)
+    steps.add("normalise", values, over=options.normalise, mean=mean, deviation=deviation)
+    return PreparedScan(values, small, affine, tuple(steps.made), quality, tissue)
+
+
+class _Steps:
+    """The steps so far."""
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+
+    def add(self, step: str, values: Floats, **params: Any) -> None:
+        """Note a step with what it left."""
+        sha256 = digest(str(values.shape).encode(), np.ascontiguousarray(values).data)
+        plain = json.loads(json.dumps(params, default=list))
+        self.made.append({"step": step, **plain, "voxels_sha256": sha256})
+
+
+def _refuse_unusable(scan: AcquiredScan, limits: Limits) -> None:
+    agent = scan.facts.get("contrast_agent")
+    if agent and not limits.contrast_agent:
+        raise ContractError(
+            f"it was acquired after a contrast agent ({agent}), which brightens vessels and "
+            "meninges; take the scan before it, or allow limits.contrast_agent"
+        )
+    if min(scan.values.shape) < 2:
+        raise ContractError(f"{scan.values.shape} voxels are a plane, no head; give a volume")
+    if not np.isfinite(scan.values).all():
+        raise ContractError("it has NaN or infinite voxels; convert it again")
+    if scan.values.min() == scan.values.max():
+        raise ContractError(f"all its voxels are {scan.values.flat[0]:g}; it is empty")
+
+
+def _unshaded(
+    scan: AcquiredScan, options: ChainOptions, steps: _Steps
+) -> tuple[Floats, tuple[float, float]]:
+    if options.bias.method == "none":
+        return scan.values, (1.0, 1.0)
+    values, shading = without_bias(scan.values, scan.spacing_mm, options.bias)
+    steps.add("bias", values, **asdict(options.bias))
+    bright = scan.values > scan.values.mean()
+    low, high = np.quantile(shading[bright], [0.01, 0.99])
+    return values, (float(low), float(high))
+
+
+def _resampled(
+    scan: AcquiredScan, masks: Mapping[str, AcquiredScan], voxel_mm: float
+) -> dict[str, NDArray[np.uint8]]:
+    """Bring masks to the voxels of the resampled scan."""
+    found = {}
+    for name, mask in masks.items():
+        if mask.values.shape != scan.values.shape or not np.allclose(
+            mask.affine, scan.affine, atol=1e-3
+        ):
+            raise ContractError(
+                f"the mask {name} has {mask.values.shape} voxels in another frame than the scan, "
+                f"which has {scan.values.shape}; give one that was drawn on this scan"
+            )
+        inside = (mask.values != 0).astype(np.uint8)
+        found[name], _ = isotropic(inside, scan.spacing_mm, voxel_mm, nearest=True)
+    return found
