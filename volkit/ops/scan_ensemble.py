@@ -52,8 +52,8 @@ class ScanEnsemble:
         ]
         if not cards or wrong:
             raise ConfigError(
-                f"{', '.join(wrong) or 'no card'} does not say which class a scan is of; give cards "
-                "that train_scans wrote (output: whole, activation: softmax)"
+                f"{', '.join(wrong) or 'no card'} does not say which class a scan is of; give "
+                "cards that train_scans wrote (output: whole, activation: softmax)"
             )
         if len({(card.window, card.classes) for card in cards}) > 1:
             each = "; ".join(f"{named(c)} {c.window} {', '.join(c.classes)}" for c in cards)

@@ -1,8 +1,9 @@
 """Sets of scans to learn from: rows of a manifest, their voxels read when they are asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.io.files.recent import Recent
-from volkit.io.scan_manifest import ScanManifest
+from volkit.io.scan_manifest import ScanManifest, ScanRow
 from volkit.kernels.scan_greys import prepared_scan
 
 Floats = NDArray[np.float32]
@@ -51,6 +52,22 @@ class ScanSet:
                 "looked for; give a manifest of two classes, one of them looked for"
             )
         object.__setattr__(self, "_kept", Recent(self.memory_mib * 2**20))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without voxels: whoever gets it reads its own."""
+        return ScanSet, (self.manifest, self.positive, self.window, self.memory_mib)
+
+    def divided(self, rows: Sequence[ScanRow]) -> "ScanSet":
+        """Give the same scans, with the same voxels in memory, divided otherwise.
+
+        Parameters
+        ----------
+        rows : sequence of ScanRow
+            Of the manifest, in its order, with other parts or folds.
+        """
+        found = replace(self, manifest=replace(self.manifest, rows=tuple(rows)))
+        object.__setattr__(found, "_kept", self._kept)
+        return found
 
     def __len__(self) -> int:
         return len(self.manifest.rows)

@@ -1,0 +1,262 @@
+"""Attention of networks over scans as a stage: a volume for each scan, means of each class."""
+
+import gzip
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from volkit.engine.job import JobEngine
+from volkit.engine.op import Columns, Reduction
+from volkit.errors import SourceError
+from volkit.geometry import Block, Box, Grid
+from volkit.io.files.scan_bytes import scan_bytes, scan_of
+from volkit.io.objects.protocol import open_objects, split_object
+from volkit.io.scan_manifest import ScanManifest, ScanRow
+from volkit.io.tables import Column, Schema, read_table
+from volkit.kernels.affine_sampling import sampled
+from volkit.kernels.attention import to_bytes
+from volkit.kernels.region_attention import region_share
+from volkit.kernels.resize import resized
+from volkit.kernels.scan_greys import unit_greys
+from volkit.ops.scan_ensemble import ScanEnsemble
+from volkit.pipelines.scans_config import AttentionKeys, RegionKeys
+
+ATTENTION = Schema(
+    (
+        Column("scan", "str", "", "its map is attention/SCAN.nii.gz"),
+        Column("label", "str", "", "class"),
+        Column("fold", "int64", "", "whose network looked"),
+        Column("inside", "float64", "", "share of the attention that lies in the region"),
+        Column("expected", "float64", "", "share of the brain that the region is"),
+        Column("enrichment", "float64", "", "inside over expected; null without a region"),
+    )
+)
+Files = Mapping[str, Mapping[str, str]]
+_SUMS = ("attention", "image", "count")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionWork:
+    """Which scans are looked at by which networks.
+
+    Parameters
+    ----------
+    manifest : ScanManifest
+        All scans.
+    ensemble : ScanEnsemble
+        The networks.
+    rows, folds : tuple of int
+        Scans by their place, and the network that looks at each: one that has not met it.
+    folder : str
+        Gets the volumes.
+    files : mapping
+        For each scan its files: ``region`` and ``onto``; empty without a region.
+    """
+
+    manifest: ScanManifest
+    ensemble: ScanEnsemble
+    rows: tuple[int, ...]
+    folds: tuple[int, ...]
+    folder: str
+    files: Files
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What decides the maps, as JSON."""
+        return {
+            "manifest": self.manifest.digest,
+            "ensemble": self.ensemble.facts,
+            "rows": list(self.rows),
+            "folds": list(self.folds),
+            "files": {name: dict(found) for name, found in self.files.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attention:
+    """What was found.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With the columns of `ATTENTION`.
+    classes : tuple of str
+        Names.
+    maps, images : ndarray of float64, shape (K, z, y, x)
+        Mean map and mean scan of every class, each from 0 to 1; 0 of a class without scans.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    maps: NDArray[np.float64]
+    images: NDArray[np.float64]
+
+
+def evenly(judged: pd.DataFrame, keys: AttentionKeys) -> pd.DataFrame:
+    """Choose the scans that are looked at: of each class so many, evenly taken."""
+    chosen = []
+    for _, part in judged.sort_values("scan").groupby("label", sort=True):
+        count = min(keys.scans, len(part))
+        chosen.append(part.iloc[np.linspace(0, len(part) - 1, count).round().astype(int)])
+    return pd.concat(chosen, ignore_index=True)
+
+
+def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
+    """Find the files of each scan's region.
+
+    Raises
+    ------
+    SourceError
+        If the table lacks a column or a scan.
+    """
+    if keys is None:
+        return {}
+    frame = read_table(keys.table)[0].astype("str")
+    columns = {"region": keys.column} | ({"onto": keys.onto} if keys.onto else {})
+    missing = [name for name in ("scan", *columns.values()) if name not in frame]
+    absent = sorted(set(scans) - set(frame["scan"])) if not missing else []
+    if missing or absent:
+        raise SourceError(
+            f"{keys.table} has no {'column ' + ', '.join(missing) if missing else 'scan '}"
+            f"{', '.join(absent[:3])}; give a table with scan and the file of its region"
+        )
+    rows = frame.set_index("scan")
+    place, _ = split_object(keys.table)
+    root = open_objects(place).uri.rstrip("/")
+    return {
+        scan: {name: f"{root}/{rows.loc[scan, column]}" for name, column in columns.items()}
+        for scan in scans
+    }
+
+
+def look(work: AttentionWork, *, engine: JobEngine, name: str = "attention") -> Attention:
+    """Map what the networks look at in each scan, and average over classes.
+
+    Parameters
+    ----------
+    work : AttentionWork
+        What by whom.
+    engine : JobEngine
+        Folder and workers.
+    name : str
+        Of the stage.
+
+    Returns
+    -------
+    Attention
+
+    Raises
+    ------
+    VolkitError
+        If a scan or a mask cannot be read, or a network has no maps to look at.
+    """
+    grid = Grid(Box.from_shape((1, 1, len(work.rows))), (1, 1, 1))
+    found: Columns = engine.reduce(
+        Reduction(_look_block, _added), grid=grid, name=name, shared=(work,)
+    )
+    rows = [work.manifest.rows[n] for n in found["row"]]
+    frame = pd.DataFrame(
+        {
+            "scan": pd.Series([row.scan for row in rows], dtype="str"),
+            "label": pd.Series([row.label for row in rows], dtype="str"),
+            "fold": found["fold"],
+            "inside": found["inside"],
+            "expected": found["expected"],
+            "enrichment": found["inside"]
+            / np.where(found["expected"] > 0, found["expected"], np.nan),
+        }
+    )
+    count = np.maximum(found["count"], 1)[:, None, None, None] * 255.0
+    return Attention(
+        frame, work.ensemble.classes, found["attention"] / count, found["image"] / count
+    )
+
+
+def _look_block(block: Block, work: AttentionWork) -> Columns:
+    from volkit.ops.scan_attention import attention_map, attention_over
+
+    number = block.write.start[2]
+    row, fold = work.manifest.rows[work.rows[number]], work.folds[number]
+    values, affine = work.manifest.read_scan(row)
+    ensemble = work.ensemble
+    window = ensemble.prepared(values, name=row.scan)
+    found = attention_map(ensemble.network(fold), window, answer=ensemble.answer)
+    whole = attention_over(found, values.shape)  # type: ignore[arg-type]
+    files = work.files.get(row.scan, {})
+    _write(Path(work.folder), row, whole, affine, files)
+    inside, expected = _measured(whole, values, affine, files)
+    classes = len(ensemble.classes)
+    place = ensemble.classes.index(row.label) if row.label in ensemble.classes else None
+    sums = {name: np.zeros((classes, *ensemble.window), np.int64) for name in _SUMS[:2]}
+    count = np.zeros(classes, np.int64)
+    if place is not None:
+        # Whole numbers, so that the order in which scans meet cannot show.
+        sums["attention"][place] = np.rint(resized(whole, ensemble.window) * 255)
+        sums["image"][place] = to_bytes(window)
+        count[place] = 1
+    return {
+        "row": np.array([work.rows[number]], np.int64),
+        "fold": np.array([fold], np.int64),
+        "inside": np.array([inside]),
+        "expected": np.array([expected]),
+        "count": count,
+        **sums,
+    }
+
+
+def _added(tables: Sequence[Columns]) -> Columns:
+    return {
+        name: np.sum([t[name] for t in tables], axis=0, dtype=np.int64)
+        if name in _SUMS
+        else np.concatenate([t[name] for t in tables])
+        for name in tables[0]
+    }
+
+
+def _measured(
+    whole: NDArray[np.float32],
+    values: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    files: Mapping[str, str],
+) -> tuple[float, float]:
+    """Measure the share of a map in a scan's region, and that of the region in the brain."""
+    if "region" not in files:
+        return float("nan"), float("nan")
+    mask, lies = _read(files["region"])
+    shape = values.shape
+    region = sampled(mask != 0, lies, shape=shape, onto=affine, nearest=True) > 0  # type: ignore[arg-type]
+    share = region_share(whole, region, unit_greys(values) > 0)
+    return share.inside, share.expected
+
+
+def _write(
+    folder: Path,
+    row: ScanRow,
+    whole: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    files: Mapping[str, str],
+) -> None:
+    """Write a map on the voxels of its scan, or of the file that is named."""
+    if "onto" in files:
+        like, lies = _read(files["onto"])
+        whole = sampled(whole, affine, shape=like.shape, onto=lies)  # type: ignore[arg-type]
+        affine = lies
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', row.scan)}.nii.gz"
+    partial = path.with_suffix(".part")
+    partial.write_bytes(gzip.compress(scan_bytes(whole, affine), 6, mtime=0))
+    partial.replace(path)
+
+
+def _read(uri: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    place, name = split_object(uri)
+    data = open_objects(place).get(name)
+    if data is None:
+        raise SourceError(f"{uri} does not exist; correct the table that names it")
+    return scan_of(uri, data)
