@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from volkit.errors import ConfigError
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.pipelines.scans_config import AttentionKeys, ScoreKeys
 from volkit.training.config import CardText
-from volkit.training.scan_fold import ScanFold
-from volkit.training.scan_options import ScanTraining
+from volkit.training.scan_options import ScanFold, ScanTraining
 from volkit.training.scan_roles import By
 from volkit.training.tracking import TrackingKeys
 
@@ -120,7 +119,3 @@ class TrainScans:
     def networks(self) -> str:
         """Name under which all cards lie."""
         return str(self.folder / "networks" / "net")
-
-    def decides(self) -> dict[str, Any]:
-        """Give the keys that decide the weights, as they stand in the facts of a stage."""
-        return {"training": self.training, "positive": self.input.positive}

@@ -2,7 +2,7 @@
 
 import copy
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from math import inf
 
 import numpy as np
@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from volkit.errors import ModelError
 from volkit.models.checkpoint import save_checkpoint
 from volkit.models.running import Running
-from volkit.training.config import CardText
 from volkit.training.nonfinite import first_nonfinite
 from volkit.training.scan_batches import plain_batches, shuffled_batches, varied_batches
 from volkit.training.scan_epoch import EpochScores, epoch_scores
-from volkit.training.scan_options import ScanTraining
-from volkit.training.scan_roles import By, Numbers, ScanRoles
+from volkit.training.scan_options import ScanFold
+from volkit.training.scan_roles import Numbers, ScanRoles
 from volkit.training.scan_set import Floats, ScanSet
 from volkit.training.scan_start import network_card, start_digest, starting_network
 from volkit.training.schedule import learning_rate
@@ -26,40 +25,6 @@ from volkit.training.state import State, fingerprint, load_state, save_state, st
 from volkit.training.tracking import TrackingKeys
 
 _NEVER = -inf
-
-
-@dataclass(frozen=True, slots=True)
-class ScanFold:
-    """One training of a run, whole.
-
-    Parameters
-    ----------
-    checkpoint : str
-        The card to write, a local path ending in ``.yaml``.
-    training : ScanTraining
-        What decides the weights.
-    number : int
-        Which.
-    by : {"subject", "scan"}
-        What was divided; ``scan`` leaks.
-    threads : int
-        That make scans ready; results do not depend on it.
-    device : {"auto", "cpu", "cuda"}
-        Where; ``auto`` takes what is there.
-    card : CardText
-        What the card says for people.
-    tracking : TrackingKeys
-        Who is told the numbers of its epochs.
-    """
-
-    checkpoint: str
-    training: ScanTraining
-    number: int = 0
-    by: By = "subject"
-    threads: int = 2
-    device: str = "auto"
-    card: CardText = field(default_factory=CardText)
-    tracking: TrackingKeys = field(default_factory=TrackingKeys)
 
 
 class FoldRun:

@@ -8,6 +8,9 @@ from pydantic import ConfigDict
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
+from volkit.training.config import CardText
+from volkit.training.scan_roles import By
+from volkit.training.tracking import TrackingKeys
 
 _STRICT: ConfigDict = {"extra": "forbid"}
 SET_HERE = ("in_channels", "classes")  # arguments of a network that the scans decide
@@ -177,3 +180,37 @@ class ScanTraining:
     def __post_init__(self) -> None:
         if min(self.window) < 1:
             raise ConfigError(f"window is {self.window}; give 1 voxel or more on every axis")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFold:
+    """One training of a run, whole.
+
+    Parameters
+    ----------
+    checkpoint : str
+        The card to write, a local path ending in ``.yaml``.
+    training : ScanTraining
+        What decides the weights.
+    number : int
+        Which.
+    by : {"subject", "scan"}
+        What was divided; ``scan`` leaks.
+    threads : int
+        That make scans ready; results do not depend on it.
+    device : {"auto", "cpu", "cuda"}
+        Where; ``auto`` takes what is there.
+    card : CardText
+        What the card says for people.
+    tracking : TrackingKeys
+        Who is told the numbers of its epochs.
+    """
+
+    checkpoint: str
+    training: ScanTraining
+    number: int = 0
+    by: By = "subject"
+    threads: int = 2
+    device: str = "auto"
+    card: CardText = field(default_factory=CardText)
+    tracking: TrackingKeys = field(default_factory=TrackingKeys)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from volkit.models.checkpoint import Checkpoint, read_checkpoint
 from volkit.training.scan_epoch import EpochScores
-from volkit.training.scan_fold import FoldRun, ScanFold
+from volkit.training.scan_fold import FoldRun
+from volkit.training.scan_options import ScanFold
 from volkit.training.scan_roles import ScanRoles
 from volkit.training.scan_set import ScanSet
 from volkit.training.tracking import tracked
