@@ -15,6 +15,7 @@ from volkit.plugins import find_plugin, plugins, skipped
 OnMessage = Callable[[str], None]
 ENTRY_POINTS = "volkit.pipelines"
 _BUILTIN = {
+    "classify_scans": "volkit.pipelines.classify_scans:PIPELINE",
     "diff": "volkit.pipelines.diff:PIPELINE",
     "evaluate": "volkit.pipelines.evaluate:PIPELINE",
     "mirror": "volkit.pipelines.mirror:PIPELINE",
@@ -36,6 +37,7 @@ _BUILTIN = {
     "train_classes": "volkit.pipelines.train_classes:PIPELINE",
     "train_particles": "volkit.pipelines.train_particles:PIPELINE",
     "train_dense": "volkit.pipelines.train_dense:PIPELINE",
+    "train_scans": "volkit.pipelines.train_scans:PIPELINE",
     "train_stalls": "volkit.pipelines.train_stalls:PIPELINE",
 }
 
