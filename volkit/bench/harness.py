@@ -24,7 +24,7 @@ BENCHES = {
     name: f"volkit.bench.{name}"
     for name in (
         *("kernels", "engine", "scale", "io", "inference"),
-        *("segmentation", "particles", "statistics", "stalls"),
+        *("segmentation", "particles", "statistics", "stalls", "t1w"),
     )
 }
 """Modules with ``cases(*, quick)``, or with ``report(machine, *, quick, run) -> Report``."""

@@ -1,0 +1,23 @@
+"""The bench of heads runs and agrees with its peers; how fast anything is, no test asks."""
+
+import pytest
+
+from volkit.bench import t1w
+from volkit.bench.harness import BENCHES, run_case
+
+pytest.importorskip("SimpleITK")
+
+
+def test_every_case_runs_and_agrees(capfd) -> None:
+    rows = [run_case(case, rounds=1) for case in t1w.cases(quick=True)]
+    for row in rows:
+        if row.skipped:
+            pytest.skip(row.skipped)
+        assert row.agrees in (True, None), row.name
+    assert capfd.readouterr().out == ""
+
+
+def test_is_registered_and_quick_has_as_many_cases() -> None:
+    assert BENCHES["t1w"] == t1w.__name__
+    quick, full = (list(t1w.cases(quick=q)) for q in (True, False))
+    assert len(quick) == len(full)
