@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.geometry import Coord
+from volkit.kernels.brain_mask import z_scores
 from volkit.kernels.resize import resized
 
 Floats = NDArray[np.float32]
@@ -61,9 +62,7 @@ def standardised(values: NDArray[Any]) -> Floats:
     >>> standardised(np.array([[[1.0, 3.0]]])).tolist()
     [[[-1.0, 1.0]]]
     """
-    given = _checked(values)
-    mean, deviation = given.mean(dtype=np.float64), given.std(dtype=np.float64)
-    return (given - np.float32(mean)) / np.float32(deviation)
+    return z_scores(_checked(values), None)[0]
 
 
 def prepared_scan(values: NDArray[Any], window: Coord, *, name: str) -> Floats:

@@ -1,0 +1,354 @@
+"""Training on scans by the workflow that ships, on generated scans; and classifying with it."""
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from volkit.errors import ConfigError, ContractError, ModelError, SourceError, StaleLedgerError
+from volkit.io.files.scan_bytes import scan_of
+from volkit.io.scan_manifest import read_manifest, write_manifest
+from volkit.io.tables import read_table
+from volkit.ops.stall_calibration import read_calibrator
+from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.run_page import write_run_page
+from volkit.pipelines.scans_record import read_record
+from volkit.testing.scan_sets import write_scan_set
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows" / "t1w"
+SMALL = {
+    "training.window": "[16, 16, 16]",
+    "training.network": "{arguments: {widths: [2, 2, 4, 4]}}",
+    "training.augmentation": "{noise: 0.05, gamma: 0.1}",
+    "training.optimisation": "{epochs: 2, batch: 4, learning_rate: 3e-3}",
+    "scores.draws": 50,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def workflow(name: str, **settings):
+    return read_workflow(WORKFLOWS / f"{name}.yaml", [f"{k}={v}" for k, v in settings.items()])
+
+
+def carried_out(flow, told=None, steps=None, *, replace_stale=False):
+    return flow.pipeline.run(
+        flow,
+        on_progress=(steps if steps is not None else []).append,
+        on_message=(told if told is not None else []).append,
+        replace_stale=replace_stale,
+    )
+
+
+def training(folder: Path, manifest: str, **more):
+    settings = {"output": folder, "input.manifest": manifest, **SMALL, **more}
+    return workflow("train", **settings)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    return write_scan_set(folder, subjects=12, scans=2, folds=3, signal=2.0)
+
+
+@pytest.fixture(scope="module")
+def trained(scans, tmp_path_factory):
+    """A run with everything that a run can have."""
+    folder = tmp_path_factory.mktemp("run")
+    spots = Path(scans.uri).parent / "spots.csv"
+    told, steps = [], []
+    flow = training(
+        folder,
+        scans.uri,
+        measure_leakage="true",
+        **{
+            "attention.scans": 2,
+            "attention.region": f"{{table: {spots}, column: spot}}",
+            "input.digest": scans.digest[:12],
+        },
+    )
+    outcome = carried_out(flow, told, steps)
+    return folder, flow, outcome, told, steps
+
+
+def test_every_scan_is_judged_once_and_scored(trained, scans) -> None:
+    folder, _, outcome, told, steps = trained
+    frame, _, made = read_table(folder / "report" / "judged.csv")
+    assert sorted(frame["scan"]) == sorted(row.scan for row in scans.rows)
+    fold = {row.scan: row.fold for row in scans.rows}
+    assert (frame["fold"] == frame["scan"].map(fold)).all()
+    assert ((frame["label"] == "AD") == frame["positive"]).all()
+    assert frame["probability"].between(0, 1).all()
+    assert frame["calibrated"].between(0, 1).all()
+    assert made["manifest"] == scans.digest
+    scores = read_table(folder / "report" / "scores.csv")[0].set_index(["part", "level", "score"])
+    right = ((frame["probability"] >= 0.5) == frame["positive"]).mean()
+    assert scores.loc[("all", "scan", "accuracy"), "value"] == pytest.approx(right)
+    assert scores.loc[("all", "subject", "accuracy"), "examples"] == 12
+    folds = [scores.loc[(f"fold {n}", "scan", "auc"), "value"] for n in range(3)]
+    mean = scores.loc[("mean of folds", "scan", "auc")]
+    assert mean["value"] == pytest.approx(np.mean(folds))
+    assert mean["deviation"] == pytest.approx(np.std(folds, ddof=1))
+    assert [row[0] for row in outcome.scores][:2] == ["accuracy of scans",
+                                                      "balanced_accuracy of scans"]  # fmt: skip
+    assert [(s.stage, s.done, s.total) for s in steps if s.stage == "folds"] == [
+        ("folds", n, 3) for n in range(4)
+    ]
+    assert told[0].startswith("fold 0, epoch 1 of 2: loss ")
+    assert sum(line.startswith("fold") for line in told) == 2 * 3 * 2
+
+
+def test_the_report_says_what_leaks(trained) -> None:
+    folder, _, _, told, _ = trained
+    table = read_table(folder / "report" / "leakage.csv")[0].set_index("score")
+    row = table.loc["accuracy"]
+    assert row["leaked"] == pytest.approx(row["by_scan"] - row["by_subject"])
+    assert 0 < row["known_subjects"] <= 1
+    (line,) = [line for line in told if line.startswith("leakage: accuracy ")]
+    assert f"{row['by_scan']:.3f} with scans divided at random" in line
+    scores = json.loads((folder / "report" / "scores.json").read_text())
+    assert scores["leakage, accuracy"]["with scans divided at random"] == round(row["by_scan"], 4)
+
+
+def test_the_calibrator_is_of_these_networks(trained) -> None:
+    folder, *_ = trained
+    record = read_record(folder / "networks" / "net")
+    made = read_calibrator(folder / "networks" / "calibrator.npz", model=record.model)
+    assert (made.examples, made.positives) == (24, 12)
+    methods = read_table(folder / "report" / "calibration.csv")[0]
+    assert methods["method"].tolist() == ["none", "isotonic", "platt", "temperature"]
+
+
+def test_attention_lies_where_the_scan_lies(trained, scans) -> None:
+    folder, *_ = trained
+    frame = read_table(folder / "report" / "attention.csv")[0]
+    assert frame["label"].tolist().count("AD") == 2
+    assert len(frame) == 4
+    spot = scan_of("", (Path(scans.uri).parent / f"{frame['scan'][0]}_spot.nii").read_bytes())[0]
+    for row in frame.itertuples():
+        path = folder / "report" / "attention" / f"{row.scan}.nii.gz"
+        values, affine = scan_of(str(path), gzip.decompress(path.read_bytes()))
+        (own,) = [r for r in scans.rows if r.scan == row.scan]
+        scan, lies = scans.read_scan(own)
+        assert values.shape == scan.shape
+        np.testing.assert_array_equal(affine, lies)
+        brain = scan > 0
+        assert row.expected == pytest.approx((spot > 0)[brain].mean())
+        assert row.inside == pytest.approx(values[(spot > 0) & brain].sum() / values[brain].sum())
+    for name in ("figure.png", "attention.png"):
+        assert (folder / "report" / name).stat().st_size > 5000
+
+
+def test_the_page_of_the_run_shows_it(trained) -> None:
+    folder, *_ = trained
+    text = write_run_page(folder).read_text()
+    for part in ("train_scans", "24 scans of 12 subjects", "mixed_folds", "leakage.csv",
+                 "with scans divided at random", "predictive_values.csv"):  # fmt: skip
+        assert part in text, part
+
+
+def test_a_run_goes_on_where_it_was_and_repeats_nothing(trained, scans, tmp_path) -> None:
+    folder, _, outcome, *_ = trained
+    flow = training(tmp_path / "run", scans.uri)
+
+    def stop(text: str) -> None:
+        if text.startswith("fold 1, epoch 1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        flow.pipeline.run(flow, on_progress=None, on_message=stop, replace_stale=False)
+    told = []
+    carried_out(flow, told)
+    epochs = [line.split(":")[0] for line in told if line.startswith("fold")]
+    assert epochs == ["fold 1, epoch 2 of 2", "fold 2, epoch 1 of 2", "fold 2, epoch 2 of 2"]
+    names = ["scan", "fold", "probability"]
+    whole, resumed = (
+        read_table(run / "report" / "judged.csv")[0][names] for run in (folder, tmp_path / "run")
+    )
+    assert whole.equals(resumed)
+    told.clear()
+    carried_out(flow, told)
+    assert not [line for line in told if line.startswith("fold")]
+
+
+def test_another_manifest_or_option_is_refused(trained, scans, tmp_path) -> None:
+    folder, *_ = trained
+    with pytest.raises(ConfigError, match="has the digest .* meant is 0123456789ab"):
+        carried_out(training(tmp_path, scans.uri, **{"input.digest": "0123456789ab"}))
+    moved = tuple(
+        replace(row, fold=(row.fold + 1) % 3) if row.subject in ("s00", "s01") else row
+        for row in scans.rows
+    )
+    other = Path(scans.uri).with_name("other.csv")
+    write_manifest(other, moved)
+    with pytest.raises(StaleLedgerError, match="manifest: .* became"):
+        carried_out(training(folder, str(other)))
+    with pytest.raises(StaleLedgerError, match=r"training\.seed: 0 became 1"):
+        carried_out(training(folder, scans.uri, **{"training.seed": 1}))
+
+
+def test_leaks_and_folds_of_one_class_are_refused(scans, tmp_path) -> None:
+    rows = list(scans.rows)
+    rows[0] = replace(rows[0], fold=(rows[0].fold + 1) % 3)
+    leaking = Path(scans.uri).with_name("leaking.csv")
+    write_manifest(leaking, rows)
+    with pytest.raises(ContractError, match="subjects in several parts: s00"):
+        carried_out(training(tmp_path, str(leaking)))
+    lonely = Path(scans.uri).with_name("lonely.csv")
+    write_manifest(lonely, [replace(r, fold=0 if r.label == "AD" else 1) for r in scans.rows])
+    with pytest.raises(ContractError, match="scans of one class only in fold 0, fold 1"):
+        carried_out(training(tmp_path, str(lonely)))
+    assert not (tmp_path / "networks").exists()
+
+
+def test_parts_are_trained_chosen_and_judged(tmp_path) -> None:
+    manifest = write_scan_set(tmp_path / "scans", subjects=24, scans=1, folds=0)
+    flow = training(
+        tmp_path / "run",
+        manifest.uri,
+        **{"training.optimisation": "{epochs: 3, batch: 4, choose: auc}", "attention.scans": 0},
+    )
+    outcome = carried_out(flow)
+    frame = read_table(tmp_path / "run" / "report" / "judged.csv")[0]
+    assert sorted(frame["scan"]) == sorted(row.scan for row in manifest.part("test"))
+    assert frame["calibrated"].between(0, 1).all()  # by Platt, on the part val
+    assert "calibrator" in dict(outcome.files)
+    history = read_table(tmp_path / "run" / "report" / "history.csv")[0]
+    assert history["aside_auc"].notna().all()
+
+
+def test_the_plan_counts_folds(trained) -> None:
+    _, flow, *_ = trained
+    found = flow.pipeline.plan(flow.config)
+    assert [(stage.name, stage.blocks) for stage in found.stages] == [
+        ("folds", 3),
+        ("mixed_folds", 3),
+    ]
+    assert found.stages[0].passes == 24 * 2 * 3
+    assert not found.problems()
+
+
+def test_the_published_training_is_what_the_workflow_is_about() -> None:
+    config = workflow("train").config
+    assert config.training.window == (128, 128, 128)
+    assert config.training.network.arguments == {"kind": "r3d_18"}
+    assert (config.training.augmentation.noise, config.training.augmentation.gamma) == (0.25, 0.3)
+
+
+# Classification
+
+
+def classifying(folder: Path, manifest: str, networks: Path, **more):
+    settings = {
+        "output": folder,
+        "input.manifest": manifest,
+        "networks.checkpoint": networks,
+        "scores.draws": 50,
+        **more,
+    }
+    return workflow("classify", **settings)
+
+
+def test_scans_of_the_training_are_judged_by_who_has_not_met_them(trained, scans, tmp_path) -> None:
+    folder, *_ = trained
+    networks = folder / "networks"
+    flow = classifying(tmp_path, scans.uri, networks / "net")
+    assert flow.pipeline.plan(flow.config).stages[0].passes == 24
+    outcome = carried_out(flow)
+    frame = read_table(tmp_path / "report" / "scans.csv")[0].sort_values("scan", ignore_index=True)
+    known = read_table(folder / "report" / "judged.csv")[0].sort_values("scan", ignore_index=True)
+    np.testing.assert_allclose(frame["probability"], known["probability"], atol=1e-5)
+    assert frame["fold"].tolist() == known["fold"].tolist()
+    assert (frame["networks"] == 1).all()
+    names = [name for name, _, _ in outcome.scores]
+    assert {"scans called AD", "accuracy of scans", "auc of subjects"} <= set(names)
+    assert "predictions" in write_run_page(tmp_path).read_text()
+
+
+def test_new_subjects_are_judged_by_all_networks(trained, tmp_path) -> None:
+    folder, *_ = trained
+    networks = folder / "networks"
+    fresh = write_scan_set(tmp_path / "new", subjects=4, scans=2, signal=2.0, seed=77)
+    rows = [replace(r, subject=f"n{r.subject}", label="unknown") for r in fresh.rows]
+    manifest = write_manifest(tmp_path / "new" / "manifest.csv", rows)
+    flow = classifying(
+        tmp_path / "run",
+        manifest.uri,
+        networks / "net",
+        group=3,
+        **{
+            "networks.calibrator": networks / "calibrator.npz",
+            "networks.prior": 0.2,
+            "attention.scans": 1,
+        },
+    )
+    outcome = carried_out(flow)
+    frame = read_table(tmp_path / "run" / "report" / "scans.csv")[0]
+    assert (frame["networks"] == 3).all()
+    assert (frame["fold"] == -1).all()
+    assert frame["spread"].gt(0).all()
+    assert set(frame["call"]) <= {"AD", "CN"}
+    assert ((frame["calibrated"] >= 0.5) == (frame["call"] == "AD")).all()
+    assert not any("accuracy" in name for name, _, _ in outcome.scores)  # nobody knows the truth
+    subjects = read_table(tmp_path / "run" / "report" / "subjects.csv")[0]
+    by = frame.groupby("subject")["calibrated"].mean()
+    np.testing.assert_allclose(subjects.set_index("subject")["probability"], by)
+    assert len(list((tmp_path / "run" / "report" / "attention").glob("*.nii.gz"))) == 1
+    again = classifying(tmp_path / "again", manifest.uri, networks / "net", group=1)
+    carried_out(again)
+    other = read_table(tmp_path / "again" / "report" / "scans.csv")[0]
+    assert other["probability"].equals(frame["probability"])  # whatever the groups
+
+
+def test_manifests_that_know_the_training_are_refused(trained, scans, tmp_path) -> None:
+    folder, *_ = trained
+    networks = folder / "networks" / "net"
+    data = Path(scans.uri).parent
+    some = write_manifest(data / "some.csv", scans.rows[:6])
+    with pytest.raises(ConfigError, match="is not the manifest of the training .* 6 of its scans"):
+        carried_out(classifying(tmp_path, some.uri, networks))
+    renamed = [replace(r, subject=f"n{r.subject}") for r in scans.rows[:2]]
+    with pytest.raises(ConfigError, match="2 of its scans are of subjects that were learnt from"):
+        uri = write_manifest(data / "renamed.csv", renamed).uri
+        carried_out(classifying(tmp_path, uri, networks))
+    chain = [replace(r, preprocessing="0" * 64) for r in scans.rows]
+    with pytest.raises(ConfigError, match="preprocessing 000000000000, the networks learnt from"):
+        uri = write_manifest(data / "chain.csv", chain).uri
+        carried_out(classifying(tmp_path, uri, networks))
+
+
+def test_networks_without_their_record_are_refused(trained, scans, tmp_path) -> None:
+    folder, *_ = trained
+    copy = tmp_path / "networks"
+    shutil.copytree(folder / "networks", copy)
+    (copy / "net-fold2.yaml").unlink()
+    with pytest.raises(ModelError, match="give all networks of one training"):
+        carried_out(classifying(tmp_path / "run", scans.uri, copy / "net"))
+    (copy / "training.json").unlink()
+    with pytest.raises(SourceError, match="which says whom the networks have met"):
+        carried_out(classifying(tmp_path / "run", scans.uri, copy / "net"))
+
+
+def test_a_changed_scan_is_not_classified(trained, tmp_path) -> None:
+    folder, *_ = trained
+    fresh = write_scan_set(tmp_path / "new", subjects=2, scans=1, seed=5)
+    rows = [replace(r, subject=f"n{r.subject}") for r in fresh.rows]
+    manifest = write_manifest(tmp_path / "new" / "manifest.csv", rows)
+    path = tmp_path / "new" / rows[0].path
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    flow = classifying(tmp_path / "run", manifest.uri, folder / "networks" / "net")
+    with pytest.raises(Exception, match="it changed after the split") as caught:
+        carried_out(flow)
+    assert read_manifest(manifest.uri).digest == manifest.digest
+    assert caught.type.__name__ in ("SourceError", "BlockFailedError")
