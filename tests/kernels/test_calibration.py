@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from volkit.errors import ContractError
+from volkit.kernels.binary_scores import roc_area
 from volkit.kernels.calibration import METHODS, Calibrator, fit_calibrator, with_prior
 from volkit.kernels.calibration_scores import brier, reliability
 
@@ -31,6 +32,21 @@ def test_isotonic_is_that_of_scikit_learn(ties: bool) -> None:
     mine = fit_calibrator(given, truth)
     np.testing.assert_allclose(mine(asked), theirs.predict(asked), atol=1e-9)
     assert (np.diff(mine(asked)) >= 0).all()
+
+
+def test_centred_steps_are_those_of_hand_and_rank_as_the_network_does() -> None:
+    # Steps: {0.1, 0.2: 0 of 2}, {0.4, 0.5, 0.9: 1 of 3} since 1, 0, 0 violate, {0.95: 1 of 1}.
+    given = np.array([0.1, 0.2, 0.4, 0.5, 0.9, 0.95])
+    mine = fit_calibrator(given, np.array([0, 0, 1, 0, 0, 1], bool), method="centred")
+    np.testing.assert_allclose(mine.x, [0, 0.15, 0.6, 0.95, 1])
+    np.testing.assert_allclose(mine.y, [0, 0.5 / 3, 1 / 3, 0.75, 1])
+    assert mine(np.array([0.375]))[0] == pytest.approx(0.25)  # half way between two centres
+
+    fitted, (other, truth) = fit_calibrator(*examples(6), method="centred"), examples(7)
+    assert roc_area(fitted(other), truth) == roc_area(other, truth)
+    stepped = fit_calibrator(*examples(6))
+    assert len(np.unique(stepped(other))) < len(np.unique(fitted(other))) == len(other)
+    assert (np.diff(fitted(np.linspace(0, 1, 2001))) > 0).all()
 
 
 def test_platt_is_the_logistic_regression_of_scikit_learn_on_the_same_targets() -> None:

@@ -11,7 +11,8 @@ from scipy.special import expit, logit
 from volkit.errors import ContractError
 
 Floats = NDArray[np.float64]
-METHODS = ("isotonic", "platt", "temperature")
+METHODS = ("isotonic", "centred", "platt", "temperature")
+_BY_POINTS = ("isotonic", "centred")
 _LEAST = 1e-7  # probabilities nearer to 0 or 1 have logits that say nothing
 
 
@@ -22,11 +23,11 @@ class Calibrator:
     Parameters
     ----------
     method : str
-        ``isotonic``: linear between the points ``x``, ``y``, constant beyond; ``platt``: the
-        logistic function of ``y[0] * logit(p) + y[1]``; ``temperature``: that of
+        ``isotonic`` and ``centred``: linear between the points ``x``, ``y``, constant beyond;
+        ``platt``: the logistic function of ``y[0] * logit(p) + y[1]``; ``temperature``: that of
         ``logit(p) / y[0]``.
     x, y : ndarray of float64
-        What was fitted; ``x`` is empty but for ``isotonic``.
+        What was fitted; ``x`` is empty but for ``isotonic`` and ``centred``.
     prior : float
         Share of positives in what it was fitted on.
 
@@ -44,7 +45,7 @@ class Calibrator:
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", np.asarray(self.x, np.float64))
         object.__setattr__(self, "y", np.asarray(self.y, np.float64))
-        sizes = {"isotonic": len(self.x), "platt": 2, "temperature": 1}
+        sizes = {**dict.fromkeys(_BY_POINTS, len(self.x)), "platt": 2, "temperature": 1}
         sound = self.method in sizes and len(self.y) == sizes[self.method] > 0
         if not sound or (np.diff(self.x) <= 0).any() or not 0 <= self.prior <= 1:
             raise ContractError(
@@ -55,7 +56,7 @@ class Calibrator:
     def __call__(self, probability: NDArray[Any]) -> Floats:
         """Map probabilities, any shape, to calibrated ones (float64)."""
         given = np.asarray(probability, np.float64)
-        if self.method == "isotonic":
+        if self.method in _BY_POINTS:
             return np.interp(given, self.x, self.y)
         slope, shift = (1 / self.y[0], 0.0) if self.method == "temperature" else self.y
         return np.asarray(expit(slope * _logits(given) + shift))
@@ -99,8 +100,10 @@ def fit_calibrator(
     positive : ndarray of bool, shape (N,)
         Truth.
     method : str
-        ``isotonic`` (the monotone steps nearest to the truth), ``platt`` (slope and shift of the
-        logits) or ``temperature`` (their slope alone), the latter two by greatest likelihood.
+        ``isotonic`` (the monotone steps nearest to the truth), ``centred`` (lines between the
+        centres of these steps), ``platt`` (slope and shift of the logits) or ``temperature`` (their
+        slope alone), the latter two by greatest likelihood.  All but ``isotonic`` increase
+        strictly, so that what the network ranks stays ranked; steps make ties.
 
     Returns
     -------
@@ -113,8 +116,10 @@ def fit_calibrator(
 
     References
     ----------
-    J. Platt, Probabilistic outputs for support vector machines, 1999; C. Guo et al., On
-    calibration of modern neural networks, 2017, https://doi.org/10.48550/arXiv.1706.04599
+    A. Oron and N. Flournoy, Centered isotonic regression, 2017,
+    https://doi.org/10.1080/19466315.2017.1286256; J. Platt, Probabilistic outputs for support
+    vector machines, 1999; C. Guo et al., On calibration of modern neural networks, 2017,
+    https://doi.org/10.48550/arXiv.1706.04599
 
     Examples
     --------
@@ -132,6 +137,8 @@ def fit_calibrator(
     x, y = np.zeros(0), np.zeros(0)
     if method == "isotonic":
         x, y = _isotonic(given, truth)
+    elif method == "centred":
+        x, y = _centred(given, truth)
     elif method == "platt":
         y = _platt(_logits(given), truth)
     else:
@@ -193,22 +200,70 @@ def _logits(probability: Floats) -> Floats:
     return np.asarray(logit(np.clip(probability, _LEAST, 1 - _LEAST)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Points that are pooled: how many examples, how many of them positive, where they lie."""
+
+    positive: float
+    count: float
+    first: float
+    last: float
+    place: float  # sum over examples
+
+    @property
+    def share(self) -> float:
+        return self.positive / self.count
+
+    def joined(self, after: "_Step") -> "_Step":
+        return _Step(
+            self.positive + after.positive,
+            self.count + after.count,
+            self.first,
+            after.last,
+            self.place + after.place,
+        )
+
+
+def _steps(given: Floats, truth: NDArray[np.bool_]) -> list[_Step]:
+    """Pool adjacent violators."""
+    points, at, count = np.unique(given, return_inverse=True, return_counts=True)
+    steps: list[_Step] = []
+    for x, positive, n in zip(
+        points.tolist(), np.bincount(at, truth).tolist(), count.tolist(), strict=True
+    ):
+        steps.append(_Step(positive, float(n), x, x, x * n))
+        while (
+            len(steps) > 1
+            and steps[-2].positive * steps[-1].count >= steps[-1].positive * steps[-2].count
+        ):
+            last = steps.pop()
+            steps[-1] = steps[-1].joined(last)
+    return steps
+
+
 def _isotonic(given: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Pool adjacent violators; of each step its first and last point are kept."""
-    points, place, weight = np.unique(given, return_inverse=True, return_counts=True)
-    sums = np.bincount(place, truth).astype(np.float64)
-    steps: list[list[float]] = []  # sum, weight, first point, last point
-    for n in range(len(points)):
-        steps.append([sums[n], float(weight[n]), n, n])
-        while len(steps) > 1 and steps[-2][0] * steps[-1][1] >= steps[-1][0] * steps[-2][1]:
-            total, count, _, last = steps.pop()
-            steps[-1] = [steps[-1][0] + total, steps[-1][1] + count, steps[-1][2], last]
-    x, y = [], []
-    for total, count, first, last in steps:
-        for n in sorted({int(first), int(last)}):
-            x.append(points[n])
-            y.append(total / count)
-    return np.array(x), np.array(y)
+    """Keep the first and the last point of each step."""
+    pairs = [(x, s.share) for s in _steps(given, truth) for x in sorted({s.first, s.last})]
+    x, y = np.array(pairs).T
+    return x, y
+
+
+def _centred(given: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Keep the centre of each step, and 0 and 1.
+
+    The published method stays constant beyond the outer centres, and at shares of 0 and 1, which
+    few examples do not prove: these are taken as half an example less sure (Jeffreys' prior), and
+    the ends of the scale stay where they are.
+    """
+    steps = _steps(given, truth)
+    x = np.clip([s.place / s.count for s in steps], 0, 1)
+    y = np.array([s.share for s in steps])
+    if y[0] == 0:
+        y[0] = min(0.5 / (steps[0].count + 1), y[1] / 2)
+    if y[-1] == 1:
+        y[-1] = max(1 - 0.5 / (steps[-1].count + 1), (1 + y[-2]) / 2)
+    before, after = ([end] if end not in x else [] for end in (0.0, 1.0))
+    return np.concatenate([before, x, after]), np.concatenate([before, y, after])
 
 
 def _platt(logits: Floats, truth: NDArray[np.bool_]) -> Floats:

@@ -56,7 +56,7 @@ def fit_held_out(
     model : str
         Fingerprint of all folds together.
     method : str
-        ``isotonic``, ``platt`` or ``temperature``.
+        One of `volkit.kernels.calibration.METHODS`.
 
     Returns
     -------

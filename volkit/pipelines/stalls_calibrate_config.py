@@ -41,8 +41,9 @@ class StallsCalibrate:
         Folder of the report.
     folds : int, optional
         How many networks there must be.
-    method : {"best", "isotonic", "platt", "temperature"}
-        ``best`` is the one of the lowest Brier score on examples that it was not fitted on.
+    method : {"best", "isotonic", "centred", "platt", "temperature"}
+        See `volkit.kernels.calibration.fit_calibrator`; ``best`` is the one of the lowest Brier
+        score on examples that it was not fitted on.
     parts : int
         Into which examples of one fold are divided by group, to be calibrated by the others.
     threshold : float
@@ -55,7 +56,7 @@ class StallsCalibrate:
     checkpoint: str | tuple[str, ...]
     output: str
     folds: int | None = None
-    method: Literal["best", "isotonic", "platt", "temperature"] = "best"
+    method: Literal["best", "isotonic", "centred", "platt", "temperature"] = "best"
     parts: int = 5
     threshold: float = 0.7
     draws: int = 500
