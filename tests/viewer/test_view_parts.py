@@ -9,12 +9,13 @@ import pytest
 from volkit.errors import ConfigError, ContractError, SourceError
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
+from volkit.io.points.properties import described
 from volkit.io.volume import Volume
 from volkit.ops.multiscale import pyramid
 from volkit.testing.servers.files import FileServer
 from volkit.viewer.frame import Frame
 from volkit.viewer.layer import label_look, prob_look
-from volkit.viewer.marks import Marks, described
+from volkit.viewer.marks import Marks
 from volkit.viewer.open_layers import Named, kind_of, open_for_view, value_span, volume_layer
 from volkit.viewer.served_marks import ServedMarks
 from volkit.viewer.served_volume import ServedVolume

@@ -6,11 +6,12 @@ import pandas as pd
 from volkit.errors import SourceError
 from volkit.io.points.files import read_points
 from volkit.io.points.options import PointOptions
+from volkit.io.points.properties import described
 from volkit.io.points.table import centres_of
 from volkit.io.tables import read_table
 from volkit.viewer.frame import Frame
 from volkit.viewer.layer import Kind, Layer, State, mark_look
-from volkit.viewer.marks import Marks, described
+from volkit.viewer.marks import Marks
 from volkit.viewer.served_marks import ServedMarks
 
 LISTED = 1000

@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from volkit.errors import SourceError
+from volkit.io.objects import open_objects
+from volkit.io.points.annotations import write_boxes
 from volkit.io.points.files import read_points, write_points
 from volkit.io.points.options import PointOptions
 from volkit.io.points.table import points_frame
@@ -43,6 +46,40 @@ def test_the_bytes_are_neuroglancers(tmp_path) -> None:
     assert ours["by_id"] == theirs["by_id"]
     for axis in "xyz":
         assert ours["dimensions"][axis] == pytest.approx(theirs["dimensions"][axis])
+
+
+def test_boxes_are_neuroglancers_to_the_byte(tmp_path) -> None:
+    neuroglancer = pytest.importorskip("neuroglancer")
+    writing = pytest.importorskip("neuroglancer.write_annotations")
+    lower, upper = CENTRES, CENTRES + np.array([[2, 3, 4], [0, 8, 1], [5, 5, 5]])
+    ids = np.array([7, 2**40, 3], np.uint64)
+    values = pd.DataFrame(
+        {"label": ["b", "a", "b"], "probability": [0.5, 0.25, 1.0], "seen": [True, False, True]}
+    )
+    place = open_objects(tmp_path / "ours")
+    write_boxes(place, (lower, upper), ids, values)
+    info = json.loads((tmp_path / "ours" / "info").read_text())
+    space = neuroglancer.CoordinateSpace(names=["x", "y", "z"], units="nm", scales=[1, 1, 1])
+    properties = [neuroglancer.AnnotationPropertySpec(**p) for p in info["properties"]]
+    writer = writing.AnnotationWriter(space, "axis_aligned_bounding_box", properties=properties)
+    for n in range(3):
+        told = {"probability": values["probability"][n], "seen": int(values["seen"][n])}
+        corners = lower[n, ::-1].tolist(), upper[n, ::-1].tolist()
+        code = 1 if values["label"][n] == "a" else 0
+        writer.add_axis_aligned_bounding_box(*corners, id=int(ids[n]), label=code, **told)
+    writer.write(tmp_path / "theirs")
+    theirs = json.loads((tmp_path / "theirs" / "info").read_text())
+    assert info["annotation_type"].lower() == theirs["annotation_type"].lower()
+    for name in ("spatial0/0_0_0", *(f"by_id/{n}" for n in ids)):
+        ours, others = ((tmp_path / side / name).read_bytes() for side in ("ours", "theirs"))
+        assert ours == others
+    assert (np.array(info["lower_bound"]) <= lower.min(0)[::-1]).all()
+    assert (np.array(info["upper_bound"]) > upper.max(0)[::-1]).all()
+    before = lower - np.array([[0, 0, 0], [0, 8, 1], [0, 0, 2]])
+    with pytest.raises(SourceError, match="3 boxes of 3 ids, of which 2 end before they begin"):
+        write_boxes(place, (lower, before), ids, values)
+    with pytest.raises(SourceError, match="3 boxes of 1 ids"):
+        write_boxes(place, (lower, upper), np.zeros(3, np.uint64), values)
 
 
 def test_reads_what_neuroglancer_wrote(tmp_path) -> None:

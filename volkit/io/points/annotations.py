@@ -1,7 +1,7 @@
-"""Annotation layers of Neuroglancer, precomputed: points as a viewer shows them.
+"""Annotation layers of Neuroglancer, precomputed: points and boxes as a viewer shows them.
 
 Coordinates are float32 nanometres, as the format has it: at 10 µm from the origin they are exact to
-a thousandth of a nanometre.  One spatial chunk holds all points, and each lies in a file by its id.
+a thousandth of a nanometre.  One spatial chunk holds all, and each mark has a file of its id.
 """
 
 import json
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from volkit.errors import SourceError
 from volkit.io.objects.protocol import Objects
 from volkit.io.points.options import PointOptions
+from volkit.io.points.properties import described
 from volkit.io.points.table import centres_of, points_frame
 
 _TYPE = "neuroglancer_annotations_v1"
@@ -67,10 +68,60 @@ def write_annotations(place: Objects, frame: pd.DataFrame) -> None:
     records["geometry"] = centres_of(frame)[:, ::-1]
     records["score"] = frame["score"]
     records["class"] = [numbers[name] for name in frame["class"]]
-    ids = np.arange(len(frame), dtype="<u8")
-    chunk = np.array(len(frame), "<u8").tobytes() + records.tobytes() + ids.tobytes()
+    _put(place, records, np.arange(len(frame), dtype=np.uint64), properties)
+
+
+def write_boxes(
+    place: Objects,
+    corners_nm: tuple[NDArray[np.float64], NDArray[np.float64]],
+    ids: NDArray[np.uint64],
+    values: pd.DataFrame,
+) -> None:
+    """Write a layer of boxes along the axes.
+
+    Parameters
+    ----------
+    place : Objects
+        Its folder; ``info`` is written last.
+    corners_nm : tuple of ndarray of float64, shape (N, 3)
+        Lower and upper corners, (z, y, x), nanometres: edges of voxels, not their centres.
+    ids : ndarray of uint64, shape (N,)
+        By which a viewer names them, each once.
+    values : pandas.DataFrame
+        What is known of each: properties of the layer, by which it can be coloured and filtered;
+        see :func:`volkit.io.points.properties.described`.
+
+    Raises
+    ------
+    SourceError
+        If an id is there twice, or a box ends before it begins.
+    """
+    lower, upper = corners_nm
+    if len(np.unique(ids)) < len(ids) or (upper < lower).any():
+        raise SourceError(
+            f"{place.uri}: {len(ids)} boxes of {len(np.unique(ids))} ids, of which "
+            f"{int((upper < lower).any(axis=1).sum())} end before they begin; give each an id of "
+            "its own, and its lower corner first"
+        )
+    columns, properties = described(values)
+    records = np.zeros(len(ids), _record(6, list(properties)))
+    records["geometry"] = np.concatenate([lower[:, ::-1], upper[:, ::-1]], axis=1)
+    for each in properties:
+        records[each["id"]] = columns[each["id"]]
+    _put(place, records, ids, list(properties))
+
+
+def _put(
+    place: Objects,
+    records: NDArray[Any],
+    ids: NDArray[np.uint64],
+    properties: list[dict[str, Any]],
+) -> None:
+    chunk = (
+        np.array(len(records), "<u8").tobytes() + records.tobytes() + ids.astype("<u8").tobytes()
+    )
     place.put("spatial0/0_0_0", chunk)
-    for n, record in enumerate(records):
+    for n, record in zip(ids.tolist(), records, strict=True):
         place.put(f"by_id/{n}", record.tobytes())
     info = _info(records["geometry"], properties)
     place.put("info", json.dumps(info, indent=1).encode())
@@ -122,7 +173,7 @@ def read_annotations(place: Objects, options: PointOptions) -> pd.DataFrame:
 
 
 def _record(rank: int, properties: list[dict[str, Any]]) -> np.dtype[Any]:
-    """Lay out a point: its place, its properties by size, and padding to four bytes."""
+    """Lay out a point or a box: its place, its properties by size, and padding to four bytes."""
     order = sorted(properties, key=lambda p: -np.dtype(_PROPERTIES[p["type"]]).base.itemsize)
     fields: list[Any] = [("geometry", "<f4", rank)]
     fields += [(p["id"], _PROPERTIES[p["type"]]) for p in order]
@@ -160,15 +211,16 @@ def _nanometres(place: Objects, scale: float, unit: str) -> float:
 
 def _info(geometry: NDArray[Any], properties: list[dict[str, Any]]) -> dict[str, Any]:
     some = len(geometry) > 0
-    low = geometry.min(axis=0).astype(float) if some else np.zeros(3)
+    corners = geometry.reshape(len(geometry), -1, 3)
+    low = corners.min(axis=(0, 1)).astype(float) if some else np.zeros(3)
     # A little beyond the last point, so that it lies inside.
-    high = geometry.max(axis=0).astype(float) + 1 if some else np.ones(3)
+    high = corners.max(axis=(0, 1)).astype(float) + 1 if some else np.ones(3)
     return {
         "@type": _TYPE,
         "dimensions": {axis: [1 / _NM_PER_METRE, "m"] for axis in "xyz"},
         "lower_bound": low.tolist(),
         "upper_bound": high.tolist(),
-        "annotation_type": "POINT",
+        "annotation_type": "POINT" if corners.shape[1] == 1 else "AXIS_ALIGNED_BOUNDING_BOX",
         "properties": properties,
         "relationships": [],
         "by_id": {"key": "by_id"},
