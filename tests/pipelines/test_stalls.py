@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,26 @@ import pandas as pd
 import pytest
 import torch
 
-from volkit.errors import ContractError, GeometryError, ModelError, SourceError, StaleLedgerError
+from volkit.errors import (
+    BlockFailedError,
+    ContractError,
+    GeometryError,
+    ModelError,
+    SourceError,
+    StaleLedgerError,
+)
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.points.files import read_points
 from volkit.io.tables import read_table
+from volkit.kernels.calibration import METHODS
 from volkit.ops.stall_calibration import fit_held_out, read_calibrator, write_calibrator
 from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_files import read_stalls
 from volkit.ops.stall_schema import stall_schema
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.status import read_status
 from volkit.testing.stall_clips import clip_frames, write_film
 from volkit.testing.stall_folds import write_folds
 from volkit.testing.stalls import stall_specimen
@@ -118,6 +128,15 @@ def test_pictures_layer_and_page_are_there(volume_run) -> None:
         points[["z_nm", "y_nm", "x_nm"]], table[[f"centroid_um_{a}" for a in "zyx"]] * 1000,
         rtol=1e-5)  # fmt: skip
     np.testing.assert_allclose(points["score"], table["p_stalled"], rtol=1e-6)
+    layer = report / "boxes"
+    info = json.loads((layer / "info").read_text())
+    assert info["annotation_type"] == "AXIS_ALIGNED_BOUNDING_BOX"
+    assert {"label", "probability", "length_um"} <= {each["id"] for each in info["properties"]}
+    first = table.iloc[0]
+    corners = np.frombuffer((layer / "by_id" / str(first["segment_id"])).read_bytes(), "<f4", 6)
+    edges = [[(first[f"{a}{n}"] - 0.5) * size for a, size in zip("xyz", SIZE[::-1], strict=True)]
+             for n in (0, 1)]  # fmt: skip
+    np.testing.assert_allclose(corners.reshape(2, 3), edges, rtol=1e-6)
     (maps,) = (report / "attention").glob("*.zarr")
     row = table.set_index("segment_id").loc[int(maps.stem)]
     attention = open_volume(maps)
@@ -270,7 +289,7 @@ def test_clips_become_a_table_with_flags_and_scores(clips, folds, tmp_path) -> N
     assert not (tmp_path / "report" / "annotations").exists()
 
 
-def test_clips_that_are_not_there_or_cut_are_refused(clips, folds, tmp_path) -> None:
+def test_clips_that_are_not_there_are_refused(clips, folds, tmp_path) -> None:
     metadata = tmp_path / "metadata.csv"
     metadata.write_text("filename,project_id\nnone.mp4,P1\n")
     settings = [*clip_settings(clips, folds, tmp_path / "run"), f"input.metadata={metadata}"]
@@ -279,8 +298,46 @@ def test_clips_that_are_not_there_or_cut_are_refused(clips, folds, tmp_path) -> 
     (tmp_path / "films").mkdir()
     whole = (clips / "clips" / "1.mp4").read_bytes()
     (tmp_path / "films" / "none.mp4").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Exception, match="none.mp4"):
+    with pytest.raises(SourceError, match=r"none of 1 clips can be read; .*none\.mp4"):
         run("clips", *settings, "input.labels=null", f"input.clips={tmp_path}/films")
+
+
+def test_damaged_clips_are_set_aside_and_tried_again_alone(clips, folds, tmp_path) -> None:
+    films, out = tmp_path / "films", tmp_path / "run"
+    shutil.copytree(clips / "clips", films)
+    whole = {name: (films / name).read_bytes() for name in ("2.mp4", "3.mp4")}
+    (films / "2.mp4").write_bytes(whole["2.mp4"][: len(whole["2.mp4"]) // 2])
+    coded = whole["3.mp4"].replace(b"avc1", b"xyz1")
+    assert coded != whole["3.mp4"]
+    (films / "3.mp4").write_bytes(coded)
+    quick = ("networks.views=none", "report.sheet=2", "predict.group=2", f"input.clips={films}")
+    settings = [*clip_settings(clips, folds, out), *quick]
+    with pytest.raises(BlockFailedError, match="2 clips cannot be read and were set aside"):
+        run("clips", *settings)
+    table, _ = read_stalls(out / "report" / "stalls.parquet")
+    assert sorted(table["volume_id"]) == ["1.mp4", "grey.mp4", "one.mp4"]
+    aside = read_table(out / "report" / "set_aside.csv")[0].set_index("filename")["reason"]
+    assert sorted(aside.index) == ["2.mp4", "3.mp4"]
+    assert read_table(out / "report" / "scores.csv")[0]["examples"].unique().tolist() == [3]
+    assert "2 clips cannot be read" in read_status(out).failure
+    assert (out / "report" / "sheet.html").exists()
+
+    (films / "2.mp4").write_bytes(whole["2.mp4"])
+    with pytest.raises(BlockFailedError, match=r"1 clips cannot be read .*\n  3\.mp4: "):
+        run("clips", *settings)
+    blocks = {stage.stage: (stage.done, stage.total) for stage in read_status(out).stages}
+    assert blocks.pop("predictions") == (3, 3)  # of groups of two: done once, and kept
+    assert [*blocks.values()] == [(1, 1)]
+
+    (films / "3.mp4").write_bytes(whole["3.mp4"])
+    run("clips", *settings)
+    mended, _ = read_stalls(out / "report" / "stalls.parquet")
+    run("clips", *clip_settings(clips, folds, tmp_path / "sound"), *quick[:3])
+    sound, _ = read_stalls(tmp_path / "sound" / "report" / "stalls.parquet")
+    apart = ["created_at", "input_uri", "input_version", "config_hash", "run_id"]
+    pd.testing.assert_frame_equal(mended.drop(columns=apart), sound.drop(columns=apart))
+    assert not (out / "report" / "set_aside.csv").exists()
+    assert read_status(out).failure == ""
 
 
 def judged(folder: Path, *, folds: int) -> Path:
@@ -312,7 +369,7 @@ def test_calibration_improves_what_was_held_out(folds, tmp_path, count) -> None:
     )
     methods = read_table(tmp_path / "out" / "methods.csv")[0].set_index("method")
     assert methods["ece"]["none"] > 0.1
-    for name in ("isotonic", "platt", "temperature"):
+    for name in METHODS:
         assert methods["ece"][name] < 0.03
         assert methods["brier"][name] < methods["brier"]["none"]
     model = fingerprint_of([card.identity for card in read_folds(folds)])

@@ -23,10 +23,13 @@ from volkit.geometry import Block, Box, Grid
 from volkit.kernels.clips import Clip
 from volkit.kernels.dropout_spread import dropout_spread
 from volkit.ops.stall_ensemble import StallEnsemble
+from volkit.ops.stall_sources import Shown, Unreadable
 
 _SIGNALS = ("mean_intensity", "snr", "motion_score", "n_voxels")
 _FLAGS = ("no_contour", "border", "roi_too_small")
 _MC = ("mc_mean", "mc_std", "mc_range", "entropy", "mutual_info")
+UNREADABLE = "unreadable"
+Signal = Mapping[str, float]
 
 
 class ClipSource(Protocol):
@@ -36,9 +39,7 @@ class ClipSource(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What decides the clips, as JSON."""
 
-    def clips(
-        self, table: Columns, rows: Sequence[int]
-    ) -> Iterator[tuple[int, Clip, Mapping[str, float]]]:
+    def clips(self, table: Columns, rows: Sequence[int]) -> Shown:
         """Give the clips of rows of a table in any order: row, clip, and what was measured."""
 
 
@@ -97,7 +98,8 @@ def predict(
         Sorted by ``segment_id``: ``p_fold_0`` …, ``p_tta_std``, ``p_stalled``, ``logit_mean``,
         ``fold_std``, ``mc_n`` and, with passes, ``mc_mean``, ``mc_std``, ``mc_range``,
         ``entropy``, ``mutual_info``; ``mean_intensity``, ``snr``, ``motion_score``, ``n_voxels``,
-        and ``z0`` … ``x1`` and bits ``no_contour``, ``border``, ``roi_too_small`` of the clips.
+        and ``z0`` … ``x1`` and bits ``no_contour``, ``border``, ``roi_too_small`` of the clips;
+        ``unreadable``, why a clip could not be read: empty where it could, else nothing is known.
         The same bits whatever the groups, workers, or kills in between.  (LazyEngine: a Delayed.)
 
     Raises
@@ -113,13 +115,13 @@ def predict(
         )
     group = (options or PredictionOptions()).group
     grid = Grid(Box.from_shape((1, 1, len(ids))), (1, 1, min(group, len(ids))))
-    work = Reduction(_group_block, _gathered, finalize=_sorted)
+    work = Reduction(_group_block, gathered, finalize=by_segment)
     return engine.reduce(work, grid=grid, name=name, shared=(dict(table), source, ensemble))
 
 
 def predicted(columns: Columns) -> pd.DataFrame:
     """Make columns of a stall table of predictions; what is not known is missing."""
-    frame = pd.DataFrame({n: c for n, c in columns.items() if n not in _FLAGS})
+    frame = pd.DataFrame({n: c for n, c in columns.items() if n not in (*_FLAGS, UNREADABLE)})
     voxels = frame["n_voxels"]
     return frame.assign(n_voxels=voxels.astype("Int64") if voxels.notna().all() else None)
 
@@ -162,17 +164,41 @@ def _group_block(
     rows = list(range(block.write.start[2], block.write.stop[2]))
     # As many clips at once as fill a pass of the network.
     full = max(1, ensemble.rows // len(ensemble.views))
+    ids = table["segment_id"]
+    broken: dict[int, str] = {}
     parts: list[Columns] = []
-    given = source.clips(table, rows)
+    given = _readable(source.clips(table, rows), broken)
     while part := list(islice(given, full)):
-        keys = [int(table["segment_id"][row]) for row, _, _ in part]
+        keys = [int(ids[row]) for row, _, _ in part]
         found = summarised(**ensemble.logits([clip for _, clip, _ in part], keys))
         found["segment_id"] = np.array(keys, np.uint64)
         parts.append(found | _described(part))
-    return _gathered(parts)
+    if broken:
+        parts.append(_unanswered(ensemble, broken) | {"segment_id": ids[[*broken]]})
+    return gathered(parts)
 
 
-def _described(part: Sequence[tuple[int, Clip, Mapping[str, float]]]) -> Columns:
+def _readable(shown: Shown, broken: dict[int, str]) -> Iterator[tuple[int, Clip, Signal]]:
+    """Give what can be read; note what cannot, and why."""
+    for row, clip, signal in shown:
+        if isinstance(clip, Unreadable):
+            broken[row] = clip.reason
+        else:
+            yield row, clip, signal
+
+
+def _unanswered(ensemble: StallEnsemble, broken: Mapping[int, str]) -> Columns:
+    """Make rows of clips that no network was asked about."""
+    folds, count = len(ensemble.checkpoints), len(broken)
+    unasked = np.full((folds, len(ensemble.views), count), np.nan, np.float32)
+    found = summarised(unasked, np.zeros((0, folds, count), np.float32))
+    found |= {name: np.full(count, np.nan) for name in _SIGNALS}
+    found |= {f"{a}{n}": np.zeros(count, np.int64) for a in "zyx" for n in (0, 1)}
+    found |= {flag: np.zeros(count, bool) for flag in _FLAGS}
+    return found | {UNREADABLE: np.array([*broken.values()], np.str_)}
+
+
+def _described(part: Sequence[tuple[int, Clip, Signal]]) -> Columns:
     """List what was measured of clips, where they lie, and what is wrong with them."""
     clips = [clip for _, clip, _ in part]
     made: Columns = {
@@ -181,13 +207,16 @@ def _described(part: Sequence[tuple[int, Clip, Mapping[str, float]]]) -> Columns
     for axis, a in enumerate("zyx"):
         made[f"{a}0"] = np.array([clip.region.start[axis] for clip in clips])
         made[f"{a}1"] = np.array([clip.region.stop[axis] for clip in clips])
-    return made | {flag: np.array([flag in clip.flags for clip in clips]) for flag in _FLAGS}
+    made |= {flag: np.array([flag in clip.flags for clip in clips]) for flag in _FLAGS}
+    return made | {UNREADABLE: np.full(len(clips), "", np.str_)}
 
 
-def _gathered(tables: Sequence[Columns]) -> Columns:
+def gathered(tables: Sequence[Columns]) -> Columns:
+    """Put rows of predictions together."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
-def _sorted(table: Columns) -> Columns:
+def by_segment(table: Columns) -> Columns:
+    """Sort rows of predictions by ``segment_id``."""
     order = np.argsort(table["segment_id"], kind="stable")
     return {name: column[order] for name, column in table.items()}

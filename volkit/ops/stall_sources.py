@@ -8,13 +8,28 @@ from typing import Any
 import numpy as np
 
 from volkit.engine.op import Columns
+from volkit.errors import MissingExtraError, VolkitError
 from volkit.geometry import Box
 from volkit.io.clips import read_frames
 from volkit.kernels.clips import Clip, OutlineRule, cut_clip, outline_mask
 from volkit.kernels.vessel_outline import filled_outline, segment_signal
 from volkit.ops.stall_cuboids import CuboidReader
 
-Shown = Iterator[tuple[int, Clip, Mapping[str, float]]]
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A clip that cannot be read.
+
+    Parameters
+    ----------
+    reason : str
+        For a person.
+    """
+
+    reason: str
+
+
+Shown = Iterator[tuple[int, Clip | Unreadable, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +78,24 @@ class FilmClips:
         return {"outline": {k: _plain(v) for k, v in asdict(self.outline).items()}}
 
     def clips(self, table: Columns, rows: Sequence[int]) -> Shown:
-        """Read and cut the films of rows."""
+        """Read and cut the films of rows; one that is damaged does not stop the others.
+
+        Raises
+        ------
+        OSError
+            If a film is gone: then others may be, too, and none of them is damaged.
+        """
         for row in rows:
-            clip = cut_clip(
-                read_frames(Path(self.folder) / str(table["filename"][row])), self.outline
-            )
-            yield row, clip, self.signal(clip)
+            path = Path(self.folder) / str(table["filename"][row])
+            path.stat()
+            try:
+                clip = cut_clip(read_frames(path), self.outline)
+            except MissingExtraError:
+                raise  # no film can be read
+            except VolkitError as error:
+                yield row, Unreadable(str(error)), {}
+            else:
+                yield row, clip, self.signal(clip)
 
     def signal(self, clip: Clip) -> dict[str, float]:
         """Measure what is within the outline of a clip; nothing where there is none."""

@@ -1,30 +1,17 @@
 """Plan of ``pick_particles``: the stages of all tomograms added up."""
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from volkit.errors import ConfigError, ModelError, VolkitError
 from volkit.pipelines.pick_particles_chain import OpenTomogram, PickJob, compute, open_job, open_one
 from volkit.pipelines.pick_particles_config import PickParticles
-from volkit.pipelines.plan import Plan, StagePlan
+from volkit.pipelines.plan import Plan, StagePlan, added_up
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.segment_plan import PROCESS_BYTES, NetworkStage, misaligned
 
 # Beside the heat maps: one class at a time, in floats, and what max-pooling keeps of it.
 _WORK_BYTES = {"picks": 8.0}
-_ADDED = (
-    "blocks",
-    "voxels",
-    "voxels_read",
-    "bytes_read",
-    "bytes_written",
-    "passes",
-    "least_passes",
-    "requests",
-    "bytes_spilled",
-    "skipped",
-)
 
 
 def plan(config: PickParticles) -> Plan:
@@ -74,7 +61,7 @@ def plan(config: PickParticles) -> Plan:
         raise first or ConfigError("there are no tomograms; name some")
     return Plan(
         grid=largest.grid,
-        stages=tuple(_added(name, parts) for name, parts in stages.items()),
+        stages=tuple(added_up(name, parts) for name, parts in stages.items()),
         workers=config.cluster.processes,
         memory_bytes=config.cluster.memory_bytes,
         conflicts=tuple(conflicts),
@@ -106,10 +93,3 @@ def _advice(tomogram: OpenTomogram, job: PickJob) -> list[str]:
     if network is None:
         return []
     return list(network.advice(tomogram.grid, job.config.cluster.memory_bytes))
-
-
-def _added(name: str, parts: list[StagePlan]) -> StagePlan:
-    """Add stages of several tomograms up; a worker holds one block at a time."""
-    sums = {key: sum(getattr(part, key) for part in parts) for key in _ADDED}
-    most = max(part.memory_bytes for part in parts)
-    return replace(parts[0], name=name, memory_bytes=most, **sums)

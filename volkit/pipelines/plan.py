@@ -3,11 +3,24 @@
 Domains are products of three axes, and so are all counts: a petavoxel costs as little as a cube.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from volkit.geometry import Coord, Grid
 
 GIB = 1024**3
+_ADDED = (
+    "blocks",
+    "voxels",
+    "voxels_read",
+    "bytes_read",
+    "bytes_written",
+    "passes",
+    "least_passes",
+    "requests",
+    "bytes_spilled",
+    "skipped",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +32,7 @@ class StagePlan:
     name : str
         Of the stage, as its ledger is called.
     blocks : int
-        Pieces of work.
+        Pieces of work; 0 where they are known only when the stages before are finished.
     voxels : int
         Voxels that it decides.
     voxels_read : int
@@ -53,8 +66,8 @@ class StagePlan:
 
     @property
     def read_per_written(self) -> float:
-        """Voxels read per voxel decided: 1 without halos."""
-        return self.voxels_read / self.voxels
+        """Voxels read per voxel decided: 1 without halos, or where neither is known."""
+        return self.voxels_read / self.voxels if self.voxels else 1.0
 
     @property
     def passes_over_least(self) -> float | None:
@@ -110,6 +123,25 @@ class Plan:
                 "GiB; choose a smaller block_shape, or fewer cluster.workers"
             )
         return found
+
+
+def added_up(name: str, parts: Sequence[StagePlan]) -> StagePlan:
+    """Add stages of several volumes up; a worker holds one block at a time.
+
+    Parameters
+    ----------
+    name : str
+        Of the sum.
+    parts : sequence of StagePlan
+        At least one.
+
+    Returns
+    -------
+    StagePlan
+    """
+    sums = {key: sum(getattr(part, key) for part in parts) for key in _ADDED}
+    most = max(part.memory_bytes for part in parts)
+    return replace(parts[0], name=name, memory_bytes=most, **sums)
 
 
 def block_read_shape(grid: Grid) -> Coord:

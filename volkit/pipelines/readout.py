@@ -26,15 +26,15 @@ from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.io.volume import Volume
 from volkit.kernels.linear_readout import held_out, in_sample
 from volkit.models.tile_encoder import TileEncoder, open_encoder
-from volkit.ops.embedding import TILE, embeddings
-from volkit.pipelines.cluster import workers
+from volkit.ops.embedding import TILE, Tiles, embeddings
 from volkit.pipelines.failure import recorded
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.readout_config import Readout
 from volkit.pipelines.readout_figure import readout_figure
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.version import __version__
 
 _PROCESS_BYTES = 600 * 2**20
@@ -202,13 +202,12 @@ def _inputs(config: Readout) -> tuple[Volume, TileEncoder]:
 
 
 def _embedded(config: Readout, image: Volume, encoder: TileEncoder, engine: Any) -> Any:
+    told = config.input
     return embeddings(
         image,
         encoder,
-        tile=config.input.tile,
-        side=config.input.side,
-        intensity_range=config.input.intensity_range,
-        grid=Grid(config.input.box or image.domain, config.block_shape),
+        tiles=Tiles(told.tile, told.side, told.shrink, told.intensity_range),
+        grid=Grid(told.box or image.domain, config.block_shape),
         engine=engine,
     )
 
@@ -271,22 +270,7 @@ def plan(config: Readout) -> Plan:
     )
 
 
-def carry_out(
-    workflow: Workflow,
-    *,
-    on_progress: OnProgress | None,
-    on_message: OnMessage,
-    replace_stale: bool,
-) -> Outcome:
-    """Carry out a workflow file on the cluster that it names; see :func:`read_out`."""
-    config: Readout = workflow.config
-    with workers(config.cluster, on_message) as client:
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
-        engine = JobEngine(config.folder, client, replace_stale=replace_stale)
-        return read_out(config, engine, on_progress, on_message)
-
-
+carry_out = on_cluster(read_out)
 PIPELINE = Pipeline(
     name="readout",
     config=Readout,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
+from volkit.kernels.hamming import Shrink
 from volkit.pipelines.cluster import ClusterOptions
 
 FEATURES = ("vessel_percent", "axon_percent", "cells", "cell_size", "distance_1")
@@ -27,7 +28,9 @@ class ReadoutInput:
     tile : tuple of int
         Extent of a tile, pixels, (y, x).
     side : int
-        Pixels to which the sides of tiles are averaged down; 0 leaves them.
+        Pixels to which the sides of tiles are brought down; 0 leaves them.
+    shrink : {'mean', 'hamming'}
+        How; ``hamming`` is that of whole sections of the box, as published.
     box : Box, optional
         ``start`` and ``stop``, volume coordinates (z, y, x), voxels; None takes all.
     level : int, optional
@@ -41,6 +44,7 @@ class ReadoutInput:
     encoder: str
     tile: tuple[int, int] = (128, 128)
     side: int = 32
+    shrink: Shrink = "mean"
     box: Box | None = None
     level: int | None = None
     intensity_range: tuple[float, float] | None = None

@@ -21,6 +21,7 @@ from volkit.models.tile_components import TileComponents
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.regions_config import Regions
 from volkit.pipelines.regions_figure import regions_figure
+from volkit.pipelines.regions_plan import plan
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.version import __version__
 
@@ -241,6 +242,6 @@ PIPELINE = Pipeline(
     name="regions",
     config=Regions,
     run=carry_out,
-    plan=None,
+    plan=plan,
     paths=frozenset({"image", "output"}),
 )

@@ -16,30 +16,28 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import OnProgress
 from volkit.errors import ContractError
-from volkit.io.tables import Column, Schema, read_table, write_table
-from volkit.kernels.binary_scores import roc_area
+from volkit.io.tables import read_table, write_table
 from volkit.kernels.calibration import METHODS
-from volkit.kernels.calibration_scores import brier, reliability
 from volkit.kernels.folds import stratified_folds
-from volkit.ops.stall_calibration import cross_fitted, fit_held_out, write_calibrator
+from volkit.ops.calibration_methods import (
+    METHOD_SCORES,
+    best_method,
+    method_scores,
+    tried_methods,
+)
+from volkit.ops.stall_calibration import fit_held_out, write_calibrator
 from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_scores import SCORES, stall_scores
 from volkit.pipelines.outcome import Outcome
+from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.segment_plan import PROCESS_BYTES
 from volkit.pipelines.stalls_calibrate_config import StallsCalibrate
+from volkit.pipelines.stalls_plan import listed
 from volkit.pipelines.stalls_reliability import reliability_figure
 
-METHOD_SCORES = Schema(
-    (
-        Column("method", "str", "", "none, or how probabilities were calibrated"),
-        Column("brier", "float64", "", "mean square error, 0 best"),
-        Column("ece", "float64", "", "expected calibration error, 15 bins of equal width"),
-        Column("largest", "float64", "", "largest distance in a bin"),
-        Column("auc", "float64", "", "which no calibration raises"),
-        Column("examples", "int64", "", "each calibrated by others"),
-    )
-)
 Floats = NDArray[np.float64]
+_EXAMPLE_BYTES = 1024  # a row of a table of text, and what is made of it
 
 
 def calibrate(config: StallsCalibrate) -> Outcome:
@@ -67,10 +65,9 @@ def calibrate(config: StallsCalibrate) -> Outcome:
     model = fingerprint_of([card.identity for card in cards])
     given, truth, fold, group = _judged(config)
     part = _parts(truth, fold, group, config.parts)
-    tried = {"none": given} | {m: cross_fitted(given, truth, part, method=m) for m in METHODS}
-    frame = _methods(tried, truth)
-    best = min(METHODS, key=lambda m: float(frame.set_index("method")["brier"][m]))
-    chosen = best if config.method == "best" else config.method
+    tried = tried_methods(given, truth, part)
+    frame = method_scores(tried, truth)
+    chosen = best_method(frame) if config.method == "best" else config.method
     made = fit_held_out(given, truth, model=model, method=chosen)
     folder = config.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,24 +147,6 @@ def _parts(
     return stratified_folds(truth, group, count=min(count, len(np.unique(group))), seed=0)
 
 
-def _methods(tried: dict[str, Floats], truth: NDArray[np.bool_]) -> pd.DataFrame:
-    rows = []
-    for name, p in tried.items():
-        found = reliability(p, truth)
-        rows.append(
-            {
-                "method": name,
-                "brier": brier(p, truth),
-                "ece": found.expected_error,
-                "largest": found.largest_error,
-                "auc": roc_area(p, truth),
-                "examples": len(truth),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    return frame.astype({c.name: c.dtype for c in METHOD_SCORES.columns})
-
-
 def _told(frame: pd.DataFrame, chosen: str) -> tuple[tuple[str, str, str], ...]:
     rows = []
     for _, row in frame.iterrows():
@@ -180,6 +159,44 @@ def _told(frame: pd.DataFrame, chosen: str) -> tuple[tuple[str, str, str], ...]:
             )
         )
     return tuple(rows)
+
+
+def plan(config: StallsCalibrate) -> Plan:
+    """Say what a calibration will read and need; seconds of one process, whatever it is.
+
+    Parameters
+    ----------
+    config : StallsCalibrate
+        The workflow.
+
+    Returns
+    -------
+    Plan
+        Its domain are the examples.
+
+    Raises
+    ------
+    VolkitError
+        What `calibrate` raises of tables and cards.
+    """
+    read_folds(config.checkpoint, folds=config.folds)
+    given, truth, fold, group = _judged(config)
+    count = len(given)
+    parts = len(np.unique(_parts(truth, fold, group, config.parts)))
+    stage = StagePlan(
+        name="calibrator",
+        blocks=1,
+        voxels=count,
+        voxels_read=count,
+        bytes_read=sum(column.nbytes for column in (given, truth, fold, group)),
+        bytes_written=0,
+        memory_bytes=PROCESS_BYTES + count * _EXAMPLE_BYTES,
+    )
+    told = (
+        f"{int(truth.sum())} of {count} examples are stalled; {len(METHODS)} methods are fitted to "
+        f"{parts} folds without one each, then {config.method} to all"
+    )
+    return Plan(listed(count, count), (stage,), workers=0, memory_bytes=None, advice=(told,))
 
 
 def carry_out(
@@ -215,6 +232,6 @@ PIPELINE = Pipeline(
     "stalls_calibrate",
     StallsCalibrate,
     carry_out,
-    None,
+    plan,
     frozenset({"tables", "checkpoint", "output"}),
 )

@@ -1,6 +1,7 @@
 """Stalls of clips: films with an outlined vessel in, a table of them with probabilities out."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
 from volkit.errors import SourceError
 from volkit.io.clip_tables import read_clip_table
-from volkit.ops.stall_prediction import predict
 from volkit.ops.stall_sources import FilmClips, film_stamps
+from volkit.pipelines.plan import Plan
+from volkit.pipelines.stalls_aside import Answered, ask_all
 from volkit.pipelines.stalls_config import StallsClips
+from volkit.pipelines.stalls_plan import listed, predictions, stalls_plan
 from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
 from volkit.pipelines.stalls_table import Made, open_calibrator
 
 _SHOWN = 3
+_FILM_BYTES = 512 * 2**20  # 300 frames of 512 x 384 in colours, decoded, kept, and cut
 _ID_BITS = 48  # a spreadsheet keeps whole numbers of 15 digits
 
 
@@ -38,30 +42,62 @@ def find(config: StallsClips, engine: JobEngine) -> Rows:
     Raises
     ------
     SourceError
-        If a table cannot be read, a film is not there, or two clips get the same id.
+        If a table cannot be read, a film is not there, two clips get the same id, or no clip can
+        be read.
     """
-    ensemble, told = config.networks.ensemble(), config.input
+    ensemble = config.networks.ensemble()
     calibrator = open_calibrator(config, ensemble)
-    table = read_clip_table(told.metadata, told.labels)
+    table, folder = _listed(config), Path(config.input.clips)
     names = table["filename"].astype(str).tolist()
-    folder = Path(told.clips)
+    columns: Columns = {
+        "segment_id": clip_ids(names),
+        "filename": np.array(names, dtype=np.str_),
+        "stamp": film_stamps(folder, names),
+    }
+    source = FilmClips(str(folder), config.input.outline)
+    version = hashlib.sha256(" ".join(sorted(columns["stamp"].tolist())).encode()).hexdigest()
+    made = Made(config, ensemble, calibrator, dict(source.facts), str(folder), version)
+    found = Rows(_frame(table, columns), columns, source, made, labels=_labels(table, columns))
+    answered = ask_all(columns, source, ensemble, engine=engine, options=config.predict)
+    return _with_clips(found, answered)
+
+
+def plan(config: StallsClips) -> Plan:
+    """Say what a run will read, compute and need.
+
+    Parameters
+    ----------
+    config : StallsClips
+        The workflow.
+
+    Returns
+    -------
+    Plan
+        Its domain is the list of clips.
+
+    Raises
+    ------
+    VolkitError
+        What `find` raises of tables, networks and calibrator.
+    """
+    names = _listed(config)["filename"].astype(str).tolist()
+    clip_ids(names)
+    sizes = [(Path(config.input.clips) / name).stat().st_size for name in names]
+    stage = predictions(config, len(names), bytes_read=sum(sizes), held=_FILM_BYTES)
+    return stalls_plan(config, listed(len(names), config.predict.group), (stage,))
+
+
+def _listed(config: StallsClips) -> pd.DataFrame:
+    told = config.input
+    table, folder = read_clip_table(told.metadata, told.labels), Path(told.clips)
+    names = table["filename"].astype(str).tolist()
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise SourceError(
             f"{len(absent)} clips of {told.metadata} are not in {folder}: "
             f"{', '.join(absent[:_SHOWN])}; download them, or correct the folder"
         )
-    columns: Columns = {
-        "segment_id": clip_ids(names),
-        "filename": np.array(names, dtype=np.str_),
-        "stamp": film_stamps(folder, names),
-    }
-    source = FilmClips(str(folder), told.outline)
-    version = hashlib.sha256(" ".join(sorted(columns["stamp"].tolist())).encode()).hexdigest()
-    made = Made(config, ensemble, calibrator, dict(source.facts), str(folder), version)
-    found = Rows(_frame(table, columns), columns, source, made, labels=_labels(table, columns))
-    answers = predict(columns, source, ensemble, engine=engine, options=config.predict)
-    return _with_clips(found, answers)
+    return table
 
 
 def clip_ids(names: list[str]) -> "np.ndarray[Any, np.dtype[np.uint64]]":
@@ -114,8 +150,9 @@ def _labels(table: pd.DataFrame, columns: Columns) -> pd.DataFrame | None:
     )
 
 
-def _with_clips(rows: Rows, answers: Columns) -> Rows:
+def _with_clips(rows: Rows, answered: Answered) -> Rows:
     """Add what only the clips themselves tell: their extent, and what is wrong with them."""
+    answers = answered.answers
     extent = {a: answers[f"{a}1"] - answers[f"{a}0"] for a in "zyx"}
     shapes = [" x ".join(map(str, shape)) for shape in zip(*extent.values(), strict=True)]
     seen = pd.DataFrame(
@@ -129,9 +166,7 @@ def _with_clips(rows: Rows, answers: Columns) -> Rows:
         }
     )
     frame = rows.frame.merge(seen, on="segment_id", validate="one_to_one")
-    return Rows(
-        frame, rows.columns, rows.source, rows.made, rows.tissue_mm3, rows.scale, rows.labels
-    )
+    return replace(rows, frame=frame, answers=answers, aside=answered.aside)
 
 
 def judge_clips(config: StallsClips, **how: Any) -> Any:
@@ -140,5 +175,5 @@ def judge_clips(config: StallsClips, **how: Any) -> Any:
 
 
 PIPELINE = stalls_pipeline(
-    "stalls_clips", StallsClips, find, frozenset({"metadata", "clips", "labels"})
+    "stalls_clips", StallsClips, find, plan, frozenset({"metadata", "clips", "labels"})
 )

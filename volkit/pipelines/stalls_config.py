@@ -89,7 +89,7 @@ class ReportKeys:
     attention : int
         Of these, for how many attention maps are made.
     annotations : bool
-        Whether segments become a layer for Neuroglancer; of volumes only.
+        Whether segments become layers of points and boxes for Neuroglancer; of volumes only.
     parts : bool
         Whether the table is written in parts by owner block, too.
     sensitivity, specificity : float

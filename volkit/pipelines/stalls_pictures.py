@@ -1,4 +1,4 @@
-"""Pictures of a stall table: contact sheets, attention maps, and a layer for Neuroglancer."""
+"""Pictures of a stall table: contact sheets, attention maps, and layers for Neuroglancer."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 
 from volkit.engine.op import Columns
+from volkit.errors import SourceError
 from volkit.geometry import VoxelScale
+from volkit.io.objects import open_objects
 from volkit.io.open import create_volume
+from volkit.io.points.annotations import write_boxes
 from volkit.io.points.files import write_points
 from volkit.io.points.options import PointOptions
 from volkit.io.points.table import points_frame
+from volkit.io.sources import OpenOptions
 from volkit.kernels.attention import overlaid
 from volkit.kernels.clips import Clip
 from volkit.ops.stall_attention import attention
@@ -20,6 +24,7 @@ from volkit.ops.stall_calls import probability_of
 from volkit.ops.stall_ensemble import StallEnsemble
 from volkit.ops.stall_prediction import ClipSource
 from volkit.ops.stall_review import final_label
+from volkit.ops.stall_sources import Unreadable
 from volkit.pipelines.stalls_sheet import (
     card,
     png_bytes,
@@ -31,6 +36,19 @@ from volkit.pipelines.stalls_sheet import (
 from volkit.pipelines.stalls_table import Files
 
 _NM_PER_UM = 1000.0
+_SHOWN = (
+    "priority",
+    "needs_review",
+    "review_reason",
+    "length_um",
+    "radius_um_mean",
+    "tortuosity",
+    "depth_um",
+    "touches_border",
+    "mc_std",
+    "fold_std",
+    "snr",
+)
 Clips = Sequence[tuple[Any, Clip]]
 
 
@@ -49,10 +67,19 @@ def clips_of(rows: pd.DataFrame, columns: Columns, source: ClipSource) -> list[t
     Returns
     -------
     list of (row, Clip)
+
+    Raises
+    ------
+    SourceError
+        If one cannot be read any more.
     """
     place = {int(key): n for n, key in enumerate(columns["segment_id"])}
     wanted = [place[int(key)] for key in rows["segment_id"]]
-    found = {n: clip for n, clip, _ in source.clips(columns, sorted(wanted))}
+    found: dict[int, Clip] = {}
+    for n, clip, _ in source.clips(columns, sorted(wanted)):
+        if isinstance(clip, Unreadable):
+            raise SourceError(f"a clip that was judged cannot be read any more: {clip.reason}")
+        found[n] = clip
     return [(row, found[n]) for n, (_, row) in zip(wanted, rows.iterrows(), strict=True)]
 
 
@@ -106,12 +133,41 @@ def write_attention(
     return (("attention", folder),) if clips else ()
 
 
-def write_layer(folder: Path, table: pd.DataFrame) -> Files:
-    """Write segments as points for Neuroglancer: where, what they are, how probable a stall is."""
+def write_layers(folder: Path, table: pd.DataFrame, scale: VoxelScale) -> Files:
+    """Write segments as layers for Neuroglancer.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``annotations``, a point at the centre of each segment, and ``boxes``, the cuboid of
+        each under its own id, with what is known of it.
+    table : pandas.DataFrame
+        A stall table.
+    scale : VoxelScale
+        Of the volume.
+
+    Returns
+    -------
+    tuple of (str, Path)
+    """
+    label, probability = final_label(table), probability_of(table)
     centres = np.stack([table[f"centroid_um_{a}"].to_numpy() for a in "zyx"], -1) * _NM_PER_UM
-    points = points_frame(centres, final_label(table).tolist(), scores=probability_of(table))
-    write_points(str(folder), points, PointOptions(format="annotations"))
-    return (("annotations", folder),)
+    points = points_frame(centres, label.tolist(), scores=probability)
+    write_points(str(folder / "annotations"), points, PointOptions(format="annotations"))
+    lower, upper = (
+        _edges_nm(np.stack([table[f"{a}{n}"].to_numpy() for a in "zyx"], -1), scale) for n in (0, 1)
+    )
+    known = table[[name for name in _SHOWN if name in table]]
+    values = pd.DataFrame({"label": label, "probability": probability, **known})
+    place = open_objects(folder / "boxes", OpenOptions())
+    place.delete_all()  # segments of an earlier workflow
+    write_boxes(place, (lower, upper), table["segment_id"].to_numpy(np.uint64), values)
+    return (("annotations", folder / "annotations"), ("boxes", folder / "boxes"))
+
+
+def _edges_nm(voxels: Any, scale: VoxelScale) -> Any:
+    """Say where voxels begin; nanometres are those of their centres."""
+    return (voxels - 0.5) * np.array(scale.voxel_size_nm) + np.array(scale.origin_nm)
 
 
 def pictured(

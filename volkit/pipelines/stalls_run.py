@@ -1,7 +1,7 @@
 """Runs that end in a stall table: predicted, called, reviewed, shown, whatever clips are of."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,20 @@ from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
+from volkit.errors import BlockFailedError
 from volkit.geometry import VoxelScale
 from volkit.io.tables import write_table
 from volkit.ops.stall_calls import probability_of
 from volkit.ops.stall_prediction import ClipSource, predict, predicted
 from volkit.ops.stall_scores import SCORES, stall_scores
-from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.plan import Plan
+from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.stalls_aside import verdict, write_aside
 from volkit.pipelines.stalls_config import StallsRun
-from volkit.pipelines.stalls_pictures import pictured, write_attention, write_layer, write_sheets
+from volkit.pipelines.stalls_pictures import pictured, write_attention, write_layers, write_sheets
 from volkit.pipelines.stalls_table import (
     Files,
     Made,
@@ -51,6 +54,10 @@ class Rows:
         Of the volume.
     labels : pandas.DataFrame or None
         ``segment_id``, ``stalled`` and ``group``, where the truth is known.
+    answers : dict of ndarray or None
+        Of the networks, where they were asked already.
+    aside : mapping of str to str
+        Why clips that cannot be read are not in the frame, by name.
     """
 
     frame: pd.DataFrame
@@ -60,6 +67,8 @@ class Rows:
     tissue_mm3: float | None = None
     scale: VoxelScale | None = None
     labels: pd.DataFrame | None = None
+    answers: Columns | None = None
+    aside: Mapping[str, str] = field(default_factory=dict)
 
 
 Finder = Callable[[Any, JobEngine], Rows]
@@ -93,6 +102,8 @@ def judge(
 
     Raises
     ------
+    BlockFailedError
+        After all others, where clips cannot be read.
     VolkitError
         What ``find`` raises; ModelError where calibrator and networks do not belong together;
         StaleLedgerError where the folder holds another computation.
@@ -105,13 +116,18 @@ def judge(
     ):
         engine = replace(engine, attendance=attendance)
         rows = find(config, engine)
-        answers = predict(
+        answers = rows.answers or predict(
             rows.columns, rows.source, rows.made.ensemble, engine=engine, options=config.predict
         )
         table = reviewed(finished_table(_joined(rows.frame, answers), rows.made), config)
         files, summary = write_table_files(table, rows.made, tissue_mm3=rows.tissue_mm3)
         scored, found = _scores(table, rows, config)
         files = (*files, *scored, *_pictures(table, rows, config))
+        files += write_aside(config.folder / "report", rows.aside)
+        if rows.aside:
+            for row in summary.as_table() if on_message is not None else ():
+                on_message("  ".join(row))
+            raise BlockFailedError(verdict(rows.aside, files[0][1]))
     return Outcome(
         files=files,
         following=("open", config.folder / "report" / "sheet.html"),
@@ -134,13 +150,14 @@ def _pictures(table: pd.DataFrame, rows: Rows, config: StallsRun) -> Files:
         clips = pictured(table, rows.columns, rows.source, count=told.sheet)
         stalls = int((table["call"] == "stalled").sum())
         heading = f"{config.folder.name}   {len(table):,} segments, {stalls:,} called stalled"
+        heading += f", {len(rows.aside):,} clips set aside" if rows.aside else ""
         files = write_sheets(folder, clips, heading=heading)
         if told.attention:
             files += write_attention(
                 folder / "attention", clips[: told.attention], rows.made.ensemble, scale=rows.scale
             )
     if told.annotations and rows.scale is not None:
-        files += write_layer(folder / "annotations", table)
+        files += write_layers(folder, table, rows.scale)
     return files
 
 
@@ -172,7 +189,13 @@ def _told(row: Any) -> tuple[str, str, str]:
     )
 
 
-def stalls_pipeline(name: str, config: type, find: Finder, paths: frozenset[str]) -> Pipeline:
+def stalls_pipeline(
+    name: str,
+    config: type,
+    find: Finder,
+    plan: Callable[[Any], Plan],
+    paths: frozenset[str],
+) -> Pipeline:
     """Make a pipeline that judges what ``find`` finds.
 
     Parameters
@@ -183,6 +206,8 @@ def stalls_pipeline(name: str, config: type, find: Finder, paths: frozenset[str]
         A StallsRun.
     find : callable
         As for `judge`.
+    plan : callable
+        ``plan(config)`` gives a Plan.
     paths : frozenset of str
         Keys whose values are paths or URIs, beside those that all have.
 
@@ -190,20 +215,6 @@ def stalls_pipeline(name: str, config: type, find: Finder, paths: frozenset[str]
     -------
     Pipeline
     """
-
-    def carry_out(
-        workflow: Workflow,
-        *,
-        on_progress: OnProgress | None,
-        on_message: OnMessage,
-        replace_stale: bool,
-    ) -> Outcome:
-        told: StallsRun = workflow.config
-        with workers(told.cluster, on_message) as client:
-            if client is not None:
-                on_message(f"dashboard: {client.dashboard_link}")
-            engine = JobEngine(told.folder, client, replace_stale=replace_stale)
-            return judge(told, find, engine, on_progress, on_message)
-
+    run = on_cluster(lambda told, *how: judge(told, find, *how))
     shared = {"checkpoint", "calibrator", "reviews", "output"}
-    return Pipeline(name, config, carry_out, None, paths | shared)
+    return Pipeline(name, config, run, plan, paths | shared)

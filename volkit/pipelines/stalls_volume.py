@@ -23,11 +23,27 @@ from volkit.ops.stall_cuboids import CuboidReader, Look
 from volkit.ops.stall_segments import Segments, stall_segments
 from volkit.ops.stall_sources import VolumeClips
 from volkit.ops.vessel_graph import label_segments, vessel_graph
+from volkit.pipelines.plan import Plan
+from volkit.pipelines.planning import PlanEngine
+from volkit.pipelines.segment_plan import PROCESS_BYTES, misaligned
 from volkit.pipelines.stalls_config import StallsVolume
+from volkit.pipelines.stalls_plan import predictions, stalls_plan
 from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
 from volkit.pipelines.stalls_table import Made, open_calibrator
 
 _NM_PER_MM = 1e6
+# What kernels need beside their inputs and results, bytes for every voxel that they read.
+_WORK_BYTES = {
+    "skeleton_moments": 8.0,
+    "skeleton_leftovers": 8.0,
+    "vessel_graph": 16.0,
+    "vessel_runs": 4.0,
+    "vessel_parts_parts": 16.0,
+    "vessel_parts_links": 12.0,
+    "vessel_parts": 8.0,
+    "vessel_labels": 8.0,
+}
+_CUBOID = 24  # bytes of a voxel: ids of centre lines, twice, and the mask
 
 
 def find(config: StallsVolume, engine: JobEngine) -> Rows:
@@ -120,4 +136,36 @@ def judge_volume(config: StallsVolume, **how: Any) -> Any:
     return judge(config, find, **how)
 
 
-PIPELINE = stalls_pipeline("stalls_volume", StallsVolume, find, frozenset({"image", "mask"}))
+def plan(config: StallsVolume) -> Plan:
+    """Say what a run will read, compute, write and need, as far as it can be known before.
+
+    Parameters
+    ----------
+    config : StallsVolume
+        The workflow.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    VolkitError
+        What `find` raises of image, mask, networks and calibrator.
+    """
+    image, mask = _opened(config)
+    grid = Grid(image.domain, config.block_shape)
+    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=PROCESS_BYTES)
+    graph = vessel_graph(
+        mask, options=config.vessels, voxel_size_nm=image.voxel_size_nm, grid=grid, engine=engine
+    )
+    label_segments(graph, grid=grid, engine=engine)
+    most = min(config.read_voxels, image.domain.size)
+    held = most * (image.dtype.itemsize + mask.dtype.itemsize * (mask.channels or 1) + _CUBOID)
+    stages = (*engine.stages, predictions(config, None, bytes_read=0, held=held))
+    return stalls_plan(
+        config, grid, stages, conflicts=tuple(misaligned(grid, config.folder, engine.stages))
+    )
+
+
+PIPELINE = stalls_pipeline("stalls_volume", StallsVolume, find, plan, frozenset({"image", "mask"}))

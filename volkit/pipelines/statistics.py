@@ -18,12 +18,12 @@ from volkit.engine.job import JobEngine
 from volkit.io.redaction import redacted
 from volkit.ops.statistics_classes import printed
 from volkit.ops.statistics_totals import counted
-from volkit.pipelines.cluster import workers
 from volkit.pipelines.failure import recorded
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
-from volkit.pipelines.plan import Plan
+from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.planning import PlanEngine
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.pipelines.statistics_cells import write_cells
 from volkit.pipelines.statistics_chain import Gathered, Inputs, gather, open_inputs
 from volkit.pipelines.statistics_config import Statistics
@@ -32,7 +32,7 @@ from volkit.pipelines.statistics_report import summary, write_grids, write_regio
 from volkit.version import __version__
 
 # What kernels need beside their inputs and results, bytes for every voxel that they read.
-_WORK_BYTES = {"cells_parts": 16.0, "cells_links": 12.0, "cells": 8.0, "tissue": 4.0}
+_WORK_BYTES = {"cells_links": 16.0, "cells": 16.0, "tissue": 4.0}
 _PROCESS_BYTES = 350 * 2**20
 
 
@@ -159,49 +159,23 @@ def plan(config: Statistics) -> Plan:
     Plan
     """
     inputs = open_inputs(config)
-    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=_PROCESS_BYTES)
-    for _ in gather(inputs, config, engine).parts:
-        pass  # partitions are stages, too, and gathered when they are wanted
     return Plan(
         grid=inputs.grid,
-        stages=tuple(engine.stages),
+        stages=tuple(planned_stages(inputs, config)),
         workers=config.cluster.processes,
         memory_bytes=config.cluster.memory_bytes,
     )
 
 
-def carry_out(
-    workflow: Workflow,
-    *,
-    on_progress: OnProgress | None,
-    on_message: OnMessage,
-    replace_stale: bool,
-) -> Outcome:
-    """Carry out a workflow file on the cluster that it names.
-
-    Parameters
-    ----------
-    workflow : Workflow
-        Whose ``config`` is a Statistics.
-    on_progress : callable or None
-        Told after every batch of blocks.
-    on_message : callable
-        Told what a person may want to know.
-    replace_stale : bool
-        Compute anew what another computation left in the folder.
-
-    Returns
-    -------
-    Outcome
-    """
-    config: Statistics = workflow.config
-    with workers(config.cluster, on_message) as client:
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
-        engine = JobEngine(config.folder, client, replace_stale=replace_stale)
-        return measure(config, engine, on_progress, on_message)
+def planned_stages(inputs: Inputs, config: Statistics) -> list[StagePlan]:
+    """Say what the stages of a run will do; inputs may be made by stages before."""
+    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=_PROCESS_BYTES)
+    for _ in gather(inputs, config, engine).parts:
+        pass  # partitions are stages, too, and gathered when they are wanted
+    return engine.stages
 
 
+carry_out = on_cluster(measure)
 PIPELINE = Pipeline(
     name="statistics",
     config=Statistics,

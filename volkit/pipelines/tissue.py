@@ -10,14 +10,13 @@ from typing import Any
 
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
-from volkit.errors import ConfigError
 from volkit.io.redaction import redacted
-from volkit.models.checkpoint import read_checkpoint
-from volkit.pipelines.cluster import workers
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.pipelines.tissue_config import Tissue
-from volkit.pipelines.tissue_region import is_physical, open_regions, work_on
+from volkit.pipelines.tissue_plan import plan
+from volkit.pipelines.tissue_region import is_physical, network_of, open_regions, work_on
 from volkit.pipelines.tissue_report import write_report
 from volkit.version import __version__
 
@@ -89,69 +88,33 @@ def classify_and_measure(
 
 
 def _provenance(config: Tissue) -> dict[str, Any]:
-    """Say what was made of what; refuse a network of other classes."""
+    """Say what was made of what."""
     told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
     made: dict[str, Any] = {
         "volkit": __version__,
         "parameters": json.loads(json.dumps(redacted(told), default=str)),
     }
-    if config.checkpoint is not None:
-        card = read_checkpoint(config.checkpoint)
-        if card.classes and card.classes != tuple(config.classes):
-            raise ConfigError(
-                f"{config.checkpoint} tells {', '.join(card.classes)} apart, classes are "
-                f"{', '.join(config.classes)}; name them as the card does, in its order"
-            )
-        if card.channels[1] != len(config.classes):
-            raise ConfigError(
-                f"{config.checkpoint} answers {card.channels[1]} channels, there are "
-                f"{len(config.classes)} classes; give every channel a class"
-            )
+    card = network_of(config)
+    if card is not None:
         made["checkpoint"] = card.identity
     return made
 
 
-def carry_out(
-    workflow: Workflow,
-    *,
-    on_progress: OnProgress | None,
-    on_message: OnMessage,
-    replace_stale: bool,
-) -> Outcome:
-    """Carry out a workflow file on the cluster that it names.
-
-    Parameters
-    ----------
-    workflow : Workflow
-        Whose ``config`` is a Tissue.
-    on_progress : callable or None
-        Told after every batch of blocks.
-    on_message : callable
-        Told what a person may want to know.
-    replace_stale : bool
-        Compute anew what another computation left in the folder.
-
-    Returns
-    -------
-    Outcome
-    """
-    config: Tissue = workflow.config
-    with workers(config.cluster, on_message) as client:
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
-        return classify_and_measure(
-            config,
-            client=client,
-            on_progress=on_progress,
-            on_message=on_message,
-            replace_stale=replace_stale,
-        )
+carry_out = on_cluster(
+    lambda config, engine, on_progress, on_message: classify_and_measure(
+        config,
+        client=engine.client,
+        on_progress=on_progress,
+        on_message=on_message,
+        replace_stale=engine.replace_stale,
+    )
+)
 
 
 PIPELINE = Pipeline(
     name="tissue",
     config=Tissue,
     run=carry_out,
-    plan=None,
+    plan=plan,
     paths=frozenset({"image", "labels", "checkpoint", "output"}),
 )

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from volkit.engine.attendance import attended
+from volkit.engine.base import Engine
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
 from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.io.volume import Volume
-from volkit.models.checkpoint import read_checkpoint
+from volkit.models.checkpoint import Checkpoint, read_checkpoint
 from volkit.ops.inference import infer
 from volkit.ops.tissue_classes import class_pairs, decide_classes, merge_classes
 from volkit.pipelines.failure import recorded
@@ -65,7 +66,7 @@ def open_regions(config: Tissue) -> dict[str, Box]:
     ConfigError
         If surface is asked for, and nobody knows the voxel size.
     """
-    found = {role: volume for role, volume in _volumes(config).items() if volume is not None}
+    found = {role: volume for role, volume in open_volumes(config).items() if volume is not None}
     first = next(iter(found.values()))
     if config.measure.shapes and not is_physical(config):
         raise ConfigError(
@@ -89,15 +90,45 @@ def open_regions(config: Tissue) -> dict[str, Box]:
     return boxes
 
 
+def network_of(config: Tissue) -> Checkpoint | None:
+    """Read the card of the network.
+
+    Returns
+    -------
+    Checkpoint or None
+        None where the labels alone are measured.
+
+    Raises
+    ------
+    ConfigError
+        If its channels are not the classes.
+    """
+    if config.checkpoint is None:
+        return None
+    card = read_checkpoint(config.checkpoint)
+    if card.classes and card.classes != tuple(config.classes):
+        raise ConfigError(
+            f"{config.checkpoint} tells {', '.join(card.classes)} apart, classes are "
+            f"{', '.join(config.classes)}; name them as the card does, in its order"
+        )
+    if card.channels[1] != len(config.classes):
+        raise ConfigError(
+            f"{config.checkpoint} answers {card.channels[1]} channels, there are "
+            f"{len(config.classes)} classes; give every channel a class"
+        )
+    return card
+
+
 def is_physical(config: Tissue) -> bool:
     """Tell whether anybody stated the voxel size: without, lengths are in voxels."""
     return any(
         volume is not None and volume.voxel_size_nm != (1.0, 1.0, 1.0)
-        for volume in _volumes(config).values()
+        for volume in open_volumes(config).values()
     )
 
 
-def _volumes(config: Tissue) -> dict[str, Volume | None]:
+def open_volumes(config: Tissue) -> dict[str, Volume | None]:
+    """Open ``image`` and ``labels``, as far as they are named."""
     told = config.input
     return {
         role: None
@@ -142,7 +173,7 @@ def work_on(
         recorded(engine.place, watch.stage),
     ):
         here = replace(engine, attendance=attendance)
-        volumes = _classes(config, Grid(box, config.block_shape), here)
+        volumes = classes_of(config, Grid(box, config.block_shape), here)
         pairs = None
         if len(volumes) == 2:
             pairs = class_pairs(
@@ -154,7 +185,7 @@ def work_on(
     reports = {}
     for what, volume in volumes.items():
         folder = config.folder / "regions" / name / what
-        told = _statistics(config, volume, folder)
+        told = statistics_of(config, volume.uri, folder)
         measure(
             told,
             replace(JobEngine(folder, engine.client), replace_stale=engine.replace_stale),
@@ -164,9 +195,24 @@ def work_on(
     return RegionResult(name, pairs, reports)
 
 
-def _classes(config: Tissue, grid: Grid, engine: JobEngine) -> dict[str, Any]:
-    """Store the classes that are known, and those that a network finds."""
-    volumes = _volumes(config)
+def classes_of(config: Tissue, grid: Grid, engine: Engine) -> dict[str, Any]:
+    """Store the classes that are known (``truth``), and those that a network finds (``predicted``).
+
+    Parameters
+    ----------
+    config : Tissue
+        The workflow.
+    grid : Grid
+        Blocks of the region.
+    engine : Engine
+        Where: the same for a job and a plan.
+
+    Returns
+    -------
+    dict of str to Volume
+        Or what else the engine makes.
+    """
+    volumes = open_volumes(config)
     found = {}
     if volumes["labels"] is not None:
         found["truth"] = merge_classes(volumes["labels"], config.classes, grid=grid, engine=engine)
@@ -177,10 +223,25 @@ def _classes(config: Tissue, grid: Grid, engine: JobEngine) -> dict[str, Any]:
     return found
 
 
-def _statistics(config: Tissue, volume: Volume, folder: Path) -> Statistics:
+def statistics_of(config: Tissue, classes: str, folder: Path) -> Statistics:
+    """Say what is measured of stored classes, as a workflow of ``statistics``.
+
+    Parameters
+    ----------
+    config : Tissue
+        The workflow.
+    classes : str
+        Where they are.
+    folder : Path
+        Of the measurement.
+
+    Returns
+    -------
+    Statistics
+    """
     told = config.measure
     return Statistics(
-        input=StatisticsInput(classes=volume.uri, voxel_size_nm=config.input.voxel_size_nm),
+        input=StatisticsInput(classes=classes, voxel_size_nm=config.input.voxel_size_nm),
         output=str(folder),
         classes=config.numbers,
         cell_class=told.cell_class,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from volkit.errors import ConfigError
+from volkit.kernels.hamming import Shrink
 
 Stem = Literal["fine", "coarse"]
 Method = Literal["supervised", "mixup", "byol", "myow", "myow-merged", "pca", "nmf"]
@@ -131,7 +132,9 @@ class RegionOptions:
     seeds : tuple of int
         Every method is trained once for each.
     side : int
-        Pixels to which the sides of tiles are averaged down; 0 leaves them as they are.
+        Pixels to which the sides of tiles are brought down; 0 leaves them as they are.
+    shrink : {"mean", "hamming"}
+        How; ``hamming`` as published.
     encoder : EncoderSize
         What encoders are made of.
     schooling : Schooling
@@ -148,6 +151,7 @@ class RegionOptions:
     methods: tuple[Method, ...] = METHODS
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     side: int = 64
+    shrink: Shrink = "mean"
     encoder: EncoderSize = field(default_factory=EncoderSize)
     schooling: Schooling = field(default_factory=Schooling)
     views: ViewOptions = field(default_factory=ViewOptions)

@@ -96,7 +96,8 @@ def region_study(
     ConfigError
         If it has a region without a name.
     """
-    learnt, judged = (gathered(d, side=options.side) for d in (learning, judging))
+    how: Any = {"side": options.side, "shrink": options.shrink}
+    learnt, judged = (gathered(dataset, **how) for dataset in (learning, judging))
     most = int(max(learnt.regions.max(), judged.regions.max()))
     if most >= len(regions):
         raise ConfigError(f"there is a region {most}, and names for {len(regions)}: {regions}")

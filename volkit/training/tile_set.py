@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from volkit.errors import ContractError
+from volkit.kernels.hamming import Shrink, hamming_weights
 
 _TILE_AXES = 3
 
@@ -40,7 +41,7 @@ class TileSet:
         return iter(chosen)
 
 
-def gathered(dataset: Any, *, side: int = 0) -> TileSet:
+def gathered(dataset: Any, *, side: int = 0, shrink: Shrink = "mean") -> TileSet:
     """Read every sample of a Dataset once.
 
     Parameters
@@ -49,7 +50,9 @@ def gathered(dataset: Any, *, side: int = 0) -> TileSet:
         With a length; sample ``i`` is (image, region): an image of shape (C, y, x) or (y, x), of 8
         bits or from 0 to 1, and a region as a whole number.
     side : int
-        Pixels to which sides are averaged down; 0 leaves them as they are.
+        Pixels to which sides are brought down; 0 leaves them as they are.
+    shrink : {"mean", "hamming"}
+        How; see `averaged_down`.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def gathered(dataset: Any, *, side: int = 0) -> TileSet:
     tiles, regions = [], []
     for n in range(len(dataset)):
         image, region = dataset[n]
-        tiles.append(_tile(image, side, n))
+        tiles.append(_tile(image, side, n, shrink))
         regions.append(int(region))
         if regions[-1] != region or regions[-1] < 0:
             raise ContractError(
@@ -78,8 +81,12 @@ def gathered(dataset: Any, *, side: int = 0) -> TileSet:
     return TileSet(torch.stack(tiles), torch.tensor(regions))
 
 
-def averaged_down(tiles: Tensor, side: int) -> Tensor:
-    """Average tiles, shape (B, C, y, x), down to a side of some pixels; 0 leaves them."""
+def averaged_down(tiles: Tensor, side: int, shrink: Shrink = "mean") -> Tensor:
+    """Bring tiles, shape (B, C, y, x), down to a side of some pixels; 0 leaves them.
+
+    By the mean of what becomes one pixel, or as published by
+    `volkit.kernels.hamming.hamming_weights`.
+    """
     if not side or tiles.shape[2:] == (side, side):
         return tiles
     if min(tiles.shape[2:]) < side:
@@ -87,10 +94,13 @@ def averaged_down(tiles: Tensor, side: int) -> Tensor:
             f"tiles of {tuple(tiles.shape[2:])} pixels cannot be averaged down to {side}; choose a "
             "smaller side, or 0"
         )
-    return functional.adaptive_avg_pool2d(tiles, side)
+    if shrink == "mean":
+        return functional.adaptive_avg_pool2d(tiles, side)
+    down, along = (torch.from_numpy(hamming_weights(extent, side)[1]) for extent in tiles.shape[2:])
+    return (down @ tiles.double() @ along.T).float()
 
 
-def _tile(image: Any, side: int, n: int) -> Tensor:
+def _tile(image: Any, side: int, n: int, shrink: Shrink) -> Tensor:
     tile = torch.as_tensor(image)
     tile = tile.float() / 255 if tile.dtype == torch.uint8 else tile.float()
     tile = tile[None] if tile.ndim == _TILE_AXES - 1 else tile
@@ -99,4 +109,4 @@ def _tile(image: Any, side: int, n: int) -> Tensor:
             f"sample {n} has an image of shape {tuple(tile.shape)}; give finite values of shape "
             "(C, y, x)"
         )
-    return averaged_down(tile[None], side)[0]
+    return averaged_down(tile[None], side, shrink)[0]
