@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
 from pathlib import Path
 
 from volkit.errors import SourceError, missing_extra
 from volkit.io.sources import Opener, OpenOptions, Source
 from volkit.io.uris import local_path, split_query, split_scheme
+from volkit.plugins import Plugin, callable_fault, first_working, plugins, skipped
 
 _ZARR = "volkit.io.zarr.source:open_zarr"
 _STACK = "volkit.io.files.image_stack:open_stack"
@@ -62,7 +62,7 @@ _MARKERS = (  # what lies in a folder of each kind
 )
 Creator = Callable[..., None]
 
-_GROUP = "volkit.sources"
+ENTRY_POINTS = "volkit.sources"
 _OPEN_AT_ONCE = 256  # sources kept in a process; they hold metadata, hardly memory
 
 
@@ -89,7 +89,8 @@ def find_opener(uri: str) -> Opener:
     """Find what opens a URI, by its scheme, its suffix, or what lies in its folder.
 
     Third parties add an entry point in the group ``volkit.sources``.  Its name is a scheme
-    (``brain``) or a suffix (``.xyz``), its object a callable ``(uri, level) -> Source``.
+    (``brain``) or a suffix (``.xyz``), its object a callable ``(uri, level) -> Source``.  One that
+    cannot be loaded is skipped.
 
     Parameters
     ----------
@@ -170,10 +171,10 @@ def _path_target(uri: str, path: Path) -> str:
         )
     if suffix in _SUFFIXES and suffix != ".zarr":
         return _SUFFIXES[suffix]
+    known = sorted({*_SUFFIXES, *(n for n in _plugins() if n.startswith("."))} - {suffix})
     raise SourceError(
-        f"{uri}: suffix {suffix!r} is not known; known are "
-        f"{', '.join(sorted({*_SUFFIXES, *(n for n in _plugins() if n.startswith('.'))}))}, "
-        "and folders of planes"
+        f"{uri}: suffix {suffix!r} is not known; known are {', '.join(known)}, and folders of "
+        f"planes{_skipped(suffix)}"
     )
 
 
@@ -216,10 +217,10 @@ def _check_reachable(uri: str, scheme: str) -> None:
     if scheme in ("s3", "gs", "az", "http", "https", "memory"):
         return
     if scheme not in fsspec.available_protocols():
-        own = sorted({*_SCHEMES, *(n for n in _plugins() if not n.startswith("."))})
+        own = sorted({*_SCHEMES, *(n for n in _plugins() if not n.startswith("."))} - {scheme})
         raise SourceError(
             f"{uri}: scheme {scheme!r} is not known; known are file, {', '.join(own)}, and for "
-            "zarr memory, http, https, s3, gs, az and those of fsspec"
+            f"zarr memory, http, https, s3, gs, az and those of fsspec{_skipped(scheme)}"
         )
     try:
         fsspec.get_filesystem_class(scheme)
@@ -233,23 +234,36 @@ def _load(target: str) -> Opener:
     return opener
 
 
+def own_sources() -> Mapping[str, str]:
+    """List what volkit itself opens: by scheme or suffix, ``module:opener``."""
+    return {**_SCHEMES, **_SUFFIXES}
+
+
 @cache
-def _plugins() -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=_GROUP)}
+def _plugins() -> Mapping[str, tuple[Plugin, ...]]:
+    found: dict[str, tuple[Plugin, ...]] = {}
+    for plugin in plugins(ENTRY_POINTS):
+        found[plugin.name] = (*found.get(plugin.name, ()), plugin)
+    return found
 
 
 def _plugin(name: str) -> Opener | None:
-    point = _plugins().get(name)
-    if point is None:
+    opener = first_working(_plugins().get(name, ()), callable_fault)
+    if opener is None:
         return None
 
     def open_plugin(uri: str, level: int, options: OpenOptions) -> Source:
         if options.axes is not None:
             raise SourceError(f"{uri} knows its axes; open it without axes={options.axes!r}")
-        source: Source = point.load()(uri, level)
+        source: Source = opener(uri, level)
         return source
 
     return open_plugin
+
+
+def _skipped(name: str) -> str:
+    wrong = skipped(ENTRY_POINTS, name, callable_fault)
+    return f"; {wrong}" if wrong else ""
 
 
 @lru_cache(maxsize=_OPEN_AT_ONCE)
