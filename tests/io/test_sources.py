@@ -1,7 +1,8 @@
 """The registry: what opens a URI, and what is said where nothing does."""
 
-from importlib.metadata import EntryPoint
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from volkit.errors import ConfigError, MissingExtraError, SourceError
 from volkit.io import OpenOptions, create_volume, open_volume, registry
 from volkit.io.memory import open_array
+from volkit.plugins import Plugin
 
 
 def open_ones(uri: str, level: int) -> object:
@@ -18,8 +20,9 @@ def open_ones(uri: str, level: int) -> object:
 
 @pytest.fixture
 def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = {n: EntryPoint(n, "ones:open_ones", "volkit.sources") for n in ("ones", ".one")}
-    monkeypatch.setattr(EntryPoint, "load", lambda _: open_ones)
+    monkeypatch.setitem(sys.modules, "third_party_ones", SimpleNamespace(open_ones=open_ones))
+    target = "third_party_ones:open_ones"
+    points = {n: (Plugin(registry.ENTRY_POINTS, n, target, "x", "1"),) for n in ("ones", ".one")}
     monkeypatch.setattr(registry, "_plugins", lambda: points)
 
 

@@ -1,4 +1,3 @@
-from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 
 import pytest
@@ -8,6 +7,7 @@ from volkit.errors import MissingExtraError, ModelError
 from volkit.models import architectures
 from volkit.models.architectures import build, names
 from volkit.models.meshnet import MeshNet
+from volkit.plugins import Plugin
 
 
 def test_names_are_built() -> None:
@@ -28,16 +28,20 @@ def test_wrong_arguments_are_named(arguments) -> None:
         build("meshnet", **arguments)
 
 
+def offer(monkeypatch, target: str) -> None:
+    offered = (Plugin(architectures.ENTRY_POINTS, "theirs", target, "their-package", "1"),)
+    for place in ("volkit.plugins.plugins", "volkit.models.architectures.plugins"):
+        monkeypatch.setattr(place, lambda group: offered)
+
+
 def test_packages_offer_architectures(monkeypatch) -> None:
-    point = EntryPoint("theirs", "volkit.testing.torch_networks:Ramp", architectures.ENTRY_POINTS)
-    monkeypatch.setattr(architectures, "entry_points", lambda **_: [point])
+    offer(monkeypatch, "volkit.testing.torch_networks:Ramp")
     assert "theirs" in names()
     assert build("theirs")(torch.zeros(1, 1, 2, 2, 2)).shape == (1, 2, 2, 2, 2)
 
 
 def test_what_is_no_module_is_refused(monkeypatch) -> None:
-    point = EntryPoint("theirs", "builtins:dict", architectures.ENTRY_POINTS)
-    monkeypatch.setattr(architectures, "entry_points", lambda **_: [point])
+    offer(monkeypatch, "builtins:dict")
     with pytest.raises(ModelError, match="'theirs' made dict, not a torch module"):
         build("theirs")
 
