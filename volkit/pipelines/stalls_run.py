@@ -125,8 +125,8 @@ def judge(
         files = (*files, *scored, *_pictures(table, rows, config))
         files += write_aside(config.folder / "report", rows.aside)
         if rows.aside:
-            for row in summary.as_table() if on_message is not None else ():
-                on_message("  ".join(row))
+            if on_message is not None:
+                on_message("\n".join("  ".join(row) for row in summary.as_table()))
             raise BlockFailedError(verdict(rows.aside, files[0][1]))
     return Outcome(
         files=files,
