@@ -106,9 +106,14 @@ def without_bias(
     corrector.SetNumberOfThreads(1)
     corrector.SetMaximumNumberOfIterations([int(n) for n in how.iterations])
     corrector.SetConvergenceThreshold(how.tolerance)
-    factors = [how.shrink] * 3
+    small, where = (sitk.Shrink(image, [how.shrink] * 3) for image in (head, inside))
+    if not sitk.GetArrayViewFromImage(where).any():
+        raise ContractError(
+            "no bias field can be fitted: the mask of what is bright is empty; give bias.method: "
+            "none, or a scan of a head"
+        )
     try:
-        corrector.Execute(sitk.Shrink(head, factors), sitk.Shrink(inside, factors))
+        corrector.Execute(small, where)
         logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(head))
     except RuntimeError as error:
         raise ContractError(

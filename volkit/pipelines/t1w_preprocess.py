@@ -151,9 +151,8 @@ def _claim(engine: JobEngine, job: ScanJob) -> None:
 
 
 def _refuse_lost(folder: Path, frame: pd.DataFrame) -> None:
-    lost = [
-        row.path for row in frame.itertuples() if row.path and not (folder / row.path).is_file()
-    ]
+    paths = [path for path in frame["path"].astype(str) if path]
+    lost = [path for path in paths if not (folder / path).is_file()]
     if lost:
         raise SourceError(
             f"{len(lost)} prepared scans are finished and not there any more, as {lost[0]}; remove "

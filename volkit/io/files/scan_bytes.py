@@ -89,27 +89,25 @@ def stored_scan(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
 
 def _image(uri: str, data: bytes) -> Any:
     nibabel = _nibabel()
+    damage = (
+        *(OSError, EOFError, ValueError, KeyError, zlib.error),
+        nibabel.filebasedimages.ImageFileError,
+        nibabel.spatialimages.HeaderDataError,
+        nibabel.wrapstruct.WrapStructError,
+    )
     try:
         plain = gzip.decompress(data) if data[:2] == _PACKED else data
         two = int.from_bytes(plain[:4], "little") in (540, 540 << 24) or plain[4:7] == b"n+2"
         image = (nibabel.Nifti2Image if two else nibabel.Nifti1Image).from_bytes(plain)
         unit = image.header.get_xyzt_units()[0]
-    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
-        raise _damaged(uri, error) from error
-    except nibabel.filebasedimages.ImageFileError as error:
-        raise _damaged(uri, error) from error
-    except nibabel.spatialimages.HeaderDataError as error:
-        raise _damaged(uri, error) from error
+    except damage as error:
+        raise SourceError(
+            f"{uri} cannot be read as NIfTI ({error}); it may be truncated or another format: copy "
+            "it again"
+        ) from error
     if unit not in _MILLIMETRES:
         raise SourceError(f"{uri} has lengths in {unit!r}; expected mm, meter or micron: mend it")
     return image
-
-
-def _damaged(uri: str, error: Exception) -> SourceError:
-    return SourceError(
-        f"{uri} cannot be read as NIfTI ({error}); it may be truncated or another format: copy it "
-        "again"
-    )
 
 
 def scan_bytes(values: NDArray[Any], affine: Affine) -> bytes:
@@ -140,6 +138,7 @@ def _nibabel() -> Any:
         import nibabel
         import nibabel.filebasedimages
         import nibabel.spatialimages
+        import nibabel.wrapstruct
     except ImportError as error:
         raise missing_extra("nibabel", "formats") from error
     return nibabel
