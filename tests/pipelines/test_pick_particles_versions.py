@@ -146,8 +146,29 @@ def test_a_box_limits_in_every_tomogram(made, run) -> None:
     old, new = (stage_volume(run, n, "A-prob").read()[0] for n in (1, 2))
     assert (new[..., :32] == old[..., :32]).all()
     assert new[9, 20, 50] == pytest.approx(0.7 * old[9, 20, 50])
-    with pytest.raises(ConfigError, match="has no stage prob; it has A-prob"):
-        reprocess(run, checkpoint=louder, limits=Limits(unsure=(0.4, 0.6)))
+
+
+def test_where_the_old_network_was_unsure_and_where_masks_say_so(made, run, tmp_path) -> None:
+    louder = str(made / "louder.yaml")
+    # Of B the peaks are 0.9 and 0.8 in the first block, 0.7 in the second; A has 0.9, and 0.8.
+    reprocess(run, checkpoint=louder, limits=Limits(unsure=(0.65, 0.75)))
+    found = counts(run, 2)
+    assert (found["A-prob"], found["B-prob"]) == ((0, 2), (1, 1))
+    old, new = (stage_volume(run, n, "A-prob").read() for n in (1, 2))
+    np.testing.assert_array_equal(old, new)
+    for name, place in (("A", (0, 0, 40)), ("B", (0, 0, 3))):
+        mask = create_volume(
+            tmp_path / f"{name}.zarr", shape=SHAPE, dtype=np.uint8, voxel_size_nm=(1.0, 1.0, 1.0)
+        )
+        values = np.zeros(SHAPE, np.uint8)
+        values[place] = 1
+        mask.write(mask.domain, values)
+    reprocess(run, checkpoint=louder, limits=Limits(mask=f"{tmp_path}/{{name}}.zarr"), base=1)
+    found = counts(run, 3)
+    assert (found["A-prob"], found["B-prob"]) == ((1, 1), (1, 1))
+    old, new = (stage_volume(run, n, "B-prob").read()[0] for n in (1, 3))
+    assert (new[..., 32:] == old[..., 32:]).all()
+    assert new[8, 16, 30] == pytest.approx(0.7 * old[8, 16, 30])
 
 
 def test_a_version_that_was_begun_goes_on_block_by_block(made, run) -> None:

@@ -28,6 +28,9 @@ class Selection:
     between : tuple of float, optional
         Lowest and highest of the values of ``where`` that count, in any channel; None takes all
         that are not 0.
+    may_miss : bool
+        Whether it may touch no block, so that all of them stay: one of several domains that it is
+        for.
 
     Raises
     ------
@@ -38,6 +41,7 @@ class Selection:
     boxes: tuple[Box, ...] = ()
     where: Volume | None = None
     between: tuple[float, float] | None = None
+    may_miss: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.boxes) is (self.where is not None):

@@ -8,7 +8,7 @@ All tomograms share the folder of the run, its lock and its status.  One that fa
 the others go on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ def pick_particles(
     engine: JobEngine | None = None,
     on_progress: OnProgress | None = None,
     on_message: OnMessage | None = None,
+    *,
+    selection: Mapping[str, Selection] | None = None,
 ) -> Outcome:
     """Pick, score and report; taken up where it was when it is run again.
 
@@ -51,6 +53,8 @@ def pick_particles(
         Told after every batch of blocks.
     on_message : callable, optional
         Told what a person may want to know.
+    selection : mapping of str to Selection, optional
+        What is to be computed anew, by tomogram.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def pick_particles(
         recorded(engine.place, watch.stage),
     ):
         engine = replace(engine, attendance=attendance)
-        attempts = list(_attempts(job, engine, folder, say))
+        attempts = list(_attempts(job, engine, folder, say, selection or {}))
         files, scores = write_results(folder, attempts, job)
         failed = [each for each in attempts if each.picks is None]
         if failed:
@@ -93,10 +97,17 @@ def pick_particles(
     )
 
 
-def _attempts(job: PickJob, engine: JobEngine, folder: Path, say: OnMessage) -> Iterator[Attempt]:
+def _attempts(
+    job: PickJob,
+    engine: JobEngine,
+    folder: Path,
+    say: OnMessage,
+    selection: Mapping[str, Selection],
+) -> Iterator[Attempt]:
     for number, tomogram in enumerate(job.tomograms, 1):
         said = f"tomogram {number}/{len(job.tomograms)}: {tomogram.name}"
-        attempt = _attempt(tomogram, job, engine, folder)
+        limited = replace(engine, selection=selection.get(tomogram.name))
+        attempt = _attempt(tomogram, job, limited, folder)
         count = "failed" if attempt.picks is None else f"{len(attempt.picks):,} picks"
         say(f"{said}: {count}" + (f": {attempt.error}" if attempt.error else ""))
         yield attempt
@@ -145,7 +156,7 @@ def carry_out(
     on_message: OnMessage,
     replace_stale: bool,
     bases: tuple[Place, ...] = (),
-    selection: Selection | None = None,
+    selection: Mapping[str, Selection] | None = None,
 ) -> Outcome:
     """Carry out a workflow file on the cluster that it names.
 
@@ -161,8 +172,8 @@ def carry_out(
         Compute anew what another computation left in the folder.
     bases : tuple of Place
         Folders of earlier versions of the run.
-    selection : Selection, optional
-        What is to be computed anew, in every tomogram.
+    selection : mapping of str to Selection, optional
+        What is to be computed anew, by tomogram.
 
     Returns
     -------
@@ -187,9 +198,8 @@ def carry_out(
             client,
             replace_stale=replace_stale,
             bases=bases,
-            selection=selection,
         )
-        return pick_particles(config, engine, on_progress, on_message)
+        return pick_particles(config, engine, on_progress, on_message, selection=selection)
 
 
 def compose(config: PickParticles, engine: Engine) -> tuple[Any, ...]:
@@ -232,4 +242,5 @@ PIPELINE = Pipeline(
     ),
     reprocess=carry_out,
     compose=compose,
+    parts=lambda config: tuple(each.name for each in open_job(config).tomograms),
 )

@@ -210,7 +210,12 @@ def _carry_out(
 ) -> Outcome:
     """Make a version: what a pipeline's ``run`` is for a workflow."""
     base = version.base or FIRST
-    selection = limits.selection(run, base)
+    parts = workflow.pipeline.parts
+    selection = (
+        limits.selection(run, base)
+        if parts is None
+        else limits.selections(run, base, parts(workflow.config))
+    )
     if replace_stale or workflow.pipeline.reprocess is None:
         raise ConfigError("a version replaces nothing; leave --replace out")
     version = _begin(run, version)

@@ -1,7 +1,8 @@
 """What limits a reprocessing: boxes, a mask, cutouts, or where the old model was unsure."""
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box
 from volkit.io.open import open_volume
 from volkit.pipelines.config import located
-from volkit.pipelines.version_stages import stage_volume
+from volkit.pipelines.version_stages import stage_volume, version_stages
 
 _PROBABILITY = "prob"
+_PART = "{name}"
 _COLUMNS = ("z0", "z1", "y0", "y1", "x0", "x1")
 
 
@@ -57,7 +59,46 @@ class Limits:
         boxes = self._all_boxes()
         return {"boxes": [[list(b.start), list(b.stop)] for b in boxes]} if boxes else None
 
-    def selection(self, run: Path, base: int) -> Selection | None:
+    def selections(self, run: Path, base: int, parts: Sequence[str]) -> dict[str, Selection]:
+        """Give what engines understand, for each part of a run whose stages are ``PART-stage``.
+
+        ``{name}`` in a mask stands for the name of the part.
+
+        Parameters
+        ----------
+        run : Path
+            Folder of the run.
+        base : int
+            The version whose probabilities are the old ones.
+        parts : sequence of str
+            Names.
+
+        Returns
+        -------
+        dict of str to Selection
+            Of the parts that the base has, where anything is limited.
+
+        Raises
+        ------
+        ConfigError
+            As for `selection`; or if no part has old probabilities.
+        SourceError
+            If a mask cannot be opened.
+        """
+        if self.mask is None and self.unsure is None:
+            found = self.selection(run, base)
+            return {} if found is None else dict.fromkeys(parts, replace(found, may_miss=True))
+        stages = {stage.name for stage in version_stages(run, base)}
+        known = [part for part in parts if f"{part}-{_PROBABILITY}" in stages]
+        made = {}
+        for part in known or parts[:1]:  # which has none, and says so
+            own = replace(self, mask=self.mask and self.mask.replace(_PART, part))
+            found = own.selection(run, base, stage=f"{part}-{_PROBABILITY}")
+            if found is not None:
+                made[part] = replace(found, may_miss=True)
+        return made
+
+    def selection(self, run: Path, base: int, *, stage: str = _PROBABILITY) -> Selection | None:
         """Give what engines understand.
 
         Parameters
@@ -66,6 +107,8 @@ class Limits:
             Folder of the run.
         base : int
             The version whose probabilities are the old ones.
+        stage : str
+            That made them.
 
         Raises
         ------
@@ -77,7 +120,7 @@ class Limits:
         if self.mask is None and self.unsure is None:
             boxes = self._all_boxes()
             return Selection(boxes) if boxes else None
-        prob = stage_volume(run, base, _PROBABILITY)
+        prob = stage_volume(run, base, stage)
         if self.mask is None:
             return Selection(where=prob, between=self.unsure)
         mask = open_volume(_whole(self.mask))
