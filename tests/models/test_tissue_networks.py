@@ -76,6 +76,17 @@ def test_windows_that_do_not_divide_are_refused(name) -> None:
         build(name, widths=())
 
 
+@pytest.mark.parametrize("planar", [True, False])
+def test_v_net_takes_sections_by_eight_as_they_are_published(planar) -> None:
+    net = made("v_net", planar=planar)
+    image = torch.rand(1, 1, 8, 24, 16)
+    whole = torch.nn.functional.pad(image, (0, 0, 0, 8, 0, 0 if planar else 8), mode="replicate")
+    with torch.inference_mode():
+        answer, padded = net(image), net(whole)
+    assert answer.shape == (1, 3, 8, 24, 16)
+    torch.testing.assert_close(answer, padded[:, :, :8, :24], atol=1e-6, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_each_learns(name) -> None:
     """Gradients reach every weight that the answer depends on, and a step lowers the loss."""

@@ -5,8 +5,11 @@ from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from volkit.errors import missing_extra
+
+_V_NET_POOLS = 16  # four times by half
 
 
 class Planar(nn.Module):
@@ -27,6 +30,33 @@ class Planar(nn.Module):
         b, _, z = image.shape[:3]
         sections = image.transpose(1, 2).flatten(0, 1)
         return self.network(sections).unflatten(0, (b, z)).transpose(1, 2)
+
+
+class Padded(nn.Module):
+    """A network whose windows must divide, applied to any: what is beyond repeats the last voxel.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes (B, C, [z,] y, x).
+    multiple : int
+        Of which extents must be.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.network, self.multiple = network, multiple
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map windows to logits of the same extent."""
+        extent = image.shape[2:]
+        beyond = [pad for n in reversed(extent) for pad in (0, -n % self.multiple)]
+        if not any(beyond):
+            return self.network(image)
+        answer = self.network(functional.pad(image, beyond, mode="replicate"))
+        for axis, n in enumerate(extent, 2):
+            answer = answer.narrow(axis, 0, n)
+        return answer
 
 
 class LastAnswer(nn.Module):
@@ -84,7 +114,7 @@ def unet_plus_plus(
 
 
 def v_net(in_channels: int = 1, out_channels: int = 4, *, planar: bool = False) -> nn.Module:
-    """Build V-Net; windows are multiples of 16 on every axis that it sees.
+    """Build V-Net; windows that are no multiples of 16, to which it pools, are padded inside.
 
     Parameters
     ----------
@@ -104,7 +134,8 @@ def v_net(in_channels: int = 1, out_channels: int = 4, *, planar: bool = False) 
     made = monai_class("VNet")(
         spatial_dims=2 if planar else 3, in_channels=in_channels, out_channels=out_channels
     )
-    return Planar(made) if planar else made
+    padded = Padded(made, _V_NET_POOLS)
+    return Planar(padded) if planar else padded
 
 
 def high_res_net(in_channels: int = 1, out_channels: int = 4, *, planar: bool = False) -> nn.Module:
