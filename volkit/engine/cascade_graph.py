@@ -48,7 +48,7 @@ class GraphCascade:
         -------
         dask array
         """
-        task, above = delayed(_sunk), [None]
+        task, above = delayed(_sunk, pure=True), [None]
         for level in reversed(range(len(self.both))):
             top = level + 1 == len(self.both)
             above = [
@@ -86,7 +86,7 @@ def map_tables(op: Op, labels: Any, tables: list[Any], *, grid: Grid, name: str)
         if given
         else with_halo(labels, grid).to_delayed(optimize_graph=False).ravel()
     )
-    work, made = delayed(_applied), np.empty(len(grid), object)
+    work, made = delayed(_applied, pure=True), np.empty(len(grid), object)
     for n, (piece, table) in enumerate(zip(pieces, tables, strict=True)):
         key = f"{name}-{tokenize(op, piece, table, grid[n])}"
         block = work(op, grid[n], piece, table, dask_key_name=key)
@@ -114,7 +114,7 @@ def cascade_in_graph(cascade: Cascade, *inputs: Any, grid: Grid, name: str) -> G
     """
     boxes = Boxes(grid.with_halo(cascade.halo))
     tables = block_tables(cascade.reduction, *inputs, grid=boxes.grid, name=name)
-    first, task = delayed(_first), delayed(_risen)
+    first, task = delayed(_first, pure=True), delayed(_risen, pure=True)
     levels = [[first(cascade, boxes, n, table) for n, table in enumerate(tables)]]
     for level in range(1, len(boxes.levels)):
         own = []

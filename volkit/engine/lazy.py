@@ -91,7 +91,9 @@ class LazyEngine:
             layer = [combine(*layer[i : i + _FAN_IN]) for i in range(0, len(layer), _FAN_IN)]
             if len(layer) == 1:
                 break
-        return layer[0] if reduction.finalize is None else delayed(reduction.finalize)(*layer)
+        if reduction.finalize is None:
+            return layer[0]
+        return delayed(reduction.finalize, pure=True)(*layer)
 
 
 def block_tables(
@@ -117,7 +119,8 @@ def block_tables(
     )
     # Tables are no lists of Delayed, nor is `shared` of `_map_blocks`: dask optimises such a
     # list at once, so that upstream tasks are fused into it, and run again for others.
-    return [delayed(_unbox)(x) for x in parts.to_delayed(optimize_graph=False).ravel()]
+    unbox = delayed(_unbox, pure=True)
+    return [unbox(x) for x in parts.to_delayed(optimize_graph=False).ravel()]
 
 
 def _map_blocks(

@@ -9,6 +9,7 @@ from dask.base import tokenize
 
 from volkit.geometry import AXES, Box, Coord, Grid, coord
 from volkit.io.axes import Array
+from volkit.io.coordinates import SIZE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +67,7 @@ def data_array(volume: "Volume", block_shape: Coord | None = None) -> "xr.DataAr
         dims=[*(() if volume.channels is None else "c"), *AXES],
         coords=coords,
         name=Path(volume.uri.partition("?")[0]).stem,
-        attrs={"uri": volume.uri, "level": volume.level},
+        attrs={"uri": volume.uri, "level": volume.level, SIZE: scale.voxel_size_nm},
     )
 
 

@@ -200,7 +200,7 @@ def relabel_at(
     check_cut(threshold, smallest)
     call = arguments(fragments, grid=grid, engine=engine)
     cut = partial(_cut, threshold=threshold, smallest=smallest)
-    lookup = delayed(cut)(tree) if isinstance(tree, Delayed) else cut(tree)
+    lookup = delayed(cut, pure=True)(tree) if isinstance(tree, Delayed) else cut(tree)
     labels = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
     return call.wrap(labels)
 

@@ -39,12 +39,16 @@ class Call:
     template: xr.DataArray | None
 
     def wrap(self, result: Any) -> Any:
-        """Give a result the kind of the inputs: a DataArray where they were."""
+        """Give a result the kind of the inputs: a DataArray where they were.
+
+        It keeps attributes, and all coordinates but those of the input's channels.
+        """
         if self.template is None or not isinstance(result, da.Array):
             return result
-        coords = {d: self.template.coords[d] for d in AXES if d in self.template.coords}
+        given = self.template
+        coords = {name: found for name, found in given.coords.items() if {*found.dims} <= {*AXES}}
         dims = tuple(AXES) if result.ndim == 3 else ("c", *AXES)
-        return xr.DataArray(result, dims=dims, coords=coords)
+        return xr.DataArray(result, dims=dims, coords=coords, attrs=given.attrs)
 
 
 def arguments(*inputs: Any, grid: Grid | None, engine: Engine | None) -> Call:

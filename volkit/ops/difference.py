@@ -117,7 +117,7 @@ def label_difference(
     call = arguments(old, new, grid=grid, engine=engine)
     table = contingency_table(old, new, grid=grid, engine=engine, name=f"{name}_overlap")
     lazy = is_dask_collection(table)
-    matches = delayed(best_matches)(table) if lazy else best_matches(table)
+    matches = delayed(best_matches, pure=True)(table) if lazy else best_matches(table)
     blocks = call.engine.reduce(
         Reduction(_change_block, _rows),
         *call.inputs,
@@ -125,7 +125,7 @@ def label_difference(
         name=f"{name}_change",
         shared=(matches,),
     )
-    finish = delayed(_label_difference) if lazy else _label_difference
+    finish = delayed(_label_difference, pure=True) if lazy else _label_difference
     return finish(table, matches, blocks)
 
 

@@ -147,7 +147,7 @@ def evaluate(
     engine = LazyEngine() if engine is None else engine
     result = engine.reduce(work, *inputs, grid=grid, name=name, shared=shared)
     notes = (*found.notes, *_doubts(found, options.kind, wanted))
-    finish = delayed(_noted) if is_dask_collection(result) else _noted
+    finish = delayed(_noted, pure=True) if is_dask_collection(result) else _noted
     return finish(result, notes)
 
 

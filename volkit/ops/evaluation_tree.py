@@ -70,4 +70,4 @@ def evaluate_tree(
         descending=descending,
         pred_zero=pred_zero,
     )
-    return delayed(score)(table) if is_dask_collection(table) else score(table)
+    return delayed(score, pure=True)(table) if is_dask_collection(table) else score(table)

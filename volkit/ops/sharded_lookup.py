@@ -157,12 +157,12 @@ def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
 def _renamed_in_graph(labels: Any, lookup: Any, grid: Grid, name: str) -> Any:
     """Send every block of a dask graph the rows of its labels."""
     grid = grid.with_halo((0, 0, 0))
-    whole = lookup if isinstance(lookup, Delayed) else delayed(lookup, traverse=False)
+    whole = lookup if isinstance(lookup, Delayed) else delayed(lookup, pure=True, traverse=False)
     if isinstance(labels, Volume):  # two tasks of a block look at them: read once
         read = Op(_read_block, dtype=labels.dtype)
         labels = LazyEngine().map(read, labels, grid=grid, name=f"{name}-read")
     present = block_tables(occurring(), labels, grid=grid, name=f"{name}-ids")
-    task = delayed(_picked)
+    task = delayed(_picked, pure=True)
     rows = [task(whole, ids) for ids in present]
     return map_tables(Op(_rename_shard, dtype=np.uint64), labels, rows, grid=grid, name=name)
 

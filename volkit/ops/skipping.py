@@ -104,7 +104,7 @@ def skipper(
     cells = full_cells(call, options.empty, cell_shape)
     facts = _cell_facts(call, options, cell_shape)
     if isinstance(cells, da.Array):
-        return delayed(_with_cells)(found, cells, cell_shape, facts, windows)
+        return delayed(_with_cells, pure=True)(found, cells, cell_shape, facts, windows)
     return _with_cells(found, cells, cell_shape, facts, windows)
 
 
