@@ -48,3 +48,19 @@ def read_labels(volume: Volume, box: Box | None = None) -> npt.NDArray[np.uint64
             "(background) and above: relabel it, or open the right volume"
         )
     return values.astype(np.uint64, copy=False)
+
+
+def holds_labels(volume: Volume) -> bool:
+    """Tell whether voxels are ids, of which no mean can be taken.
+
+    They are where the volume says so (an annotation channel, a segmentation layer, OME labels),
+    and else where they are bool, or integers of 32 bits and more.
+    """
+    said = volume.attributes
+    own = said.get("volkit", {})
+    kind = own.get("kind", said.get("kind", said.get("type")))
+    if kind in ("annotation", "segmentation", "labels") or "image-label" in said.get("ome", said):
+        return True
+    if kind == "image":
+        return False
+    return volume.dtype.kind == "b" or (volume.dtype.kind in "iu" and volume.dtype.itemsize >= 4)

@@ -12,17 +12,21 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
+from volkit.markup import shown
 from volkit.models import location
 from volkit.models.roles import Components, Roles
 from volkit.models.scaling import Scaling
 
-Format = Literal["safetensors", "state_dict", "export"]
+Format = Literal["safetensors", "state_dict", "export", "onnx", "torchscript"]
 Activation = Literal["sigmoid", "softmax", "none"]
 Output = Literal["same", "valid", "whole"]
 
 EXPORTED = "exported"
+PROGRAMS = ("export", "onnx", "torchscript")
+"""Formats that hold the network with its weights."""
+
 _ANSWER = ("sha256", "format", "architecture", "arguments", "channels", "scaling", "activation")
-_SHAPE = {"output": "same", "stride": [1, 1, 1]}  # unsaid where it is so
+_SHAPE = {"output": "same", "stride": [1, 1, 1], "planes": False}  # unsaid where it is so
 _SHA256_DIGITS = 64
 
 
@@ -44,8 +48,9 @@ class Checkpoint:
         Voxels the network sees at once, (z, y, x).
     arguments : mapping
         What the architecture is built with.
-    format : {"safetensors", "state_dict", "export"}
-        How the weights are stored; ``export`` is a program of ``torch.export``.
+    format : {"safetensors", "state_dict", "export", "onnx", "torchscript"}
+        How the weights are stored; ``export`` is a program of ``torch.export``.  TorchScript is run
+        only where the address of the card begins with ``trusted:``.
     margin : tuple of int
         Voxels at a window's faces whose answer is not to be used; 0 where windows are blended.
     output : {"same", "valid", "whole"}
@@ -54,6 +59,9 @@ class Checkpoint:
     stride : tuple of int
         Voxels between the answers of a network with pooling, (z, y, x); where it is more than 1
         the network is evaluated at every voxel, `volkit.models.dense`, and ``output`` is "valid".
+    planes : bool
+        Whether the network is one of pictures, which sees planes of one voxel along z by
+        themselves.
     scaling : Scaling
         How the input is scaled.
     activation : {"sigmoid", "softmax", "none"}
@@ -94,6 +102,7 @@ class Checkpoint:
     margin: tuple[int, int, int] = (0, 0, 0)
     output: Output = "same"
     stride: tuple[int, int, int] = (1, 1, 1)
+    planes: bool = False
     scaling: Scaling = field(default_factory=Scaling)
     activation: Activation = "none"
     classes: tuple[str, ...] = ()
@@ -135,6 +144,12 @@ class Checkpoint:
         text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from volkit.models.card_facts import card_facts
+
+        return shown("Checkpoint", card_facts(self))
+
 
 def _check_names(card: Checkpoint) -> None:
     if not card.weights or any(mark in card.weights for mark in ("/", "\\", "..", ":")):
@@ -147,10 +162,10 @@ def _check_names(card: Checkpoint) -> None:
             f"sha256 {card.sha256!r} is not 64 lower-case hexadecimal digits; "
             f"take them from `sha256sum {card.weights}`"
         )
-    if (card.format == "export") != (card.architecture == EXPORTED):
+    if (card.format in PROGRAMS) != (card.architecture == EXPORTED):
         raise ConfigError(
             f"format {card.format!r} and architecture {card.architecture!r} do not go together; "
-            f"the architecture is {EXPORTED!r} for format 'export' and for no other"
+            f"the architecture is {EXPORTED!r} for {', '.join(PROGRAMS)} and for no other format"
         )
 
 
@@ -192,6 +207,10 @@ def _check_sizes(card: Checkpoint) -> None:
 def _check_output(card: Checkpoint) -> None:
     if min(card.stride) < 1:
         raise ConfigError(f"stride {card.stride} cannot be; it is at least 1 on every axis")
+    if card.planes and (card.margin[0] or card.output == "whole"):
+        raise ConfigError(
+            f"a network of planes has no margin along z ({card.margin}) and answers voxels"
+        )
     if max(card.stride) == 1:
         return
     if card.output != "valid":
@@ -199,7 +218,7 @@ def _check_output(card: Checkpoint) -> None:
             f"a network of stride {card.stride} does not answer every voxel of its window; "
             "say output: valid, and as margin half its field of view"
         )
-    if card.format == "export":
+    if card.format in PROGRAMS:
         raise ConfigError(
             f"a program cannot be evaluated between its answers of stride {card.stride}; "
             "export volkit.models.dense.DenseNetwork around the network, and leave stride out"

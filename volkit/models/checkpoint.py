@@ -16,6 +16,8 @@ import yaml
 
 from volkit.errors import ConfigError, ModelError, missing_extra
 from volkit.models import location
+from volkit.models.bioimageio.address import package_uri
+from volkit.models.bioimageio.reader import read_package
 from volkit.models.card import Checkpoint as Checkpoint
 from volkit.models.card import Format, as_card, parse_card
 from volkit.models.running import Backend, NonFinite, Running
@@ -35,7 +37,9 @@ def read_checkpoint(uri: str | Path) -> Checkpoint:
     ----------
     uri : str or Path
         The card (``.yaml``, ``.json``), its weights, or both without suffix: a local path, an
-        fsspec URL, or ``builtin:NAME`` for one that ships with volkit.
+        fsspec URL, or ``builtin:NAME`` for one that ships with volkit.  Or a model package of
+        bioimage.io: its ``rdf.yaml``, folder or zip; ``bioimageio:`` may stand before it.
+        ``trusted:`` before an address lets code run that comes with the weights.
 
     Returns
     -------
@@ -49,6 +53,9 @@ def read_checkpoint(uri: str | Path) -> Checkpoint:
     ConfigError
         If it is not a card; the message names the key.
     """
+    package = package_uri(uri)
+    if package is not None:
+        return read_package(package)
     given = location.absolute(uri)
     name, suffix = location.stem(given)
     known = {*_CARD_SUFFIXES, ".safetensors", ".pt", ".pth", ".pt2"}
@@ -110,6 +117,10 @@ def save_checkpoint(
     path = Path(location.absolute(target))
     if path.suffix not in _CARD_SUFFIXES:
         raise ConfigError(f"card {path} ends in {path.suffix!r}; choose a name that ends in .yaml")
+    if format not in _WEIGHT_SUFFIXES:
+        raise ConfigError(
+            f"format {format!r} is read and not written; choose {', '.join(_WEIGHT_SUFFIXES)}"
+        )
     if taken := sorted(_OF_WEIGHTS & set(card)):
         raise ConfigError(
             f"card {path}: {', '.join(taken)} follow from the weights; leave them out"

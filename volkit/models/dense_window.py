@@ -14,9 +14,10 @@ from torch import nn
 from volkit.errors import ModelError
 from volkit.geometry import Coord
 from volkit.models.architectures import build
-from volkit.models.card import Checkpoint
+from volkit.models.card import PROGRAMS, Checkpoint
 from volkit.models.dense_cost import DenseCost, choose_dense, dense_cost
 from volkit.models.dense_layers import ONE, reach_of
+from volkit.models.trust import is_foreign
 
 _HEADROOM = 1.25  # scratch space of convolutions, and the windows before and after
 _FINENESS = 8  # windows grow by an eighth of what they answer
@@ -123,7 +124,7 @@ def larger_window(
 
 def _architecture(checkpoint: Checkpoint) -> nn.Module | None:
     """Build a network without numbers; None for a program."""
-    if checkpoint.format == "export":
+    if checkpoint.format in PROGRAMS or checkpoint.planes or is_foreign(checkpoint.architecture):
         return None
     with torch.device("meta"):
         return build(checkpoint.architecture, **checkpoint.arguments).eval()

@@ -10,17 +10,21 @@ from torch import Tensor, nn
 from volkit.errors import ModelError
 from volkit.models import location
 from volkit.models.architectures import build
-from volkit.models.card import Checkpoint
+from volkit.models.card import PROGRAMS, Checkpoint
+from volkit.models.foreign_code import build_foreign
 from volkit.models.onednn import use_onednn
+from volkit.models.onnx_program import OnnxProgram
+from volkit.models.plane_network import PlaneNetwork
 from volkit.models.predictor import check_answer
-from volkit.models.programs import read_program
+from volkit.models.programs import read_program, read_script
 from volkit.models.running import Running
+from volkit.models.trust import check_trusted, is_foreign
 from volkit.models.valid import fitted
 from volkit.models.weights import check_state, read_state
 
 
 def read_module(checkpoint: Checkpoint) -> nn.Module:
-    """Read the weights of a checkpoint into its architecture.
+    """Read the weights of a checkpoint into its architecture; it answers all of a window.
 
     Parameters
     ----------
@@ -35,7 +39,31 @@ def read_module(checkpoint: Checkpoint) -> nn.Module:
     Raises
     ------
     ModelError
-        If the weights are absent, damaged, hold code, or do not fit the card.
+        As :func:`bare_module`, or if the network does not answer as its card says.
+    """
+    module = fitted(bare_module(checkpoint), checkpoint)
+    if checkpoint.format not in PROGRAMS:
+        _check_channels(module, checkpoint)
+    return module
+
+
+def bare_module(checkpoint: Checkpoint) -> nn.Module:
+    """Read the weights of a checkpoint into its architecture, which may lose voxels at its faces.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Card and address.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the weights are absent, damaged, hold code that is not trusted, or do not fit the card.
     """
     source = checkpoint.weights_uri
     try:
@@ -51,15 +79,33 @@ def read_module(checkpoint: Checkpoint) -> nn.Module:
             f"the weights {source} have sha256 {found}, their card says {checkpoint.sha256}; "
             "they are damaged or belong to another card: fetch them again"
         )
-    if checkpoint.format == "export":
-        return fitted(read_program(data, source=source), checkpoint)
-    module = build(checkpoint.architecture, **checkpoint.arguments)
+    if checkpoint.format in PROGRAMS:
+        return _program(data, checkpoint)
     state = read_state(data, checkpoint.format, source=source)
+    module = _architecture(checkpoint)
     check_state(state, module.state_dict(), source=source)
     module.load_state_dict(state)
-    module = fitted(module.eval(), checkpoint)
-    _check_channels(module, checkpoint)
-    return module
+    module.eval()
+    return PlaneNetwork(module) if checkpoint.planes else module
+
+
+def _architecture(checkpoint: Checkpoint) -> nn.Module:
+    if is_foreign(checkpoint.architecture):
+        return build_foreign(checkpoint)
+    return build(checkpoint.architecture, **checkpoint.arguments)
+
+
+def _program(data: bytes, checkpoint: Checkpoint) -> nn.Module:
+    """Read a network that is stored with its weights."""
+    source, module = checkpoint.weights_uri, None
+    if checkpoint.format == "onnx":
+        module = OnnxProgram(data, source)
+    elif checkpoint.format == "torchscript":
+        check_trusted(checkpoint, "TorchScript")
+        module = read_script(data, source=source)
+    else:
+        module = read_program(data, source=source)
+    return PlaneNetwork(module) if checkpoint.planes else module
 
 
 def _check_channels(module: nn.Module, checkpoint: Checkpoint) -> None:

@@ -15,6 +15,7 @@ from volkit.models.card import Activation, Checkpoint
 from volkit.models.device_input import sent
 from volkit.models.forward import Forward, forward_of
 from volkit.models.module_loading import module_digest, read_module, ready_module
+from volkit.models.onnx_program import OnnxProgram
 from volkit.models.predictor import Batch, Floats, ScaleLike, check_answer, not_finite
 from volkit.models.running import Running
 from volkit.models.scaling import UNSCALED, Scale
@@ -200,6 +201,13 @@ def wrap_module(module: nn.Module, activation: Activation, running: Running) -> 
 
 
 def _forward(module: nn.Module, running: Running) -> Forward:
+    if any(isinstance(part, OnnxProgram) for part in module.modules()):
+        if running.precision != "float32" or running.compile:
+            raise ModelError(
+                f"a network of ONNX computes in float32 and is not compiled; it was asked for "
+                f"{running.precision}, compile={running.compile}: leave both out"
+            )
+        return module
     if running.backend == "onnxruntime":
         from volkit.models.onnx_forward import OnnxForward
 

@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections import OrderedDict
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -31,15 +32,9 @@ class OnnxForward:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._runtime = _runtime()
-        inner = self._runtime.capi.onnxruntime_pybind11_state
-        self._refusals: tuple[type[Exception], ...] = (
-            inner.Fail,
-            inner.InvalidArgument,
-            inner.InvalidGraph,
-            inner.NotImplemented,
-            inner.RuntimeException,
-        )
+        self._runtime = runtime()
+        _need_exporter()
+        self._refusals = refusals(self._runtime)
         self._sessions: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._making = threading.Lock()
 
@@ -119,10 +114,34 @@ def _unusable(error: Exception) -> ModelError:
     )
 
 
-def _runtime() -> Any:
+def runtime() -> Any:
+    """Import ONNX Runtime.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401 - the exporter of torch needs it
     except ImportError as error:
         raise missing_extra(error.name or "onnxruntime", "onnx") from error
     return onnxruntime
+
+
+def refusals(onnxruntime: Any) -> tuple[type[Exception], ...]:
+    """List the exceptions by which ONNX Runtime refuses a model or a batch."""
+    inner = onnxruntime.capi.onnxruntime_pybind11_state
+    return (
+        inner.Fail,
+        inner.InvalidArgument,
+        inner.InvalidGraph,
+        inner.InvalidProtobuf,
+        inner.NotImplemented,
+        inner.RuntimeException,
+    )
+
+
+def _need_exporter() -> None:
+    if find_spec("onnxscript") is None:  # the exporter of torch needs it
+        raise missing_extra("onnxscript", "onnx")

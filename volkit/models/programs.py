@@ -6,6 +6,7 @@ libraries from others.  Neither is needed for a network, so archives that hold t
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -89,6 +90,34 @@ def read_program(data: bytes, *, source: str) -> torch.nn.Module:
         return torch.export.load(io.BytesIO(data)).module()
     except ModelError:
         raise
+    except _BROKEN as error:
+        raise damaged(source, error) from error
+
+
+def read_script(data: bytes, *, source: str) -> torch.nn.Module:
+    """Read a program of TorchScript; its code runs when it answers.
+
+    Parameters
+    ----------
+    data : bytes
+        What ``torch.jit.save`` wrote, by somebody who is trusted.
+    source : str
+        Where it came from, for messages.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged.
+    """
+    try:
+        with warnings.catch_warnings():  # torch speaks of what may come after TorchScript
+            warnings.simplefilter("ignore")
+            return torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
     except _BROKEN as error:
         raise damaged(source, error) from error
 

@@ -15,8 +15,8 @@ Kind = Literal["none", "fixed", "quantile", "moments"]
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "none": (),
     "fixed": ("shift", "divide"),
-    "quantile": ("low", "high", "clip"),
-    "moments": (),
+    "quantile": ("low", "high", "clip", "epsilon"),
+    "moments": ("epsilon",),
 }
 
 
@@ -85,6 +85,10 @@ class Scaling:
         For ``quantile`` only: between 0 and 1.
     clip : bool or None
         For ``quantile`` only: whether voxels outside are clipped; True unless given.
+    epsilon : float or None
+        For ``quantile`` and ``moments`` only: added to what is divided by, in the unit of the
+        voxels, as bioimage.io does; None adds nothing, and does not divide where there is no
+        spread.
 
     Raises
     ------
@@ -103,6 +107,7 @@ class Scaling:
     low: float | None = None
     high: float | None = None
     clip: bool | None = None
+    epsilon: float | None = None
 
     def __post_init__(self) -> None:
         wanted = _OPTIONS.get(self.kind)
@@ -118,6 +123,8 @@ class Scaling:
             self._check_fixed()
         if self.kind == "quantile":
             self._check_quantile()
+        if self.epsilon is not None and not 0 < self.epsilon < float("inf"):
+            raise ConfigError(f"epsilon {self.epsilon} is not positive; leave it out, or give 1e-6")
 
     def _check_fixed(self) -> None:
         if self.divide is None or not isfinite(self.divide) or self.divide == 0:
@@ -178,11 +185,16 @@ class Scaling:
             )
         if self.kind == "moments":
             mean, deviation = moments(values, counts)
-            return Scale(mean, deviation or 1.0)
+            return Scale(mean, self._divisor(deviation))
         low = quantile(values, counts, self.low or 0.0)
         high = quantile(values, counts, 1.0 if self.high is None else self.high)
-        bounds = (low, high) if self.clip else (None, None)
-        return Scale(low, (high - low) or 1.0, *bounds)
+        divide = self._divisor(high - low)
+        top = high if self.epsilon is None else low + divide  # what becomes 1
+        bounds = (low, top) if self.clip else (None, None)
+        return Scale(low, divide, *bounds)
+
+    def _divisor(self, spread: float) -> float:
+        return (spread or 1.0) if self.epsilon is None else spread + self.epsilon
 
 
 def quantile(values: npt.ArrayLike, counts: npt.ArrayLike, q: float) -> float:

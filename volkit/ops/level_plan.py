@@ -7,7 +7,7 @@ from typing import Any, cast
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
-from volkit.io.volume import Volume
+from volkit.io.labels import holds_labels as holds_labels
 from volkit.kernels.downsample import LARGEST
 
 _SMALL = 256  # voxels on an axis: what a viewer shows at once
@@ -70,22 +70,6 @@ def level_factors(
         extent = [-(-n // f) for n, f in zip(extent, step, strict=True)]
         size = [s * f for s, f in zip(size, step, strict=True)]
     return tuple(steps)
-
-
-def holds_labels(volume: Volume) -> bool:
-    """Tell whether voxels are ids, of which no mean can be taken.
-
-    They are where the volume says so (an annotation channel, a segmentation layer, OME labels),
-    and else where they are bool, or integers of 32 bits and more.
-    """
-    said = volume.attributes
-    own = said.get("volkit", {})
-    kind = own.get("kind", said.get("kind", said.get("type")))
-    if kind in ("annotation", "segmentation", "labels") or "image-label" in said.get("ome", said):
-        return True
-    if kind == "image":
-        return False
-    return volume.dtype.kind == "b" or (volume.dtype.kind in "iu" and volume.dtype.itemsize >= 4)
 
 
 def finer_box(box: Box, factor: Coord) -> Box:

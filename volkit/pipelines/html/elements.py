@@ -1,59 +1,13 @@
-"""Elements of a page: text is escaped where it comes in, markup is made here alone."""
+"""Elements of a page: its sections and pictures."""
 
 import base64
-import html
 from collections.abc import Iterable
 from pathlib import Path
 
-_EMPTY = ("img", "br", "meta", "input", "line", "rect", "polyline", "circle")
-
-
-class Html(str):
-    """Markup: text of which nothing is to be escaped any more."""
-
-    __slots__ = ()
-
-
-def element(tag: str, *children: str | Iterable[str], **attributes: object) -> Html:
-    """Write an element.
-
-    Parameters
-    ----------
-    tag : str
-        Its name.
-    *children : str, or iterables of them
-        What is in it; escaped unless it is Html.
-    **attributes
-        ``class_`` is ``class``, ``aria_label`` is ``aria-label``; None and False leave one out.
-
-    Examples
-    --------
-    >>> element("p", "1 < 2 ", element("b", "yes"), class_="note")
-    '<p class="note">1 &lt; 2 <b>yes</b></p>'
-    """
-    told = []
-    for name, value in attributes.items():
-        if value is None or value is False:
-            continue
-        key = name.rstrip("_").replace("_", "-")
-        told.append(f" {key}" if value is True else f' {key}="{html.escape(str(value))}"')
-    head = f"<{tag}{''.join(told)}"
-    if tag in _EMPTY:
-        return Html(f"{head}/>" if tag not in ("img", "br", "meta", "input") else f"{head}>")
-    return Html(f"{head}>{together(*children)}</{tag}>")
-
-
-def together(*children: str | Iterable[str]) -> Html:
-    """Write several things one after the other; text among them is escaped."""
-    parts = []
-    for child in children:
-        if isinstance(child, Html):
-            parts.append(str(child))
-        elif isinstance(child, str):
-            parts.append(html.escape(child))
-        else:
-            parts.append(together(*child))
-    return Html("".join(parts))
+from volkit.markup import Html as Html
+from volkit.markup import element as element
+from volkit.markup import facts as facts
+from volkit.markup import together as together
 
 
 def section(title: str, *children: str | Iterable[str]) -> Html:
@@ -78,9 +32,3 @@ def picture(path: Path, *, alt: str) -> Html:
     """
     data = base64.b64encode(path.read_bytes()).decode()
     return element("img", alt=alt, src=f"data:image/png;base64,{data}", loading="lazy")
-
-
-def facts(rows: Iterable[tuple[str, str]]) -> Html:
-    """Write names and what they stand for."""
-    pairs = [together(element("dt", name), element("dd", value)) for name, value in rows if value]
-    return element("dl", pairs) if pairs else Html("")

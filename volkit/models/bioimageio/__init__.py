@@ -1,0 +1,1 @@
+"""bioimage.io: model packages read as checkpoints, and checkpoints written as packages."""
