@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from volkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from volkit.cli.notebook import progress as progress
     from volkit.engine.job import JobEngine as JobEngine
     from volkit.engine.lazy import LazyEngine as LazyEngine
     from volkit.engine.op import Op as Op
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from volkit.ops.segmentation import segment as segment
     from volkit.ops.skip_options import EmptyOptions as EmptyOptions
     from volkit.ops.skip_options import SkipOptions as SkipOptions
+    from volkit.pipelines.status import read_status as read_status
+    from volkit.viewer.picture_table import PictureTable as PictureTable
 
 _HOMES = {
     "AffinityOptions": "volkit.ops.affinity_watershed",
@@ -60,6 +63,7 @@ _HOMES = {
     "Op": "volkit.engine.op",
     "Patience": "volkit.io.faults",
     "PickOptions": "volkit.ops.particle_options",
+    "PictureTable": "volkit.viewer.picture_table",
     "Reduction": "volkit.engine.op",
     "Secret": "volkit.io.credentials",
     "SegmentationOptions": "volkit.ops.segmentation",
@@ -74,10 +78,12 @@ _HOMES = {
     "mirror": "volkit.ops.mirror",
     "open_volume": "volkit.io.open",
     "pick": "volkit.ops.particles",
+    "progress": "volkit.cli.notebook",
     "pyramid": "volkit.ops.multiscale",
     "rand": "volkit.ops.metrics",
     "read_points": "volkit.io.points.files",
     "read_checkpoint": "volkit.models.checkpoint",
+    "read_status": "volkit.pipelines.status",
     "segment": "volkit.ops.segmentation",
     "segmentation_scores": "volkit.ops.metrics",
     "voi": "volkit.ops.metrics",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from volkit.cli.notebook import NotebookBars
+
 if TYPE_CHECKING:
     from volkit.engine import base
 
@@ -17,7 +19,7 @@ _WORTH_SHOWING = 64  # pieces: the upper levels of a tree of tables take no time
 
 @contextmanager
 def shown(console: Console) -> "Iterator[Callable[[base.Progress], None]]":
-    """Show what an engine tells.
+    """Show what an engine tells: bars in a terminal and in a notebook, else lines.
 
     Parameters
     ----------
@@ -29,7 +31,9 @@ def shown(console: Console) -> "Iterator[Callable[[base.Progress], None]]":
     callable
         To be given to an engine as ``on_progress``.
     """
-    if console.is_terminal:
+    if console.is_jupyter:
+        yield NotebookBars.begin()
+    elif console.is_terminal:
         with _bars(console) as bars:
             yield _Live(bars)
     else:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from volkit.engine.dashboards import forget_dashboard, note_dashboard
 from volkit.engine.lock import LockOptions, OnMessage, RunLock, run_lock
 from volkit.engine.lock_record import FOLDER
 from volkit.io.place import Place
@@ -62,6 +63,7 @@ class Attendance:
         self.lock = lock
         self._state = State(lock.held.id)
         self._written = 0.0
+        self._dashboard = ""
 
     def check(self) -> None:
         """Make sure that the run is still this client's, before anything is marked.
@@ -92,8 +94,16 @@ class Attendance:
             self._written = now
             self._write()
 
+    def show(self, link: str) -> None:
+        """Write down where the dashboard of the cluster is, for its user alone."""
+        if link != self._dashboard:
+            self._dashboard = link
+            note_dashboard(self.lock.held.id, link)
+
     def leave(self) -> None:
         """Write down that nothing is in flight any more."""
+        if self._dashboard:
+            forget_dashboard(self.lock.held.id)
         self._state = State(self._state.id, workers=self._state.workers)
         self._write()
 

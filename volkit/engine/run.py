@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress, Progress
 from volkit.engine.columns import StoredColumns, digest, write_columns
+from volkit.engine.dashboards import link_of
 from volkit.engine.dispatch import Outcome, Task, dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
@@ -147,6 +148,8 @@ class Run:
         ledger.clear_failures()
         note_backlog(self.client, task, ledger.total - resumed)
         flight = None if self.attendance is None else partial(self.attendance.note, stage)
+        if self.attendance is not None and self.client is not None:
+            self.attendance.show(link_of(self.client))
         with OriginNote.of(ledger, task, self.client) as origin, UsageNote.of(ledger) as usage:
             dispatch(
                 task,

@@ -146,6 +146,12 @@ class Grid:
             read=write.grow(self.halo).intersect(self.domain),
         )
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from volkit.geometry.shown_grid import shown_grid
+
+        return shown_grid(self)
+
     def with_halo(self, halo: Coord) -> "Grid":
         """Give the same blocks another halo."""
         return replace(self, halo=halo)

@@ -267,6 +267,12 @@ class Volume:
         self._inside(self._source, found)
         return replace(self, region=found)
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook, with a picture of its coarsest level where that is cheap."""
+        from volkit.io.shown_volume import shown_volume
+
+        return shown_volume(self)
+
     def __dask_tokenize__(self) -> str:
         return self.identity if self.region is None else f"{self.identity}|{self.region}"
 

@@ -21,6 +21,7 @@ from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError, GeometryError
 from volkit.geometry import AXES, Block, Coord, Grid, VoxelScale
 from volkit.io.points.table import points_frame
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.kernels.particle_coordinates import ParticleCoordinates
 from volkit.kernels.peak_offsets import peak_offsets
@@ -32,8 +33,6 @@ from volkit.ops.particle_scoring import evaluate_points as evaluate_points
 
 Array = NDArray[Any]
 
-_UNSTATED = (1.0, 1.0, 1.0)
-_STATES_SIZE = ("voxel_size_nm", "multiscales", "ome", "resolution")
 _UINT8_ONE = 255.0
 
 
@@ -134,11 +133,8 @@ def stated_scale(heat: Any) -> VoxelScale:
     GeometryError
         If it states none.
     """
-    if isinstance(heat, Volume):
-        found = heat.scale
-        stated = heat.options.voxel_size_nm is not None or found.voxel_size_nm != _UNSTATED
-        if stated or any(key in heat.attributes for key in _STATES_SIZE):
-            return found
+    if isinstance(heat, Volume) and says_size(heat):
+        return heat.scale
     told = heat.uri if isinstance(heat, Volume) else f"an array ({type(heat).__name__})"
     raise GeometryError(
         f"{told} does not say how large its voxels are; open it with voxel_size_nm=(z, y, x), or "

@@ -83,6 +83,12 @@ class RunStatus:
         """Give everything as plain values; see docs/how-to/read-status.md."""
         return {"format": FORMAT, **asdict(self), "worker_hours": self.worker_hours}
 
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from volkit.pipelines.shown_status import shown_status
+
+        return shown_status(self)
+
 
 def read_status(run: Place | Path | str) -> RunStatus:
     """Read how far a run is.
