@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from volkit.bench.harness import Report
+from volkit.pipelines.html.charts import bars
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import element, facts, section
+from volkit.pipelines.html.elements import Html, element, facts, section
 from volkit.pipelines.html.tables import printed, table
 
 
@@ -28,6 +29,7 @@ def bench_page(report: Report) -> str:
     measured = table(report.header, report.as_table(), caption="Medians over the rounds")
     return document(
         f"Bench {report.bench}{', quick' if report.quick else ''}",
+        section("Against the targets", _against_targets(report)),
         section("Measured", measured),
         section("Targets that do not hold", element("ul", [element("li", name) for name in missed]))
         if missed
@@ -35,3 +37,14 @@ def bench_page(report: Report) -> str:
         section("Machine", facts(machine)),
         lead=lead,
     )
+
+
+def _against_targets(report: Report) -> Html:
+    """Draw what was reached of each target: 1 and more holds it."""
+    reached = {}
+    for row in report.rows:
+        if row.value is None or not row.target:
+            continue
+        share = row.value / row.target if row.better != "lower" else row.target / row.value
+        reached[row.name] = (share, f"{printed(row.value)} {row.unit}, wanted {row.target:g}")
+    return bars(reached, title="Reached over wanted", mark=1.0, marked="target")

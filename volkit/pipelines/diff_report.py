@@ -16,6 +16,7 @@ from volkit.pipelines.diff_verdict import SAME, Verdict, worst
 from volkit.pipelines.html.document import document
 from volkit.pipelines.html.elements import Html, element, facts, picture, section, together
 from volkit.pipelines.html.tables import frame_table, table
+from volkit.pipelines.worst_objects import worst_rows
 
 _VERDICTS = Schema(
     (
@@ -26,6 +27,7 @@ _VERDICTS = Schema(
         Column("numbers", "str", "", "in one line"),
     )
 )
+_CHANGED = ("changed", "over", "unlike")  # what says how much a block changed
 _MEANINGS = {
     "changed": ("voxels", "that changed beyond a renaming of objects"),
     "old_objects": ("", "old objects involved"),
@@ -159,6 +161,7 @@ def write_page(
         f"{Path(old).name} and {Path(new).name}",
         section("Verdicts", table(header, rows)),
         section("Where it changed", drawn),
+        section("Most changed blocks", list(_worst(path.parent, verdicts, new))),
         section("Changed blocks and objects", list(_tables(path.parent, verdicts))),
         section("Made from", element("pre", made)),
         lead=together(
@@ -183,6 +186,16 @@ def _tables(folder: Path, verdicts: Sequence[Verdict]) -> Iterator[Html]:
             frame = read_table(path)[0] if path.exists() else pd.DataFrame()
             if len(frame):
                 yield frame_table(frame, caption=path.name)
+
+
+def _worst(folder: Path, verdicts: Sequence[Verdict], new: str) -> Iterator[Html]:
+    """Name the blocks that changed most, to be looked at on the new side."""
+    for verdict in verdicts:
+        path = folder / f"{verdict.name}.blocks.parquet"
+        frame = read_table(path)[0] if path.exists() else pd.DataFrame()
+        by = next((name for name in _CHANGED if name in frame.columns), None)
+        if by is not None:
+            yield worst_rows(frame, by, new, title=verdict.name)
 
 
 def _colour(verdict: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from volkit.pipelines.html.document import document
 from volkit.pipelines.html.elements import element, facts, section, together
 from volkit.pipelines.run_page_results import pictures, read_told, score_rows, tables
+from volkit.pipelines.worst_objects import worst_objects
 
 PAGE = "report.html"
 
@@ -35,6 +36,7 @@ def write_evaluation_page(folder: Path) -> Path:
         section("Warnings", element("ul", warnings) if warnings else ""),
         section("Scores", score_rows(values)),
         section("Pictures", list(pictures(folder))),
+        section("Worst objects", list(worst_objects(folder, str(folder)))),
         section("Tables", list(tables(folder))),
         section("Made from", element("pre", json.dumps(made, indent=1, default=str))),
         lead=together(facts(rows), look_at),

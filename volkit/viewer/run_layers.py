@@ -20,6 +20,7 @@ from volkit.viewer.found import Found, Item
 from volkit.viewer.layer import Kind
 from volkit.viewer.open_layers import kind_of
 from volkit.viewer.threshold import Cut, find_cut
+from volkit.viewer.vessel_layers import flagged_vessels
 
 _ROLES: dict[str, Kind] = {"image": "image", "truth": "labels", "stored": "prob", "heat": "prob"}
 _SHOWN = ("image", "prob", "labels", "picks")  # at first; all else is listed, and off
@@ -59,6 +60,8 @@ def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
     messages: list[str] = []
     items = [*_inputs(bases[0], told, messages), *_results(bases, messages)]
     items.sort(key=lambda item: _LOWEST.index(item.name) if item.name in _LOWEST else 1)
+    if items:  # boxes are voxels of a volume; clips have none
+        items += flagged_vessels(bases[0], messages)
     if not items:
         messages.append(f"{uri} has no volume yet; look at volkit status {uri}")
     return Found(tuple(items), tuple(messages), _cut(bases, items, told))

@@ -12,6 +12,7 @@ _WIDTH, _HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 40
 _ROW = 24  # of a timeline
 _NAMES = 170  # wide
+_LETTERS = 26  # that fit there
 _TICKS = 5
 _MOST_POINTS = 600  # of a line: more than it has dots
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")  # so that lines can be told apart without their colours
@@ -83,6 +84,46 @@ def line_chart(
     drawing = _svg(_WIDTH, _HEIGHT, f"{title}. {said}", drawn)
     named = element("ul", legend, class_="legend") if len(lines) > 1 else Html("")
     return element("figure", element("figcaption", title), drawing, named)
+
+
+def bars(values: Mapping[str, tuple[float, str]], *, title: str, mark: float, marked: str) -> Html:
+    """Draw a bar for each value, and a line across all of them.
+
+    Parameters
+    ----------
+    values : mapping of str to (float, str)
+        By name: 0 or more, and what is said of it.
+    title : str
+        What is to be seen.
+    mark : float
+        Where the line is.
+    marked : str
+        What it means.
+    """
+    sound = {name: pair for name, pair in values.items() if np.isfinite(pair[0])}
+    if not sound:
+        return Html("")
+    most = max(mark, *(min(value, 3 * mark) for value, _ in sound.values()))
+    wide = _WIDTH - 2 * _NAMES
+    drawn = []
+    for number, (name, (value, said)) in enumerate(sound.items()):
+        y = _TOP + number * _ROW
+        size = max(1.0, wide * min(value, most) / most)
+        drawn += [
+            element("text", name[:_LETTERS], x=_NAMES - 8, y=y + 15, text_anchor="end"),
+            element("rect", x=_NAMES, y=y + 3, width=f"{size:.1f}", height=_ROW - 8, rx=2,
+                    class_="bar"),
+            element("text", said, x=f"{_NAMES + size + 6:.1f}", y=y + 15, class_="tick"),
+        ]  # fmt: skip
+    y = _TOP + len(sound) * _ROW
+    at = f"{_NAMES + wide * mark / most:.1f}"
+    drawn += [
+        element("line", x1=at, x2=at, y1=_TOP, y2=y, class_="mark"),
+        element("text", marked, x=at, y=y + 14, text_anchor="middle", class_="tick"),
+    ]
+    words = "; ".join(f"{name}: {said}" for name, (_, said) in sound.items())
+    drawing = _svg(_WIDTH, y + 24, f"{title}. {words}", drawn)
+    return element("figure", element("figcaption", title), drawing)
 
 
 def timeline(spans: Sequence[Span], *, title: str) -> Html:

@@ -1,6 +1,7 @@
 """Documents: a page that needs no other file, readable on a phone, in the dark and on paper."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from volkit.pipelines.html.elements import Html, element, together
 from volkit.pipelines.html.tables import PAGING
@@ -37,12 +38,14 @@ svg { width: 44rem; }
 svg text { fill: var(--ink); font-size: 12px; }
 svg .tick { fill: var(--soft); font-size: 11px; }
 svg .grid { stroke: var(--rule); } svg .bar { fill: var(--one); }
+svg .mark { stroke: var(--two); stroke-width: 2; stroke-dasharray: 4 3; }
 svg .line { fill: none; stroke-width: 2; }
 .line0 { stroke: var(--one); } .line1 { stroke: var(--two); } .line2 { stroke: var(--three); }
 .line3 { stroke: var(--four); }
 .legend li::before { content: "━ "; }
 .key0 { color: var(--one); } .key1 { color: var(--two); } .key2 { color: var(--three); }
 .key3 { color: var(--four); }
+progress { width: 9rem; accent-color: var(--one); vertical-align: middle; }
 .good, .same { color: var(--good); } .some, .small { color: var(--some); }
 .bad, .large { color: var(--bad); }
 pre, code { font-size: .88rem; overflow-wrap: anywhere; } pre { white-space: pre-wrap;
@@ -54,8 +57,28 @@ pre, code { font-size: .88rem; overflow-wrap: anywhere; } pre { white-space: pre
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What keeps a page up to date while it is open.
+
+    Parameters
+    ----------
+    script : str
+        That does it.
+    seconds : float
+        Between two looks; a browser without scripts loads the page again.
+    """
+
+    script: str
+    seconds: float
+
+
 def document(
-    title: str, *parts: str | Iterable[str], lead: str = "", refresh: int | None = None
+    title: str,
+    *parts: str | Iterable[str],
+    lead: str = "",
+    refresh: int | None = None,
+    live: Live | None = None,
 ) -> str:
     """Write a whole page.
 
@@ -69,6 +92,8 @@ def document(
         Below the heading, as Html.
     refresh : int, optional
         Seconds after which a browser loads it again, while it changes; None never does.
+    live : Live, optional
+        What keeps it up to date.
 
     Returns
     -------
@@ -78,6 +103,11 @@ def document(
     again = Html("")
     if refresh is not None:
         again = element("meta", http_equiv="refresh", content=refresh)
+    word = Html("")
+    if live is not None:
+        reload = element("meta", http_equiv="refresh", content=max(2, round(live.seconds)))
+        again = element("noscript", reload)
+        word = element("p", "looking", id="live", role="status", aria_live="off")
     head = together(
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -86,9 +116,15 @@ def document(
         element("title", title),
         Html(f"<style>{_STYLE}</style>"),
     )
-    script = Html(f"<script>{PAGING}</script>") if "data-rows" in body else Html("")
-    main = element("main", element("h1", title), lead, _contents(body), body)
-    whole = element("html", element("head", head), element("body", main, script), lang="en")
+    script = PAGING if live is not None or "data-rows" in body else ""
+    script += "" if live is None else live.script
+    said = element("div", lead, id="lead")
+    main = element("main", element("h1", title), said, word, _contents(body), body)
+    run = Html(f"<script>{script}</script>") if script else ""
+    every = None if live is None else live.seconds
+    whole = element(
+        "html", element("head", head), element("body", main, run, data_every=every), lang="en"
+    )
     return f"<!doctype html>\n{whole}\n"
 
 

@@ -15,7 +15,9 @@ _PAGE = 25  # rows that are shown at a time
 _MOST = 100_000  # rows that a page carries: a megabyte or so
 
 PAGING = """
-for (const box of document.querySelectorAll("[data-rows]")) {
+const turnPages = () => {
+for (const box of document.querySelectorAll("[data-rows]:not([data-taken])")) {
+  box.dataset.taken = "yes";
   (async () => {
     const bytes = Uint8Array.from(atob(box.dataset.rows), c => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -44,6 +46,8 @@ for (const box of document.querySelectorAll("[data-rows]")) {
     box.dataset.ready = "yes";
   })();
 }
+};
+turnPages();
 """
 """What makes long tables turn their pages."""
 
