@@ -3,29 +3,26 @@
 Every box follows from its coordinates alone, so that 10^15 voxels cost nothing until they are read.
 """
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Any, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ConfigError, GeometryError, SourceError
-from volkit.geometry import Box, Coord, Grid, VoxelScale
+from volkit.geometry import Box, Coord, VoxelScale
 from volkit.geometry.scale import Vector
-from volkit.testing.address_values import parsed_value
 from volkit.testing.cells import find_cells, node_table
 from volkit.testing.hashing import bells, stream_key, units
 from volkit.testing.noise import Axes, value_noise
-from volkit.testing.stalls_source import StallSource, open_stalls
-from volkit.testing.tissue_source import TissueSource, open_tissue
+from volkit.testing.specimen_source import SpecimenSource, address_of, made
+from volkit.testing.stalls_source import open_stalls
+from volkit.testing.tissue_source import open_tissue
 from volkit.testing.tomograms import TomogramSource
 from volkit.testing.tomograms_address import open_tomogram
 
-Part = Literal["image", "truth", "boundary"]
+_TYPES: Any = {"image": np.uint8, "truth": np.uint64, "boundary": np.float32}
 _OTHERS: Any = {"tissue": open_tissue, "tomogram": open_tomogram, "stalls": open_stalls}
 
 _GRAIN_NM = 8.0  # all lengths below count in this unit, so that voxel size only samples
@@ -178,75 +175,7 @@ def _turned(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([a * z + b * y + c * x for a, b, c in _TURN], axis=1)
 
 
-@dataclass(frozen=True)
-class SpecimenSource:
-    """A specimen as a source of voxels, read-only.
-
-    Parameters
-    ----------
-    specimen : EmSpecimen
-        The tissue.
-    part : {'image', 'truth', 'boundary'}
-        What of it.
-    """
-
-    specimen: EmSpecimen
-    part: Part = "image"
-
-    channels = None
-    levels = 1
-    origin_nm = (0.0, 0.0, 0.0)
-    voxel_offset = (0, 0, 0)
-
-    @property
-    def shape(self) -> Coord:
-        """Extent, (z, y, x), voxels."""
-        return self.specimen.shape
-
-    @property
-    def voxel_size_nm(self) -> Vector:
-        """Extent of a voxel, (z, y, x), nanometres."""
-        return self.specimen.voxel_size_nm
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel."""
-        return np.dtype({"image": np.uint8, "truth": np.uint64, "boundary": np.float32}[self.part])
-
-    @property
-    def chunk_shape(self) -> Coord:
-        """Any box is as cheap as any other; larger ones spare the nodes around them."""
-        z, y, x = (min(64, n) for n in self.shape)
-        return z, y, x
-
-    write_shape = chunk_shape
-
-    @cached_property
-    def attributes(self) -> Mapping[str, Any]:
-        """What it was made of."""
-        values = {f.name: getattr(self.specimen, f.name) for f in fields(self.specimen)}
-        return {"specimen": {"kind": "em", "part": self.part, **values}}
-
-    def identity(self) -> str:
-        """Digest of all that decides its voxels."""
-        return "specimen:" + hashlib.sha256(repr(self.attributes).encode()).hexdigest()
-
-    def read(self, box: Box) -> NDArray[Any]:
-        """Compute a box, piece by piece: about 100 bytes a voxel are needed on the way."""
-        values = np.empty(box.shape, self.dtype)
-        for piece in Grid(box, self.chunk_shape) if box.size else ():
-            place = piece.write.relative_to(box).slices
-            values[place] = getattr(self.specimen, self.part)(piece.write)
-        return values
-
-    def write(self, box: Box, values: NDArray[Any]) -> None:
-        """Refuse: tissue is given."""
-        raise SourceError(f"a specimen cannot be written (box {box}); create a volume instead")
-
-
-def open_specimen(
-    uri: str, level: int = 0
-) -> SpecimenSource | StallSource | TissueSource | TomogramSource:
+def open_specimen(uri: str, level: int = 0) -> SpecimenSource | TomogramSource:
     """Open a specimen by its address.
 
     Parameters
@@ -259,7 +188,7 @@ def open_specimen(
 
     Returns
     -------
-    SpecimenSource, StallSource, TissueSource or TomogramSource
+    SpecimenSource or TomogramSource
 
     Raises
     ------
@@ -271,24 +200,11 @@ def open_specimen(
     >>> open_specimen("specimen://em?shape=8,16,16&part=truth").dtype
     dtype('uint64')
     """
-    kind, query = urlsplit(uri).netloc, urlsplit(uri).query
+    kind = urlsplit(uri).netloc
     if opened := _OTHERS.get(kind):
         return opened(uri, level)
     if kind != "em":
         raise SourceError(f"{uri}: no specimen {kind!r}; known are em, {', '.join(_OTHERS)}")
-    if level:
-        raise SourceError(f"{uri} has level 0 only, level {level} was asked for")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    known = [*(f.name for f in fields(EmSpecimen)), "part"]
-    if stray := sorted(set(given) - set(known)):
-        raise SourceError(f"{uri}: {', '.join(stray)} is unknown; known are {', '.join(known)}")
-    part = given.pop("part", "image")
-    if part not in get_args(Part):
-        raise SourceError(f"{uri}: part {part!r} is unknown; choose one of {get_args(Part)}")
-    if "shape" not in given:
-        raise SourceError(f"{uri} has no shape; write shape=96,256,256")
-    try:
-        specimen = EmSpecimen(**{name: parsed_value(name, text) for name, text in given.items()})
-    except ValueError as error:
-        raise SourceError(f"{uri}: {error}") from error
-    return SpecimenSource(specimen, part)  # type: ignore[arg-type]
+    keys = [f.name for f in fields(EmSpecimen)]
+    part, values = address_of(uri, level, keys=keys, parts=[*_TYPES], needed="shape=96,256,256")
+    return SpecimenSource.of("em", made(uri, EmSpecimen, values), part, _TYPES[part])
