@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.measure import label
 
+from volkit.engine.job import JobEngine
+from volkit.engine.usage_note import read_usage
 from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid, VoxelScale
-from volkit.io.open import open_volume
+from volkit.io.open import create_volume, open_volume
+from volkit.io.place import Place
 from volkit.ops.statistics import Tables, add_tissue_tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_classes import named_counts
 from volkit.ops.statistics_objects import most_shared, object_frame
 from volkit.ops.statistics_regions import Interval, region_frame, with_distances
+from volkit.pipelines.planning import PlanEngine
 
 SHAPE = (7, 18, 20)
 CONNECTIVITY = {6: 1, 18: 2, 26: 3}
@@ -70,6 +74,28 @@ def test_cells_belong_to_the_region_that_holds_most_of_them() -> None:
     )  # fmt: skip
     overlap = table_of(columns, "overlap")
     assert most_shared(np.array([5, 8], np.uint64), overlap).tolist() == [2, 3]
+
+
+def test_only_classes_are_read_beyond_blocks_and_only_where_these_begin(tmp_path) -> None:
+    grid, volumes = Grid(Box.from_shape((4, 4, 12)), (4, 4, 4)), {}
+    for role in ("classes", "cells"):
+        volumes[role] = create_volume(
+            tmp_path / f"{role}.zarr", shape=(4, 4, 12), dtype=np.uint8, chunk_shape=(4, 4, 4)
+        )
+        volumes[role].write(grid.domain, tissue(0)[:4, :4, :12])
+    tables, run = Tables((4, 4, 12), shapes=(1,)), tmp_path / "run"
+    found = tissue_tables(volumes, tables, grid=grid, engine=JobEngine(run))
+    counts = read_usage(Place.at(run / "tissue.ledger")).counts
+    # Of the classes a column of 4 x 4 voxels before the second and the third block.
+    assert counts["bytes_read"] == 4 * 4 * (4 + 5 + 5) + 4 * 4 * 12
+    assert counts["bytes_fetched"] == 64 * (1 + 2 + 2) + 64 * 3
+    plan = PlanEngine(work_bytes={}, process_bytes=0)
+    tissue_tables(volumes, tables, grid=grid, engine=plan)
+    assert plan.stages[0].bytes_read == counts["bytes_read"]
+    in_memory = {role: volume.read() for role, volume in volumes.items()}
+    whole = computed(tissue_tables(in_memory, tables, grid=Grid(grid.domain, grid.domain.shape)))
+    assert list(found) == list(whole)
+    assert all(np.array_equal(found[name], whole[name]) for name in found)
 
 
 def test_parts_with_one_origin_add_up() -> None:

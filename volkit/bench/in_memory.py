@@ -37,7 +37,10 @@ class InMemory:
         """Add up a table over all blocks."""
         tables = [
             run_partial(
-                reduction, block, [_read(x, block.read, grid.domain) for x in inputs], shared
+                reduction,
+                block,
+                [_read(x, reduction.reads(block, n), grid.domain) for n, x in enumerate(inputs)],
+                shared,
             )
             for block in grid.with_halo(reduction.halo)
         ]

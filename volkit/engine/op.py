@@ -114,8 +114,8 @@ class Reduction:
     Parameters
     ----------
     kernel : callable
-        ``kernel(block, *arrays, *shared, **params)``; each array covers ``block.read``; it returns
-        Columns.
+        ``kernel(block, *arrays, *shared, **params)``; each array covers ``block.read``, or from its
+        beginning on what ``reads`` says; it returns Columns.
     combine : callable
         Merges a sequence of Columns; associative and exact, so that the order in which blocks
         meet cannot show.
@@ -127,6 +127,10 @@ class Reduction:
         Options of the kernel; JSON.
     version : int
         To be raised when the kernel's results change.
+    before : bool
+        Whether it needs that only where a block begins.  A dask array may have it at the end, too.
+    alone : tuple of int
+        Numbers of the inputs of which it needs the block itself; a dask array may have more.
 
     Raises
     ------
@@ -140,10 +144,18 @@ class Reduction:
     halo: Coord = (0, 0, 0)
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    before: bool = False
+    alone: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "halo", coord(self.halo, name="halo"))
         _check_json(self.kernel, self.params)
+
+    def reads(self, block: Block, number: int) -> Box:
+        """Say what the kernel needs of an input."""
+        if number in self.alone:
+            return block.write
+        return Box(block.read.start, block.write.stop) if self.before else block.read
 
 
 def run_block(

@@ -35,8 +35,8 @@ class Tables:
     bins : tuple of int
         Bins in which classes are counted, voxels, (z, y, x), from the origin on.
     shapes : tuple of int
-        Labels whose surface and length are counted, too; their blocks read one voxel more on each
-        side.
+        Labels whose surface and length are counted, too; their blocks read one voxel more where
+        they begin, of the classes alone.
     tile : tuple of int, optional
         Tiles, (y, x), in which every section of the cells is looked at; None leaves that out.
     intensity_range : tuple of float, optional
@@ -100,6 +100,8 @@ def tissue_tables(
         _tissue_block,
         _add_tables,
         halo=(1, 1, 1) if tables.shapes and "classes" in volumes else (0, 0, 0),
+        before=True,
+        alone=tuple(n for n, role in enumerate(roles) if role != "classes"),
         params={
             "roles": roles,
             "bins": list(tables.bins),
@@ -148,7 +150,10 @@ def _tissue_block(
 ) -> Columns:
     core = block.write.relative_to(block.read)
     whole = dict(zip(roles, arrays, strict=True))
-    part = {role: array[core.slices] for role, array in whole.items()}
+    part = {
+        role: array if array.shape == block.write.shape else array[core.slices]
+        for role, array in whole.items()
+    }
     start, place = block.write.start, _coord(origin)
     found: dict[str, Columns] = {}
     if "classes" in part:

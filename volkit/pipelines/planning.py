@@ -46,7 +46,8 @@ class PlanEngine:
         """
         grid = grid.with_halo(op.halo)
         item = np.dtype(op.dtype).itemsize * (op.channels or 1)
-        self._record(name, inputs, grid, item, at_once=op.at_once)
+        reads = [voxels_read(grid)] * len(inputs)
+        self._record(name, inputs, grid, item, reads, at_once=op.at_once)
         if op.spread is not None:
             spread, channels = op.spread.everywhere, op.channels or 1
             self.stages[-1] = exchanging(self.stages[-1], spread, grid, channels)
@@ -67,13 +68,25 @@ class PlanEngine:
     ) -> Any:
         """Record a Reduction; its value is not known, and None."""
         if all(stage.name != name for stage in self.stages):  # asked for again, it is there
-            self._record(name, inputs, grid.with_halo(reduction.halo), _TABLE_BYTES)
+            grid = grid.with_halo(reduction.halo)
+            reads = [
+                over_blocks(grid, lambda block, n=n: reduction.reads(block, n).size)  # type: ignore[misc]
+                for n in range(len(inputs))
+            ]
+            self._record(name, inputs, grid, _TABLE_BYTES, reads)
 
     def _record(
-        self, name: str, inputs: tuple[Any, ...], grid: Grid, out_bytes: int, *, at_once: int = 1
+        self,
+        name: str,
+        inputs: tuple[Any, ...],
+        grid: Grid,
+        out_bytes: int,
+        reads: list[int],
+        *,
+        at_once: int = 1,
     ) -> None:
-        in_bytes = sum(_item_bytes(value) for value in inputs)
-        read = voxels_read(grid)
+        each = [_item_bytes(value) for value in inputs]
+        in_bytes = sum(each)
         seen = prod(block_read_shape(grid))
         written = prod(min(b, n) for b, n in zip(grid.block_shape, grid.domain.shape, strict=True))
         memory = (in_bytes + self.work_bytes.get(name, 0.0)) * seen + 2 * out_bytes * written
@@ -82,8 +95,8 @@ class PlanEngine:
                 name=name,
                 blocks=len(grid),
                 voxels=grid.domain.size,
-                voxels_read=read,
-                bytes_read=read * in_bytes,
+                voxels_read=max(reads, default=voxels_read(grid)),
+                bytes_read=sum(a * b for a, b in zip(reads, each, strict=True)),
                 bytes_written=grid.domain.size * out_bytes,
                 # Twice the result: the kernel's, and the store's compressed copy at its worst.
                 memory_bytes=self.process_bytes + at_once * int(memory),
