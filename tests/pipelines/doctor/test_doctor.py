@@ -1,0 +1,149 @@
+"""The doctor: what it finds on this machine, and what it says where something is wrong."""
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+
+from volkit.cli import main
+from volkit.io.open import create_volume
+from volkit.pipelines.doctor.check import Check
+from volkit.pipelines.doctor.clusters import check_clusters
+from volkit.pipelines.doctor.gpu import driver_gpus, unusable
+from volkit.pipelines.doctor.machine import check_machine, disk, quota
+from volkit.pipelines.doctor.packages import check_packages, needed
+from volkit.pipelines.doctor.stores import check_stores
+from volkit.testing.servers.s3 import S3Server
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    """Put a program on the path."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_this_environment_has_what_volkit_needs() -> None:
+    found = {check.name: check for check in check_packages()}
+    assert found["python"].state == "ok"
+    assert found["volkit"].state == "ok"
+    assert "it needs" in found["volkit"].says
+
+
+def test_packages_that_are_missing_or_too_old_are_named() -> None:
+    here = version("numpy")
+    wanted = [Requirement("numpy>=99"), Requirement("no-such-package-here>=2")]
+    missing, old = needed("volkit", wanted)
+    assert missing == Check(
+        "volkit",
+        "fail",
+        "no-such-package-here>=2 not installed",
+        "pip install 'no-such-package-here>=2'",
+    )
+    assert old.state == "fail"
+    assert old.says == f"numpy {here} is installed, volkit needs >=99"
+    assert old.advice == "pip install 'numpy>=99'"
+    [fine] = needed("volkit", [Requirement("numpy>=1")])
+    assert fine.state == "ok"
+
+
+def test_machine() -> None:
+    names = [check.name for check in check_machine()]
+    assert names == ["threads", "memory", "disk", "scratch", "open files"]
+    assert quota("200000 100000\n") == 2.0
+    assert quota("max 100000\n") is None
+
+
+def test_disks(tmp_path: Path) -> None:
+    assert disk("disk", tmp_path, least_gib=0.0).state == "ok"
+    full = disk("disk", tmp_path, least_gib=1e9)
+    assert full.state == "warn"
+    assert full.advice == "make room, or work in a folder with 1e+09 GiB or more"
+    assert disk("scratch", tmp_path, least_gib=1e9).advice.startswith("set TMPDIR to")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_of_somebody_else(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert disk("disk", tmp_path).says == f"{tmp_path} cannot be written to"
+
+
+def test_gpus_that_torch_does_not_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert driver_gpus() == ()
+    program(tmp_path, "nvidia-smi", "echo 'NVIDIA A100, 40960 MiB, 550.1'")
+    assert driver_gpus() == ("NVIDIA A100, 40960 MiB, 550.1",)
+    blind = unusable(driver_gpus(), with_cuda=False)
+    assert blind.state == "warn"
+    assert "A100" in blind.says
+    assert blind.advice.startswith("install a build of torch with CUDA")
+    assert "CUDA_VISIBLE_DEVICES" in unusable(driver_gpus(), with_cuda=True).advice
+    program(tmp_path, "nvidia-smi", "exit 9")
+    assert driver_gpus() == ()
+    assert unusable((), with_cuda=True).state == "ok"
+
+
+def test_stores_are_read_and_written(tmp_path: Path) -> None:
+    volume = create_volume(tmp_path / "em.zarr", shape=(8, 9, 10), dtype=np.uint8)
+    volume.write(volume.domain, np.ones((8, 9, 10), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    output = tmp_path / "results"
+    read, gone, written, room = check_stores([volume.uri, "nothing.zarr"], output=str(output))
+    assert read.state == "ok"
+    assert read.says.startswith("uint8, 8 x 9 x 10 voxels; 0.00 MiB came in ")
+    assert (gone.state, gone.says) == ("fail", "nothing.zarr does not exist; check the path")
+    assert written == Check(f"write {output}", "ok", "an object was written, read back and removed")
+    assert room.name == f"disk {output}"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_bucket_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    with S3Server() as server:
+        server.bucket("lab")
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        place = f"s3://lab/run?endpoint={server.endpoint}"
+        [fine] = check_stores([], output=place)
+        assert fine.state == "ok"
+        [refused] = check_stores([], output=place, credentials="anonymous")
+        assert refused.state == "fail"
+        assert refused.advice == "choose another place, or other --credentials"
+
+
+def test_queueing_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    dask, none = check_clusters()
+    assert (dask.name, dask.state) == ("dask", "ok")
+    assert none.says.startswith("no queueing system is known here")
+    program(tmp_path, "sinfo", "echo 'slurm_load_partitions: no controller' >&2; exit 1")
+    _, silent = check_clusters()
+    assert silent.state == "warn"
+    assert silent.says.endswith("and does not answer: slurm_load_partitions: no controller")
+    program(tmp_path, "sinfo", "echo cpu; echo gpu")
+    _, asked = check_clusters()
+    assert (asked.state, asked.advice) == ("warn", "run volkit on a login node")
+    program(tmp_path, "sbatch", "true")
+    _, whole = check_clusters()
+    assert whole.state == "ok"
+    assert whole.says == "SLURM, cpu, gpu: say cluster: {system: slurm, …}"
+
+
+def test_the_command_says_what_to_do_and_fails_where_something_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="1"):
+        main(["doctor", "nothing.zarr", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] is False
+    assert found["checks"][-1] == {
+        "name": "read nothing.zarr",
+        "state": "fail",
+        "says": "nothing.zarr does not exist; check the path",
+        "advice": "see the message",
+    }
+    assert {check["state"] for check in found["checks"][:-1]} <= {"ok", "warn"}

@@ -1,0 +1,1 @@
+"""Proposals: a workflow for data that somebody has, written after looking at them."""

@@ -1,0 +1,212 @@
+"""Look: what a person's data are, found out by reading as little as shows it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volkit.errors import MissingChunkError
+from volkit.geometry import Box, Coord, VoxelScale, coord
+from volkit.io.credentials import Credentials
+from volkit.io.open import open_volume
+from volkit.io.uris import local_path, split_query
+from volkit.io.volume import Volume
+from volkit.ops.level_plan import holds_labels
+from volkit.pipelines.thumbnail import unit_shape
+
+Kind = Literal["image", "tomogram", "boundaries", "affinities", "labels", "classes"]
+
+_PIECES = 8  # of a volume, spread over it
+_MOST_VOXELS = 2**22  # of a piece
+_MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
+_LARGEST_CLASS = 255
+_LARGE = 2**24  # voxels
+_PERCENTILES = (0.5, 99.5)
+_TOMOGRAM_NM = (0.1, 2.5)  # voxels of cryo-electron tomograms
+_TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map", ".ccp4")
+_PROBABLE = re.compile(r"prob|boundar|membrane|pred", re.IGNORECASE)
+_AFFINE = re.compile(r"affin", re.IGNORECASE)
+_LABELLED = re.compile(r"label|truth|seg|annot|(^|[^a-z])gt([^a-z]|$)", re.IGNORECASE)
+# Additive steps that spread pieces over three axes evenly, however many they are.
+_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one of somebody's volumes is.
+
+    Parameters
+    ----------
+    uri : str
+        As it was given.
+    volume : Volume
+        At the level that was given.
+    kind : str
+        What it seems to be.
+    scaled : bool
+        Whether it states how large its voxels are.
+    span : tuple of float
+        Least and largest value but for half a per cent at each end, of what was sampled.
+    zeros : float
+        Share of voxels that are 0, of what was sampled.
+    unsound : float
+        Share of voxels that are NaN or infinite.
+    values : tuple of int
+        Distinct ones, where there are few.
+    """
+
+    uri: str
+    volume: Volume
+    kind: Kind
+    scaled: bool
+    span: tuple[float, float]
+    zeros: float
+    unsound: float
+    values: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A short name."""
+        return split_query(self.uri)[0].rstrip("/").rpartition("/")[2].partition("::")[0]
+
+    @property
+    def states_level(self) -> bool:
+        """Whether a person has chosen the level, in the address."""
+        return self.volume.level > 0 or "level" in split_query(self.uri)[1]
+
+    @property
+    def says(self) -> str:
+        """What was found, in a line."""
+        by = " x ".join
+        size = (
+            f"{by(f'{nm:g}' for nm in self.volume.voxel_size_nm)} nm"
+            if self.scaled
+            else "voxels of unknown size"
+        )
+        channels = "" if self.volume.channels is None else f", {self.volume.channels} channels"
+        low, high = self.span
+        return (
+            f"{_AS[self.kind]}: {by(map(str, self.volume.shape))} voxels{channels}, {size}, "
+            f"{self.volume.dtype} from {low:g} to {high:g}, {self.zeros:.0%} zero"
+        )
+
+
+_AS: dict[Kind, str] = {
+    "image": "an image",
+    "tomogram": "a tomogram",
+    "boundaries": "a map of boundaries",
+    "affinities": "affinities",
+    "labels": "labels of objects",
+    "classes": "labels of classes",
+}
+
+
+def look_at(uri: str, *, credentials: Credentials | None = None) -> Look:
+    """Look at a volume.
+
+    Parameters
+    ----------
+    uri : str
+        What ``open_volume`` takes.
+    credentials : str, optional
+        Of its store.
+
+    Returns
+    -------
+    Look
+
+    Raises
+    ------
+    SourceError
+        If it cannot be opened or read.
+    """
+    volume = open_volume(uri, credentials=credentials)
+    parts = [_sound(volume, box) for box in _boxes(volume)]
+    values = np.concatenate([part.ravel() for part in parts])
+    sound = values[np.isfinite(values)] if values.dtype.kind in "fc" else values
+    spread = np.percentile(sound, _PERCENTILES) if sound.size else np.zeros(2)
+    span = float(spread[0]), float(spread[1])
+    few = _few(sound)
+    return Look(
+        uri=uri,
+        volume=volume,
+        kind=_kind(uri, volume, span, few),
+        scaled=volume.scale != VoxelScale((1.0, 1.0, 1.0)),
+        span=span,
+        zeros=float((sound == 0).mean()) if sound.size else 0.0,
+        unsound=1 - sound.size / max(1, values.size),
+        values=few,
+    )
+
+
+def tomogram_files(uri: str) -> tuple[Path, ...]:
+    """List the tomograms of a folder; none where it is something else."""
+    path = local_path(uri)
+    if path is None or not path.is_dir():
+        return ()
+    return tuple(p for p in sorted(path.iterdir()) if p.suffix.lower() in _TOMOGRAM_SUFFIXES)
+
+
+def _boxes(volume: Volume) -> Iterator[Box]:
+    """Choose pieces that lie on chunks, spread over a volume."""
+    unit = _piece(volume)
+    counts = [-(-n // u) for n, u in zip(volume.shape, unit, strict=True)]
+    seen = set()
+    for number in range(_PIECES):
+        index = tuple(int((0.5 + number * s) % 1 * n) for s, n in zip(_STEPS, counts, strict=True))
+        if index not in seen:
+            seen.add(index)
+            start = [o + i * u for o, i, u in zip(volume.domain.start, index, unit, strict=True)]
+            yield Box.from_shape(unit, start).intersect(volume.domain)
+
+
+def _piece(volume: Volume) -> Coord:
+    unit = list(unit_shape(volume))
+    while prod(unit) > _MOST_VOXELS:
+        longest = unit.index(max(unit))
+        unit[longest] = -(-unit[longest] // 2)
+    return coord(unit)
+
+
+def _sound(volume: Volume, box: Box) -> NDArray[Any]:
+    """Read a piece; one that is not stored is empty space, of which nothing can be told."""
+    try:
+        return volume.read(box)
+    except MissingChunkError:
+        return np.zeros(0, volume.dtype)
+
+
+def _few(values: NDArray[Any]) -> tuple[int, ...]:
+    if values.dtype.kind not in "biu":
+        return ()
+    found = np.unique(values)
+    return tuple(map(int, found)) if found.size <= _MOST_CLASSES else ()
+
+
+def _kind(uri: str, volume: Volume, span: tuple[float, float], few: tuple[int, ...]) -> Kind:
+    """Guess by type and values; the name decides where these leave it open."""
+    name = Path(split_query(uri)[0]).name + uri.partition("::")[2] + uri.partition("?")[2]
+    share = volume.dtype.kind == "f" and span[0] >= 0 and span[1] <= 1
+    if (volume.channels or 1) >= 3 and (share or _AFFINE.search(name)):
+        return "affinities"
+    if share and _PROBABLE.search(name):
+        return "boundaries"
+    whole = volume.dtype.kind in "biu" and volume.channels is None
+    # A small box may hold few objects, whose ids are of 32 or 64 bits; no large volume does.
+    plain = volume.dtype.itemsize <= 2 or volume.domain.size > _LARGE
+    if whole and plain and len(few) > 1 and max(few) <= _LARGEST_CLASS:
+        return "classes"
+    if whole and (holds_labels(volume) or _LABELLED.search(name)):
+        return "labels"
+    suffix = Path(split_query(uri)[0]).suffix.lower()
+    isotropic = max(volume.voxel_size_nm) < 1.05 * min(volume.voxel_size_nm)
+    small = _TOMOGRAM_NM[0] <= volume.voxel_size_nm[0] <= _TOMOGRAM_NM[1]
+    stated = volume.scale != VoxelScale((1.0, 1.0, 1.0))
+    if volume.channels is None and isotropic and small and (stated or suffix in _TOMOGRAM_SUFFIXES):
+        return "tomogram"
+    return "image"
