@@ -39,10 +39,10 @@ def network(window=(6, 8, 6), margin=(0, 0, 0), model=ramp) -> Network:
     return Network(model, window, margin, 2)
 
 
-def run(folder, *, block_shape, net=None, raw=RAW, **options):
+def run(folder, *, block_shape, net=None, raw=RAW, on_progress=None, **options):
     SEEN.clear()
     volume = open_volume(raw)
-    engine = JobEngine(folder)
+    engine = JobEngine(folder, on_progress=on_progress)
     grid = Grid(volume.domain, block_shape)
     result = infer(
         volume, net or network(), options=InferenceOptions(**options), grid=grid, engine=engine
@@ -116,6 +116,15 @@ def test_scratch_holds_the_strips_alone_and_goes_at_the_end(tmp_path: Path) -> N
     assert spilled == reached * 2 * 8  # two channels of int64, since the answers have no bounds
     assert spilled / 8 <= ((20 / 16) ** 3 - 1) * 2 * 32**3
     assert not (tmp_path / "prob.exchange" / "strips").exists()
+
+
+def test_a_first_run_resumes_nothing(tmp_path: Path) -> None:
+    """Strips arrive late, and blocks are finished afterwards: this is no resumption."""
+    heard = []
+    options = {"stride": (3, 4, 3), "seams": "exchange", "on_progress": heard.append}
+    run(tmp_path, block_shape=(2, 1, 2), raw=RAW[:5, :6, :7], **options)
+    assert {(state.resumed, state.total) for state in heard if state.stage == "prob"} == {(0, 72)}
+    assert heard[-1].done == 72
 
 
 def test_blocks_smaller_than_a_window_and_than_a_stride(tmp_path: Path) -> None:

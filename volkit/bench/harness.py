@@ -97,6 +97,8 @@ class Case:
         Tells whether the results of ours and the peer are the same.
     most_rounds : int, optional
         How often at most, where one takes minutes.
+    least_rounds : int
+        How often at least, where rounds differ much; ``--quick`` has its own number.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Case:
     better: Literal["higher", "lower"] = "higher"
     agree: Callable[[Any, Any], bool] | None = None
     most_rounds: int | None = None
+    least_rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,8 @@ def run_bench(
         raise ConfigError(f"bench {name} measures, and has no use for the run {run}; leave it out")
     rows = []
     for case in module.cases(quick=quick):
-        rows.append(run_case(case, rounds=_QUICK_ROUNDS if quick else _ROUNDS))
+        rounds = _QUICK_ROUNDS if quick else max(_ROUNDS, case.least_rounds)
+        rows.append(run_case(case, rounds=rounds))
         if on_row is not None:
             on_row(rows[-1])
     return Report(name, quick, tuple(rows), machine)

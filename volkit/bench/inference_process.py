@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.bench.memory import held
-from volkit.engine.arenas import keep_few_arenas
+from volkit.engine.allocator import keep_memory
 from volkit.engine.job import JobEngine
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
@@ -29,7 +29,7 @@ _BLOCK, _WINDOW = 128, 64
 def main(arguments: list[str]) -> None:
     """Measure, and print."""
     what, side = arguments[0], int(arguments[1])
-    keep_few_arenas()  # as `volkit run` and workers do
+    keep_memory()  # as `volkit run` and workers do
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         image = _stored(Path(folder), side)
         network = Network.of(_share, window=(_WINDOW,) * 3, channels=1, device="cpu")

@@ -14,7 +14,7 @@ import numpy as np
 
 from volkit.bench.memory import held
 from volkit.bench.particle_tomograms import heat_map, store_heat
-from volkit.engine.arenas import keep_few_arenas
+from volkit.engine.allocator import keep_memory
 from volkit.engine.job import JobEngine
 from volkit.geometry import Coord
 from volkit.ops.particle_convention import CZII
@@ -33,7 +33,7 @@ _SMALL, _SHAPE, _QUICK_SHAPE = (16, 32, 32), (64, 256, 256), (32, 64, 64)
 def main(arguments: list[str]) -> None:
     """Measure, and print."""
     count, quick = int(arguments[0]), bool(int(arguments[1]))
-    keep_few_arenas()  # as `volkit run` and workers do
+    keep_memory()  # as `volkit run` and workers do
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for name, shape in (("small", _SMALL), ("heat", _QUICK_SHAPE if quick else _SHAPE)):
             maps = np.stack([heat_map(shape, seed=8)] * len(CZII.classes))

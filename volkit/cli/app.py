@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,20 +13,34 @@ import typer
 import volkit
 from volkit.cli import (
     batch,
+    checkpoint,
     compare,
     data,
+    demo,
     evaluate,
+    live,
     provenance,
     report,
     runs,
+    setup,
     tables,
     versions,
     view,
 )
 from volkit.cli.clusters import ClusterFile, cluster_settings
-from volkit.cli.reproducible import show_reproducible, with_blocks
-from volkit.cli.work import FAILED, carry_out, check_plan, say_error, terminal
-from volkit.engine.arenas import keep_few_arenas
+from volkit.cli.commands import command, say, say_json, wants_json
+from volkit.cli.completion import workflow_files
+from volkit.cli.reproducible import refuse_differences, show_reproducible, with_blocks
+from volkit.cli.work import (
+    BROKEN,
+    FAILED,
+    carry_out,
+    check_plan,
+    say_error,
+    say_outcome,
+    terminal,
+)
+from volkit.engine.allocator import keep_memory
 from volkit.errors import ConfigError, VolkitError
 
 if TYPE_CHECKING:
@@ -33,11 +49,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Peta-scale brain volumes into segmentations, particles and tables.\n\n"
-    "Add --debug to any command to see the traceback of an error.",
+    "Add --json to a command to have what it prints as JSON, --debug to see the traceback of an "
+    "error.\n\n"
+    "volkit doctor\n\n"
+    "volkit init em.zarr\n\n"
+    "volkit run em.yaml",
 )
+app.add_typer(setup.app)
+app.add_typer(demo.app)
 app.add_typer(data.app)
 app.add_typer(compare.app)
 app.add_typer(evaluate.app)
@@ -47,8 +68,13 @@ app.add_typer(provenance.app)
 app.add_typer(versions.app)
 app.add_typer(report.app)
 app.add_typer(view.app)
+app.add_typer(live.app)
+app.add_typer(checkpoint.app, name="checkpoint")
 
-WorkflowFile = Annotated[Path, typer.Argument(help="Workflow file (YAML).", show_default=False)]
+WorkflowFile = Annotated[
+    Path,
+    typer.Argument(help="Workflow file (YAML).", show_default=False, autocompletion=workflow_files),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="key.path=value, stronger than the file; may be repeated."),
@@ -68,18 +94,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = with_blocks(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    keep_few_arenas()
+    keep_memory()
     # What tifffile finds wrong, volkit says itself, in one message.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL)
     try:
         app([argument for argument in given if argument != "--debug"], prog_name="volkit")
     except Exception as error:
-        notes = [n for n in getattr(error, "__notes__", ()) if n.startswith("volkit: ")]
-        # Everything else is a mistake of volkit's own, and its traceback is wanted.
-        if debug or not (notes or isinstance(error, VolkitError | OSError)):
+        if debug:
             raise
-        say_error("\n".join([str(error) or type(error).__name__, *notes]))
-        raise SystemExit(FAILED) from None
+        notes = [n for n in getattr(error, "__notes__", ()) if n.startswith("volkit: ")]
+        if notes or isinstance(error, VolkitError | OSError):
+            say_error("\n".join([str(error) or type(error).__name__, *notes]))
+            raise SystemExit(FAILED) from None
+        _say_broken(error)
+        raise SystemExit(BROKEN) from None
+
+
+def _say_broken(error: Exception) -> None:
+    """Tell of a mistake of volkit's own, whose traceback whoever mends it will want."""
+    with NamedTemporaryFile(
+        "w", prefix="volkit-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    say_error(
+        f"volkit itself failed: {type(error).__name__}: {error} ({where}); please report it with "
+        f"{file.name}, or see it here with --debug"
+    )
 
 
 def _say_version(wanted: bool) -> None:
@@ -98,7 +140,7 @@ def _options(
     """Take what belongs to no command."""
 
 
-@app.command()
+@command(app)
 def run(
     workflow: WorkflowFile,
     settings: Settings = None,
@@ -120,33 +162,56 @@ def run(
     ] = None,
     cluster: ClusterFile = None,
 ) -> None:
-    """Carry out a workflow; taken up where it was when it is run again."""
+    """Carry out a workflow; taken up where it was when it is run again.
+
+    volkit run workflows/segment_neurons.yaml
+
+    volkit run em.yaml --set segment.threshold=0.5 --workers 4
+
+    volkit run em.yaml --cluster workflows/hpc/slurm.yaml
+    """
     before, after = cluster_settings(cluster, scheduler=scheduler, workers=workers, local=local)
     found = _read(workflow, [*before, *(settings or []), *after])
-    carry_out(found, replace=replace)
-    if check_reproducible is not None:
-        show_reproducible(found, blocks=check_reproducible)
+    outcome = carry_out(found, replace=replace)
+    if check_reproducible is None:
+        say_outcome(outcome)
+        return
+    rows = show_reproducible(found, blocks=check_reproducible)
+    say_outcome(outcome, reproduced=rows)
+    refuse_differences(found, rows)
 
 
-@app.command()
+@command(app)
 def train(workflow: WorkflowFile, settings: Settings = None) -> None:
-    """Train a network as a workflow says; taken up where it was when it is run again."""
+    """Train a network as a workflow says; taken up where it was when it is run again.
+
+    volkit train workflows/train_boundaries.yaml
+
+    volkit train train.yaml --set optimisation.steps=20000
+    """
     found = _read(workflow, settings or [], default="train_boundaries")
     if found.pipeline.plan is not None:
         raise ConfigError(
             f"{workflow} is a {found.pipeline.name} workflow, which trains nothing; use "
             f"volkit run {workflow}"
         )
-    carry_out(found, replace=False)
+    say_outcome(carry_out(found, replace=False))
 
 
-@app.command()
+@command(app)
 def plan(workflow: WorkflowFile, settings: Settings = None, cluster: ClusterFile = None) -> None:
-    """Say what a workflow will read, compute, write and need, without beginning it."""
+    """Say what a workflow will read, compute, write and need, without beginning it.
+
+    volkit plan workflows/segment_neurons.yaml
+
+    volkit plan em.yaml --set block_shape=[128,512,512] --json
+    """
     before, _ = cluster_settings(cluster)
     found = _read(workflow, [*before, *(settings or [])])
     if found.pipeline.plan is None:
-        typer.echo(f"{found.pipeline.name} has no blocks to plan")
+        say(f"{found.pipeline.name} has no blocks to plan")
+        if wants_json():
+            say_json({"stages": [], "problems": []})
         return
     check_plan(found, show=True)
 

@@ -101,17 +101,44 @@ def cascade_at_once(
     EagerCascade
     """
     boxes = Boxes(grid.with_halo(cascade.halo))
-    gather = Reduction(
-        partial(_numbered, cascade.kernel), _together, halo=cascade.halo, params=cascade.params
-    )
+    tables = tables_at_once(engine, cascade.reduction, *inputs, grid=grid, name=name)
+    kept = None if tables is None else _risen(cascade, boxes, tables)
+    return EagerCascade(engine, boxes, kept)
+
+
+def tables_at_once(
+    engine: Engine, reduction: Reduction, *inputs: Any, grid: Grid, name: str
+) -> list[Columns] | None:
+    """Apply a Reduction to every block, and add nothing up.
+
+    Parameters
+    ----------
+    engine : Engine
+        Whose ``reduce`` gives Columns, or None where it only plans.
+    reduction : Reduction
+        What to apply.
+    *inputs : array
+        As the engine takes them.
+    grid : Grid
+        In which blocks.
+    name : str
+        Of the stage.
+
+    Returns
+    -------
+    list of dict of ndarray, or None
+        The table of every block, in C order.
+    """
+    kernel, how = partial(_numbered, reduction.kernel), reduction
+    gather = Reduction(kernel, _together, halo=how.halo, params=how.params)
     tables = engine.reduce(gather, *inputs, grid=grid, name=name)
     if tables is None:
-        return EagerCascade(engine, boxes, None)
+        return None
     own: list[Columns] = [{} for _ in range(len(grid))]
     for key, column in tables.items():
         number, _, column_name = key.partition(".")
         own[int(number)][column_name] = column
-    return EagerCascade(engine, boxes, _risen(cascade, boxes, own))
+    return own
 
 
 def _risen(cascade: Cascade, boxes: Boxes, tables: list[Columns]) -> tuple[list[Columns], ...]:

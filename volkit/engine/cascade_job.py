@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from volkit.engine.cascade import Boxes, Cascade, Sink
-from volkit.engine.columns import read_columns, write_columns
 from volkit.engine.fingerprint import Facts, facts, fingerprint, kernel_identity
 from volkit.engine.job import JobEngine
-from volkit.engine.lazy import check_inside
 from volkit.engine.op import Columns, Op, run_partial
 from volkit.engine.reading import read_metered
 from volkit.engine.replay import ReplayEngine
+from volkit.engine.reuse import shared_parts
 from volkit.engine.run import Run
-from volkit.engine.tree import part_place, work_level
-from volkit.errors import GeometryError
+from volkit.engine.stored_inputs import stored_volumes
+from volkit.engine.tree import read_part, work_level, write_part
 from volkit.geometry import Grid
 from volkit.io.place import Place
 from volkit.io.volume import Volume
@@ -44,14 +43,22 @@ class RiseTask:
             table = run_partial(self.cascade.reduction, block, arrays)
             tables = [self.boxes.still_open(table, box, box)]
         else:
-            below = self.parts.inside(str(self.level - 1))
+            below = replace(self, level=self.level - 1)
             tables = []
             for n in self.boxes.below(self.level, number):
-                up, _ = read_box(below, n)
+                up, _ = below.table(n)
                 tables.append(self.boxes.still_open(up, self.boxes.box(self.level - 1, n), box))
         up, kept = self.cascade.rise(tables)
         both = {f"up.{k}": v for k, v in up.items()} | {f"kept.{k}": v for k, v in kept.items()}
-        write_columns(part_place(self.folder, number), both)
+        write_part(self.folder, number, both)
+
+    def table(self, number: int) -> tuple[Columns, Columns]:
+        """Read what a box passed on, and what it kept."""
+        both = read_part(self, number)
+        return (
+            {k.removeprefix("up."): v for k, v in both.items() if k.startswith("up.")},
+            {k.removeprefix("kept."): v for k, v in both.items() if k.startswith("kept.")},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,14 @@ class SinkTask:
     """What a worker does for a box when labels sink: make its lookup table."""
 
     sink: Sink
-    boxes: Boxes
-    kept: Place
+    risen: RiseTask
     parts: Place
     level: int
+
+    @property
+    def boxes(self) -> Boxes:
+        """Those of the cascade."""
+        return self.risen.boxes
 
     @property
     def folder(self) -> Place:
@@ -71,25 +82,16 @@ class SinkTask:
 
     def __call__(self, number: int) -> None:
         """Compute and store the lookup table of one box."""
-        write_columns(part_place(self.folder, number), self.table(number))
+        write_part(self.folder, number, self.table(number))
 
     def table(self, number: int) -> Columns:
         """Compute the lookup table of one box."""
-        _, kept = read_box(self.kept.inside(str(self.level)), number)
+        _, kept = replace(self.risen, level=self.level).table(number)
         above = None
         if self.level + 1 < len(self.boxes.levels):
             holder = self.boxes.above(self.level, number)
-            above = read_columns(part_place(self.parts.inside(str(self.level + 1)), holder))
+            above = read_part(replace(self, level=self.level + 1), holder)
         return self.sink(kept, above)
-
-
-def read_box(folder: Place, number: int) -> tuple[Columns, Columns]:
-    """Read what a box passed on, and what it kept."""
-    both = read_columns(part_place(folder, number))
-    return (
-        {k.removeprefix("up."): v for k, v in both.items() if k.startswith("up.")},
-        {k.removeprefix("kept."): v for k, v in both.items() if k.startswith("kept.")},
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +122,27 @@ class StoredCascade:
     ----------
     engine : JobEngine or ReplayEngine
         Of the run; the latter takes tables as they are.
-    boxes : Boxes
-        Of the cascade.
-    parts : Place
-        Where the tables of its boxes lie, a folder for each level.
+    task : RiseTask
+        What made the tables of its boxes, and where they lie.
     facts : dict
         What made them.
     """
 
     engine: JobEngine | ReplayEngine
-    boxes: Boxes
-    parts: Place
+    task: RiseTask
     facts: Facts
+
+    @property
+    def boxes(self) -> Boxes:
+        """Those of the cascade."""
+        return self.task.boxes
 
     def kept(self) -> Iterator[tuple[int, Columns, Columns]]:
         """Read, box by box: its level, what it passed on, and what it kept."""
         for level, boxes in enumerate(self.boxes.levels):
+            task = replace(self.task, level=level)
             for number in range(len(boxes)):
-                yield level, *read_box(self.parts.inside(str(level)), number)
+                yield level, *task.table(number)
 
     def map(self, op: Op, labels: Any, *, sink: Sink, name: str) -> Volume:
         """Let lookup tables sink to the blocks, and apply an Op that reads them.
@@ -158,8 +163,8 @@ class StoredCascade:
         Volume
         """
         stage, what = f"{name}_lookup", {**self.facts, "sink": kernel_identity(sink)}
-        parts = self.parts.above.inside(f"{stage}.parts")
-        lowest = SinkTask(sink, self.boxes, self.parts, parts, 0)
+        place = self.engine.place if isinstance(self.engine, JobEngine) else self.engine.root
+        lowest = SinkTask(sink, self.task, place.inside(f"{stage}.parts"), 0)
         if isinstance(self.engine, JobEngine):
             for level in reversed(range(1, len(self.boxes.levels))):
                 task = replace(lowest, level=level)
@@ -196,22 +201,20 @@ def cascade_in_job(
         If an input is no Volume, or does not cover the domain.
     """
     boxes = Boxes(grid.with_halo(cascade.halo))
-    for value in inputs:
-        if not isinstance(value, Volume):
-            raise GeometryError(
-                f"a job reads stored volumes, this input is {type(value).__name__}; store it, or "
-                "use LazyEngine"
-            )
-        check_inside(grid, value)
+    inputs = stored_volumes(inputs, grid)
     what = facts(cascade.reduction, inputs, boxes.grid)
     root = engine.place if isinstance(engine, JobEngine) else engine.root
-    parts = root.inside(f"{name}.parts")
+    task = RiseTask(cascade, boxes, inputs, root.inside(f"{name}.parts"), 0)
     if isinstance(engine, JobEngine):
+        levels = [{**what, "level": level} for level in range(len(boxes.levels))]
+        shared = shared_parts(engine.run, name, levels)
+        if shared is not None:
+            return StoredCascade(engine, replace(task, parts=shared), what)
         for level in range(len(boxes.levels)):
-            task = RiseTask(cascade, boxes, inputs, parts, level)
             voxels = grid.domain.size if level == 0 else 0
-            _work(engine.run, task, what, level=level, name=name, voxels=voxels)
-    return StoredCascade(engine, boxes, parts, what)
+            work = replace(task, level=level)
+            _work(engine.run, work, what, level=level, name=name, voxels=voxels)
+    return StoredCascade(engine, task, what)
 
 
 def _work(

@@ -16,7 +16,7 @@ from volkit.errors import SourceError
 from volkit.io.place import Place
 
 
-def write_columns(place: Place, columns: Columns) -> None:
+def write_columns(place: Place, columns: Columns, *, lasting: bool = True) -> None:
     """Write Columns so that the file is there whole or not at all.
 
     Parameters
@@ -25,10 +25,13 @@ def write_columns(place: Place, columns: Columns) -> None:
         Target, ending in ``.npz``.
     columns : dict of ndarray
         What to write.
+    lasting : bool
+        Wait until it is on the disk.  Without, a power failure may leave a torn file, which its
+        check sums tell: for what is made again then.
     """
     path = place.local
     if path is not None:
-        _write_file(path, columns)
+        _write_file(path, columns, lasting=lasting)
         return
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **columns)
@@ -46,21 +49,22 @@ def read_columns(place: Place) -> Columns:
     try:
         with _opened(place) as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise SourceError(
             f"cannot read the table {place} ({error}); delete it and run again to make it anew"
         ) from error
 
 
-def _write_file(path: Path, columns: Columns) -> None:
+def _write_file(path: Path, columns: Columns, *, lasting: bool) -> None:
     """Write to a file beside and rename it: a large table needs no second copy in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with scratch.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ marked are never evaluated again.  Scratch is deleted at the end.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -182,8 +182,11 @@ def run_exchange(run: Run, task: MapTask, ledger: Ledger, name: str) -> bool:
         place.objects.delete_all()
     windows = Ledger.open(place.inside(WINDOWS), what, len(task.grid))
     strips = Strips(place.inside("strips"))
+    evaluated = bool((windows.done() | ledger.done()).all())
     failed = _evaluate(run, ContributeTask(task, strips), windows, ledger, name)
-    _finish_rest(run, FinishTask(task, strips), windows, ledger, name)
+    # What was evaluated just now has been told of, and was not resumed.
+    told = run if evaluated else replace(run, on_progress=None)
+    _finish_rest(told, FinishTask(task, strips), windows, ledger, name)
     if failed is not None:
         raise failed
     strips.clear()

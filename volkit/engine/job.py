@@ -12,7 +12,6 @@ from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress
 from volkit.engine.exchange import run_exchange
 from volkit.engine.fingerprint import Facts, facts
-from volkit.engine.lazy import check_inside
 from volkit.engine.ledger import Ledger
 from volkit.engine.map_task import MapTask
 from volkit.engine.op import Op, Reduction
@@ -20,6 +19,7 @@ from volkit.engine.queue import Retries
 from volkit.engine.reuse import keep, shared_volume
 from volkit.engine.run import Run
 from volkit.engine.selection import Selection
+from volkit.engine.stored_inputs import stored_volumes
 from volkit.engine.tree import reduce_tree
 from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
@@ -133,7 +133,7 @@ class JobEngine:
         """
         run, grid = self.run, grid.with_halo(op.halo)
         shared = tuple(run.stored(x) for x in shared)
-        volumes = _volumes(inputs, grid)
+        volumes = stored_volumes(inputs, grid)
         what = facts(op, volumes, grid, shared)
         kept = keep(run, name, what, volumes, grid)
         if (found := shared_volume(run, name, kept.facts, len(grid))) is not None:
@@ -166,7 +166,7 @@ class JobEngine:
         """
         run, grid = self.run, grid.with_halo(reduction.halo)
         shared = tuple(run.stored(x) for x in shared)
-        volumes = _volumes(inputs, grid)
+        volumes = stored_volumes(inputs, grid)
         return reduce_tree(run, reduction, volumes, grid=grid, name=name, shared=shared)
 
     def _target(
@@ -281,18 +281,6 @@ def check_aligned(grid: Grid, volume: Volume) -> None:
 
 def _missing(grid: Grid, done: NDArray[np.bool_]) -> Iterator[int]:
     return grid.morton_missing(done)
-
-
-def _volumes(inputs: tuple[Any, ...], grid: Grid) -> tuple[Volume, ...]:
-    """Check that inputs are stored volumes that cover the grid."""
-    for value in inputs:
-        if not isinstance(value, Volume):
-            raise GeometryError(
-                f"a job reads stored volumes, this input is {type(value).__name__}; store it, or "
-                "use LazyEngine"
-            )
-        check_inside(grid, value)
-    return inputs
 
 
 def _brief(volume: Volume) -> str:

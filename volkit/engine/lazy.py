@@ -205,7 +205,8 @@ def _op_task(
 ) -> Array:
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
     values = load_shared(_in_order(shared))
-    return run_block(work, block, _inputs(work.reads(block), arrays, handles), values)
+    boxes = [work.reads(block)] * len(handles)
+    return run_block(work, block, _inputs(boxes, arrays, handles), values)
 
 
 def _reduction_task(
@@ -219,7 +220,8 @@ def _reduction_task(
     block = grid.block(block_id[-3:])  # type: ignore[arg-type]
     box = np.empty((1, 1, 1), object)
     values = load_shared(_in_order(shared))
-    box[0, 0, 0] = run_partial(work, block, _inputs(block.read, arrays, handles), values)
+    boxes = [work.reads(block, n) for n in range(len(handles))]
+    box[0, 0, 0] = run_partial(work, block, _inputs(boxes, arrays, handles), values)
     return box
 
 
@@ -231,13 +233,15 @@ def _combined(combine: Callable[[Sequence[Columns]], Columns], *tables: Columns)
     return combine(tables)
 
 
-def _inputs(box: Box, arrays: tuple[Array, ...], handles: list[Volume | None]) -> list[Array]:
+def _inputs(
+    boxes: list[Box], arrays: tuple[Array, ...], handles: list[Volume | None]
+) -> list[Array]:
     rest = iter(arrays)
     return [
         next(rest)
         if handle is None
         else (handle.read(box) if box.size else np.zeros((0, 0, 0), handle.dtype))
-        for handle in handles
+        for handle, box in zip(handles, boxes, strict=True)
     ]
 
 

@@ -26,12 +26,19 @@ from volkit.engine.map_task import content_check
 from volkit.engine.op import Columns
 from volkit.engine.reading import read_metered, write_metered
 from volkit.engine.reuse_record import BlocksRecord, note_reuse, read_blocks, write_blocks
-from volkit.engine.reuse_search import BaseStage, base_stage, finished_volume, table_place
+from volkit.engine.reuse_search import (
+    BaseStage,
+    base_stage,
+    finished_volume,
+    parts_place,
+    table_place,
+)
 from volkit.engine.run import Run
 from volkit.engine.selection import Selection
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.geometry.touching import touching
+from volkit.io.place import Place
 from volkit.io.volume import Volume
 
 LIMITED = "limited"
@@ -113,7 +120,7 @@ class Kept:
                 stale[touching(grid, blocks[number].write)] = True
         if self.limited and selection is not None:
             selected = selection.blocks(grid, client=client)
-            if not selected.any():
+            if not selected.any() and not selection.may_miss:
                 raise GeometryError(
                     f"the selection touches no block of {grid.domain}, so nothing would change; "
                     "select something inside it"
@@ -206,6 +213,21 @@ def shared_table(run: Run, name: str, what: Facts) -> Columns | None:
         return None
     note_reuse(run.root, name, {"fingerprint": wanted, "shared": True})
     return read_columns(place)
+
+
+def shared_parts(run: Run, name: str, levels: Sequence[Facts]) -> Place | None:
+    """Find the tables of the boxes of a cascade that an earlier version has finished.
+
+    Returns
+    -------
+    Place or None
+        None where they have to be computed.
+    """
+    wanted = [fingerprint(what) for what in levels]
+    place = parts_place(run.bases, name, wanted)
+    shared = None if place is None else {"fingerprint": wanted[0], "shared": True}
+    note_reuse(run.root, name, shared)
+    return place
 
 
 def _tables(facts: Facts) -> dict[str, Any]:

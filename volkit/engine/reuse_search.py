@@ -100,6 +100,41 @@ def table_place(bases: Sequence[Place], name: str, fingerprint: str) -> Place | 
     return None
 
 
+def parts_place(bases: Sequence[Place], name: str, fingerprints: Sequence[str]) -> Place | None:
+    """Find the tables of the boxes of a cascade that one of several versions has finished.
+
+    Parameters
+    ----------
+    bases : sequence of Place
+        Folders of versions.
+    name : str
+        Of the stage.
+    fingerprints : sequence of str
+        Of its levels, the lowest first; those that are not given are not looked at.
+
+    Returns
+    -------
+    Place or None
+        The folder ``NAME.parts``; None where there is none.
+    """
+    for base in bases:
+        parts = base.inside(f"{name}.parts")
+        stages = [name, *(f"{name}.parts/{level}" for level in range(1, len(fingerprints)))]
+        wanted = zip(stages, fingerprints, strict=True)
+        whole = all(_is_finished(base.inside(f"{stage}.ledger"), said) for stage, said in wanted)
+        if whole and parts.exists():
+            return parts
+    return None
+
+
+def _is_finished(root: Place, fingerprint: str) -> bool:
+    header = read_header(root)
+    if header is None or header["fingerprint"] != fingerprint:
+        return False
+    total = int(header["total"])
+    return Ledger(root, total, fingerprint).count() >= total
+
+
 def blocks_of(volume: Volume) -> tuple[Grid, BlocksRecord] | None:
     """Read which blocks of a stage's volume were computed, and which copied.
 
@@ -130,13 +165,9 @@ def blocks_of(volume: Volume) -> tuple[Grid, BlocksRecord] | None:
 
 def _finished(bases: Sequence[Place], name: str, fingerprint: str) -> BaseStage | None:
     for base in bases:
-        root = base.inside(f"{name}.ledger")
+        root, place = base.inside(f"{name}.ledger"), base.inside(f"{name}.zarr")
         header = read_header(root)
-        if header is None or header["fingerprint"] != fingerprint:
-            continue
-        total = int(header["total"])
-        place = base.inside(f"{name}.zarr")
-        if Ledger(root, total, fingerprint).count() < total or not place.exists():
+        if header is None or not _is_finished(root, fingerprint) or not place.exists():
             continue
         volume = Volume(place.uri, 0, place.options)
         if volume.attributes.get("volkit", {}).get("fingerprint") == fingerprint:

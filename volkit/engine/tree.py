@@ -5,6 +5,7 @@ gathered the same way, until one is left.  Which blocks meet is decided by the g
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,8 +20,20 @@ from volkit.geometry import Box, Coord, Grid
 from volkit.io.place import Place
 from volkit.io.volume import Volume
 
+_logger = logging.getLogger(__name__)
 _FAN_IN: Coord = (4, 4, 4)  # 64 tables to one: a petavoxel's 10^7 blocks need four levels
 _PARALLEL = 4096  # from here on, whole cubes of blocks are pieces enough for many workers
+
+
+class LevelTask(Protocol):
+    """What a worker does for one table of a level."""
+
+    @property
+    def folder(self) -> Place:
+        """Where the tables of the level lie."""
+
+    def __call__(self, number: int) -> None:
+        """Compute and store one table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +53,12 @@ class PartialTask:
         parts = []
         for cell in Grid(self.cubes[number].write, (1, 1, 1)):
             block = self.grid.block(cell.write.start)
-            arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
+            arrays = [
+                read_metered(volume, self.reduction.reads(block, n), decides=block.write)
+                for n, volume in enumerate(self.inputs)
+            ]
             parts.append(run_partial(self.reduction, block, arrays, shared))
-        write_columns(part_place(self.folder, number), self.reduction.combine(parts))
+        write_part(self.folder, number, self.reduction.combine(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +68,15 @@ class CombineTask:
     reduction: Reduction
     tables: Grid
     cubes: Grid
-    below: Place
+    below: LevelTask
     folder: Place
 
     def __call__(self, number: int) -> None:
         """Combine and store one table."""
         cells = Grid(self.cubes[number].write, (1, 1, 1))
         numbers = [self.tables.block(cell.write.start).number for cell in cells]
-        parts = [read_columns(part_place(self.below, n)) for n in numbers]
-        write_columns(part_place(self.folder, number), self.reduction.combine(parts))
-
-
-class LevelTask(Protocol):
-    """What a worker does for one table of a level."""
-
-    @property
-    def folder(self) -> Place:
-        """Where the tables of the level lie."""
-
-    def __call__(self, number: int) -> None:
-        """Compute and store one table."""
+        parts = [read_part(self.below, n) for n in numbers]
+        write_part(self.folder, number, self.reduction.combine(parts))
 
 
 def reduce_tree(
@@ -133,18 +138,16 @@ def _levels(
     parts = run.root.inside(f"{name}.parts")
     blocks = Grid(Box.from_shape(grid.shape), (1, 1, 1))
     cubes = Grid(blocks.domain, _FAN_IN if len(grid) >= _PARALLEL else (1, 1, 1))
-    leaf = PartialTask(reduction, grid, cubes, inputs, shared, parts.inside("0"))
-    work_level(run, leaf, cubes, what, level=0, name=name, voxels=grid.domain.size)
+    task: LevelTask = PartialTask(reduction, grid, cubes, inputs, shared, parts.inside("0"))
+    work_level(run, task, cubes, what, level=0, name=name, voxels=grid.domain.size)
     level = 0
     while len(cubes) > 1:
         level += 1
         tables = Grid(Box.from_shape(cubes.shape), (1, 1, 1))
         cubes = Grid(tables.domain, _FAN_IN)
-        task = CombineTask(
-            reduction, tables, cubes, parts.inside(str(level - 1)), parts.inside(str(level))
-        )
+        task = CombineTask(reduction, tables, cubes, task, parts.inside(str(level)))
         work_level(run, task, cubes, what, level=level, name=name, voxels=0)
-    return read_columns(part_place(parts.inside(str(level)), 0))
+    return read_part(task, 0)
 
 
 def work_level(
@@ -153,7 +156,7 @@ def work_level(
     cubes: Grid,
     what: Facts,
     *,
-    level: int,
+    level: int | str,
     name: str,
     voxels: int,
 ) -> None:
@@ -169,8 +172,8 @@ def work_level(
         Whose blocks are the tables.
     what : dict
         Facts of the stage.
-    level : int
-        Of the tree; 0 are the leaves.
+    level : int or str
+        Of the tree, or its key; 0 are the leaves.
     name : str
         Of the stage.
     voxels : int
@@ -208,6 +211,41 @@ def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, n
 def part_place(folder: Place, number: int) -> Place:
     """Place the partial table of a cube."""
     return folder.inside(part_key(number))
+
+
+def write_part(folder: Place, number: int, table: Columns) -> None:
+    """Write a partial table, which is not waited for: whoever reads a torn one makes it again."""
+    write_columns(part_place(folder, number), table, lasting=False)
+
+
+def read_part(task: LevelTask, number: int) -> Columns:
+    """Read a partial table; make it again if it is torn, as after a power failure.
+
+    Parameters
+    ----------
+    task : callable
+        What makes it.
+    number : int
+        Of the table.
+
+    Returns
+    -------
+    dict of ndarray
+
+    Raises
+    ------
+    SourceError
+        If it is not there, or cannot be read.
+    """
+    place = part_place(task.folder, number)
+    try:
+        return read_columns(place)
+    except SourceError:
+        if place.above.objects.modified(place.name) is None:
+            raise
+        _logger.warning("the table %s was torn, and is made again", place)
+    task(number)
+    return read_columns(place)
 
 
 def part_key(number: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from volkit.engine import arenas
+from volkit.engine import allocator
 
 # By default a worker that waits takes 3% of a core, and a scheduler 4%, for what nobody looks at:
 # stacks sampled a hundred times a second, and loads and delays of event loops.
@@ -32,7 +32,10 @@ _SCHEDULER: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": "30 minutes",
     # Those who keep a cluster replace lost workers; dask would only take them away.
     "distributed.deploy.lost-worker-timeout": "1 day",
-    f"distributed.nanny.pre-spawn-environ.{arenas.VARIABLE}": arenas.MOST,
+    **{
+        f"distributed.nanny.pre-spawn-environ.{name}": value
+        for name, value in allocator.ENVIRONMENT.items()
+    },
 }
 # Of jobs that are ended from outside, each death would be laid at the door of blocks that waited.
 _DEATHS_OF_JOBS = 10
@@ -62,4 +65,4 @@ def worker_environment() -> dict[str, str]:
         else str(value)
         for key, value in WORKER.items()
     }
-    return {**settings, arenas.VARIABLE: str(arenas.MOST)}
+    return {**settings, **{name: str(value) for name, value in allocator.ENVIRONMENT.items()}}

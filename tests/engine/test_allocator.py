@@ -1,0 +1,86 @@
+"""The allocator: few heaps, which keep what is freed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from volkit.engine.allocator import ENVIRONMENT
+from volkit.engine.cluster import local_client
+from volkit.engine.cluster.settings import worker_environment
+
+# Threads that live at the same time, each with what it allocated: arenas are told by malloc itself.
+MANY_THREADS = """
+import ctypes, re, threading
+from pathlib import Path
+from volkit.engine.allocator import keep_memory
+libc = ctypes.CDLL("libc.so.6")
+{first}
+meet = threading.Barrier(9)
+def hold():
+    kept = ctypes.c_void_p(libc.malloc(4096))
+    meet.wait()
+    meet.wait()
+threads = [threading.Thread(target=hold) for _ in range(8)]
+[t.start() for t in threads]
+meet.wait()
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(b"{path}", b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+meet.wait()
+print(len(re.findall("<heap nr", Path("{path}").read_text())))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="heaps of threads are glibc's")
+def test_threads_share_few_heaps(tmp_path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+
+    def heaps(first: str) -> int:
+        script = MANY_THREADS.format(first=first, path=tmp_path / "info.xml")
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, check=True, env=environment, text=True)
+        return int(done.stdout)
+
+    assert heaps("") > 2
+    assert heaps("keep_memory()") == 2
+
+
+# A page that a process has not had before costs it a fault.
+PAGES = """
+import resource
+import numpy as np
+from volkit.engine.allocator import keep_memory
+{first}
+array = lambda: np.ones(4_000_000)
+array(), array()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    array()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what glibc does")
+def test_large_arrays_are_not_asked_of_the_system_again_and_again() -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
+
+    def faults(first: str) -> int:
+        command = [sys.executable, "-c", PAGES.format(first=first)]
+        done = subprocess.run(command, capture_output=True, check=True, env=environment, text=True)
+        return int(done.stdout)
+
+    assert faults("") > 100
+    assert faults("keep_memory()") < 10
+
+
+def test_workers_start_with_it() -> None:
+    for name, value in ENVIRONMENT.items():
+        assert worker_environment()[name] == str(value)
+    with local_client(workers=1) as client:
+        found = {name: client.submit(os.environ.get, name, pure=False) for name in ENVIRONMENT}
+        assert {k: f.result() for k, f in found.items()} == {
+            name: str(value) for name, value in ENVIRONMENT.items()
+        }
