@@ -10,7 +10,7 @@ from volkit.models.video_resnet import VideoResNet
 SMALL = {
     "video_resnet": {"widths": (2, 2, 4, 4)},
     "scan_resnet": {"widths": (2, 2, 4, 4)},
-    "scan_densenet": {"stem": 4, "growth": 2, "blocks": (1, 1)},
+    "scan_densenet": {"stem": 8, "growth": 4, "blocks": (2, 2)},
     "scan_transformer": {"window": (16, 32, 32), "width": 8, "hidden": 16, "layers": 2, "heads": 2},
     "section_net": {"sections": 3, "widths": (2, 4), "blocks": (1, 1)},
 }

@@ -26,7 +26,8 @@ def test_every_scan_is_judged_once_by_who_has_not_met_its_subject(folds) -> None
         subjects = [{folds.rows[n].subject for n in part} for part in parts]
         assert not subjects[0] & subjects[1] | subjects[2] & (subjects[0] | subjects[1])
         assert sorted(np.concatenate(parts)) == list(range(48))
-        assert len(roles.choosing) == 9  # a quarter of the other 36, whole subjects
+        # A quarter of the other 36, which each class misses by less than a subject's three.
+        assert abs(len(roles.choosing) - 9) < 6
         judged += roles.judged.tolist()
     assert sorted(judged) == list(range(48))
     assert known_share(folds.rows, 4, aside=0, seed=0) == 0

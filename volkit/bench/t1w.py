@@ -1,9 +1,10 @@
-"""T1-weighted heads: many scans at once beside one after the other."""
+"""T1-weighted heads: many scans at once beside one after the other; training beside a bare loop."""
 
 from collections.abc import Iterator
 
 from volkit.bench.harness import Case
 from volkit.bench.t1w_preprocessing import preprocessing_cases
+from volkit.bench.t1w_training import training_cases
 
 
 def cases(*, quick: bool) -> Iterator[Case]:
@@ -15,3 +16,4 @@ def cases(*, quick: bool) -> Iterator[Case]:
         Smaller heads, and fewer.
     """
     yield from preprocessing_cases(quick=quick)
+    yield from training_cases(quick=quick)

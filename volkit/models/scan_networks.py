@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from volkit.errors import ModelError
+from volkit.errors import ModelError, missing_extra
 from volkit.models.monai_networks import monai_class
 from volkit.models.partly_frozen import PartlyFrozen
 from volkit.models.residual_net import ResidualNet
@@ -138,7 +138,7 @@ class ScanTransformer(PartlyFrozen):
     ModelError
         If the window is no multiple of the patch.
     MissingExtraError
-        If MONAI is not installed.
+        If MONAI or einops is not installed.
     """
 
     def __init__(
@@ -158,18 +158,22 @@ class ScanTransformer(PartlyFrozen):
             raise ModelError(
                 f"a window of {tuple(window)} is no multiple of patches of {patch}; choose others"
             )
-        made = monai_class("ViT")(
-            in_channels,
-            img_size=tuple(window),
-            patch_size=(patch,) * 3,
-            hidden_size=width,
-            mlp_dim=hidden,
-            num_layers=layers,
-            num_heads=heads,
-            classification=True,
-            num_classes=classes,
-            post_activation="none",
-        )
+        transformer = monai_class("ViT")
+        try:
+            made = transformer(
+                in_channels,
+                img_size=tuple(window),
+                patch_size=(patch,) * 3,
+                hidden_size=width,
+                mlp_dim=hidden,
+                num_layers=layers,
+                num_heads=heads,
+                classification=True,
+                num_classes=classes,
+                post_activation="none",
+            )
+        except ImportError as error:  # of what MONAI itself takes as an extra
+            raise missing_extra("einops", "models") from error
         self.embedding, self.blocks, self.norm = made.patch_embedding, made.blocks, made.norm
         self.cls_token, self.fc = made.cls_token, made.classification_head
 

@@ -69,8 +69,10 @@ class ClassifyScans:
     ----------
     output : str
         Folder of the run.
-    input, networks, scores, attention, cluster
+    input, networks, scores, attention
         See their classes.
+    cluster : ClusterOptions
+        Where scans are judged: in this process, unless it is said otherwise.
     group : int
         Scans of a piece of work, which is done or not; results do not depend on it.
 
@@ -86,7 +88,7 @@ class ClassifyScans:
     scores: ScoreKeys = field(default_factory=ScoreKeys)
     attention: AttentionKeys = field(default_factory=AttentionKeys)
     group: int = 8
-    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(system="here"))
 
     def __post_init__(self) -> None:
         if "://" in self.output:

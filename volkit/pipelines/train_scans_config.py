@@ -53,8 +53,10 @@ class TrainScans:
     ----------
     output : str
         Folder of the run: networks, and a report.
-    input, training, scores, attention, card, tracking, cluster
+    input, training, scores, attention, card, tracking
         See their classes.
+    cluster : ClusterOptions
+        Where folds are trained: one after the other in this process, unless it is said otherwise.
     calibration : {"best", "isotonic", "platt", "temperature"}
         How probabilities are calibrated; ``best`` has the least Brier score on folds that it was
         not fitted on.
@@ -86,7 +88,7 @@ class TrainScans:
     threads: int = 2
     memory_mib: int = 4096
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(system="here"))
 
     def __post_init__(self) -> None:
         if "://" in self.output:
