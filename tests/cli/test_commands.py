@@ -154,15 +154,6 @@ def test_debug_raises_what_happened() -> None:
         main(["run", "nothing.yaml", "--debug"])
 
 
-def test_mistakes_of_volkit_itself_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(folder: Path) -> None:
-        raise ZeroDivisionError("a mistake")
-
-    monkeypatch.setattr("volkit.pipelines.status.read_status", broken)
-    with pytest.raises(ZeroDivisionError, match="a mistake"):
-        main(["status", "run"])
-
-
 def test_training_from_the_command_line(tiny: Path, says: Says) -> None:
     file = tiny.with_name("train.yaml")
     file.write_text(

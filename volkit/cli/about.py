@@ -13,6 +13,7 @@ from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.table import Table
 
+from volkit.cli.commands import say_json, wants_json
 from volkit.cli.progress import clock, size
 from volkit.cli.work import terminal
 from volkit.errors import VolkitError
@@ -47,12 +48,24 @@ def info(
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
     ] = None,
 ) -> None:
-    """Say what a volume is, how long it takes to copy, and how it looks."""
+    """Say what a volume is, how long it takes to copy, and how it looks.
+
+    volkit info em.zarr
+
+    volkit info bossdb://prasad/prasad2020/image --level 2 --png plane.png
+
+    volkit info em.h5::raw --no-rate --json
+    """
     from volkit.io.open import open_volume
 
     console = terminal()
     how: OpenArguments = {} if credentials is None else {"credentials": credentials}
     volume = open_volume(uri, level=level, **how)
+    if wants_json():
+        say_json(_facts_tree(volume, rate=rate))
+        if png is not None:
+            _write_png(console, volume, png)
+        return
     console.print(_facts_table(volume))
     if volume.levels > 1:
         console.print()
@@ -92,6 +105,53 @@ def levels_table(volume: "Volume") -> Table:
             size(_bytes(level)),
         )
     return table
+
+
+def levels_tree(volume: "Volume") -> list[dict[str, Any]]:
+    """Say of the levels of a volume what its table says, for machines.
+
+    Parameters
+    ----------
+    volume : Volume
+        At any level.
+    """
+    whole = replace(volume, region=None)
+    return [
+        {
+            "level": number,
+            "shape": level.shape,
+            "voxel_size_nm": level.voxel_size_nm,
+            "chunk_shape": level.chunk_shape,
+            "bytes": _bytes(level),
+        }
+        for number in range(volume.levels)
+        if (level := whole.at_level(number))
+    ]
+
+
+def _facts_tree(volume: "Volume", *, rate: bool) -> dict[str, Any]:
+    from volkit.ops.level_plan import holds_labels
+    from volkit.pipelines.reading_rate import reading_rate
+
+    found = reading_rate(volume) if rate else None
+    return {
+        "uri": volume.uri,
+        "level": volume.level,
+        "shape": volume.shape,
+        "channels": volume.channels,
+        "dtype": str(volume.dtype),
+        "holds": "labels" if holds_labels(volume) else "image",
+        "voxel_size_nm": volume.voxel_size_nm,
+        "origin_nm": volume.origin_nm,
+        "domain": volume.domain,
+        "chunk_shape": volume.chunk_shape,
+        "write_shape": volume.write_shape,
+        "bytes": _bytes(volume),
+        "bytes_per_second": None if found is None else found.bytes_per_second,
+        "seconds_to_mirror": None if found is None else found.seconds_for(volume),
+        "levels": levels_tree(volume),
+        "says": _said(volume),
+    }
 
 
 def _facts_table(volume: "Volume") -> Table:

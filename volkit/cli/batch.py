@@ -11,6 +11,7 @@ from rich.table import Table
 
 from volkit.cli.boxes import parse_shape
 from volkit.cli.clusters import ClusterFile, cluster_settings
+from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.progress import clock, shown
 from volkit.cli.work import FAILED, interruptible, terminal
 from volkit.errors import ConfigError
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from volkit.pipelines.batch_record import ItemStatus
 
 app = typer.Typer()
+_MOST_ROWS = 1000  # of a table that a person reads
 _COLOURS = {"finished": "green", "failed": "red", "waiting": "dim"}
 
 
 # Private, since it has two faces: a batch, and the list of one.
-@app.command("batch")
+@command(app, "batch")
 def _batch(
     file: Annotated[
         Path | None, typer.Argument(help="Batch file, CSV or YAML.", show_default=False)
@@ -52,11 +54,20 @@ def _batch(
     overlap: Annotated[str, typer.Option(help="Of neighbouring tiles: z,y,x, voxels.")] = "0,0,0",
     cluster: ClusterFile = None,
 ) -> None:
-    """Carry out a list of volumes and cutouts; what is finished is left as it is."""
+    """Carry out a list of volumes and cutouts; what is finished is left as it is.
+
+    volkit batch regions.csv --workflow em.yaml --workers 4
+
+    volkit batch regions.csv --workflow em.yaml --status
+
+    volkit batch --tile em.zarr --size 512,2048,2048 --overlap 0,64,64
+    """
     from volkit.pipelines.batch import batch_status, run_batch
     from volkit.pipelines.batch_file import read_batch
 
     if tile is not None:
+        if wants_json():
+            raise ConfigError(f"--tile {tile} writes CSV; leave out --json")
         _write_tiles(tile, size, overlap)
         return
     if file is None:
@@ -77,7 +88,8 @@ def _batch(
             ),
             replace_stale=replace,
         )
-    console.print()
+    if not wants_json():
+        console.print()
     _show(console, found)
     if any(item.state == "failed" for item in found):
         raise typer.Exit(FAILED)
@@ -97,13 +109,19 @@ def _write_tiles(uri: str, size: str | None, overlap: str) -> None:
 
 
 def _show(console: Console, items: "tuple[ItemStatus, ...]") -> None:
+    if wants_json():
+        say_json(items)
+        return
     table = Table(box=None, pad_edge=False)
     table.add_column("item")
     table.add_column("state")
     for name in ("blocks", "attempts", "time"):
         table.add_column(name, justify="right")
     table.add_column("error")
-    for item in items:
+    # The many that are finished are what nobody looks for.
+    few = len(items) <= _MOST_ROWS
+    first = items if few else sorted(items, key=lambda item: item.state == "finished")
+    for item in first[:_MOST_ROWS]:
         colour = _COLOURS.get(item.state, "yellow")
         blocks = f"{item.done:,}/{item.total:,}" if item.total else ""
         taken = clock(item.seconds) if item.seconds else ""
@@ -111,6 +129,9 @@ def _show(console: Console, items: "tuple[ItemStatus, ...]") -> None:
         attempts = str(item.attempts or "")
         table.add_row(item.name, f"[{colour}]{item.state}[/]", blocks, attempts, taken, error)
     console.print(table)
+    if not few:
+        more = len(items) - _MOST_ROWS
+        console.print(f"and {more:,} more; --json names them all", highlight=False)
     states = [item.state for item in items]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     console.print(f"{len(items)} items: {counts}", highlight=False)

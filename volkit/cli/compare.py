@@ -11,6 +11,7 @@ from rich.table import Table
 
 from volkit.cli import tables
 from volkit.cli.boxes import parse_box
+from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.progress import shown
 from volkit.cli.work import interruptible, terminal
 
@@ -23,7 +24,7 @@ _COLOURS = {"identical": "green", "equal": "green", "small": "yellow"}
 _SIDE = "A volume, a table, the folder of a run, or RUN@v2."
 
 
-@app.command()
+@command(app)
 def diff(
     old: Annotated[str, typer.Argument(help=_SIDE, show_default=False)],
     new: Annotated[str, typer.Argument(help=_SIDE, show_default=False)],
@@ -49,7 +50,12 @@ def diff(
         ),
     ] = None,
 ) -> None:
-    """Compare two volumes, tables, runs or versions of a run; resumable."""
+    """Compare two volumes, tables, runs or versions of a run; resumable.
+
+    volkit diff old.zarr new.zarr
+
+    volkit diff RUN@v1 RUN@v2 --exit-code
+    """
     from volkit.pipelines.config import override, validate
     from volkit.pipelines.diff import carried_out
     from volkit.pipelines.diff_config import Diff
@@ -68,7 +74,11 @@ def diff(
             on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
             replace_stale=replace,
         )
-    _show(console, found)
+    if wants_json():
+        files = dict(found.outcome.files)
+        say_json({"verdict": found.verdict, "compared": found.verdicts, "files": files})
+    else:
+        _show(console, found)
     if exit_code and not all(item.same for item in found.verdicts):
         raise typer.Exit(DIFFERENT)
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from volkit.cli.boxes import parse_box, parse_shape
-from volkit.cli.work import carry_out
+from volkit.cli.commands import say, say_json, wants_json
+from volkit.cli.work import carry_out, say_outcome
 
 
 def mirror(
@@ -35,12 +36,18 @@ def mirror(
     """Copy a volume, or a part of one; taken up where it was when it is run again.
 
     A task file (.json) fills the folder TARGET with all that its Dataset reads.
+
+    volkit mirror bossdb://prasad/prasad2020/image em.zarr --box 110:470,900:1156,4600:4856
+
+    volkit mirror em.zarr precomputed://s3://bucket/em --workers 4
     """
     if source.endswith(".json"):
         from volkit.datasets.task_cache import fill_cache
         from volkit.datasets.task_file import read_task
 
-        fill_cache(read_task(source), target, on_message=typer.echo)
+        fill_cache(read_task(source), target, on_message=say)
+        if wants_json():
+            say_json({"files": {"cache": target}})
         return
     from volkit.pipelines.config import override, validate
     from volkit.pipelines.mirror import PIPELINE, Mirror
@@ -55,4 +62,4 @@ def mirror(
     }
     tree = override(tree, settings or [])
     config = validate(tree, Mirror, where="volkit mirror")
-    carry_out(Workflow(Path("mirror"), PIPELINE, config, tree), replace=replace)
+    say_outcome(carry_out(Workflow(Path("mirror"), PIPELINE, config, tree), replace=replace))

@@ -3,8 +3,9 @@
 import typer
 
 from volkit.cli import about, copies, levels
+from volkit.cli.commands import command
 
 app = typer.Typer()
-app.command()(about.info)
-app.command()(levels.pyramid)
-app.command()(copies.mirror)
+command(app)(about.info)
+command(app)(levels.pyramid)
+command(app)(copies.mirror)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from volkit.cli import tables
 from volkit.cli.boxes import parse_box
+from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.progress import shown
 from volkit.cli.work import interruptible, terminal
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@command(app)
 def evaluate(
     pred: Annotated[
         str,
@@ -39,9 +40,6 @@ def evaluate(
     convention: Annotated[
         str, typer.Option(help="What counts: volkit, skimage, cremi, snemi3d, isbi2012.")
     ] = "volkit",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the scores as JSON, and nothing else.")
-    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Do anew what another evaluation left there.")
     ] = False,
@@ -55,7 +53,14 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Score labels, a boundary map or points against the truth; with a figure, and resumable."""
+    """Score labels, a boundary map or points against the truth; with a figure, and resumable.
+
+    volkit evaluate labels.zarr truth.zarr
+
+    volkit evaluate prob.zarr truth.zarr --set kind=boundary --convention snemi3d --json
+
+    volkit evaluate picks.csv truth.csv
+    """
     from volkit.pipelines.config import override, validate
     from volkit.pipelines.evaluate import carried_out
     from volkit.pipelines.evaluate_config import Evaluate
@@ -67,19 +72,16 @@ def evaluate(
     tree["output"] = output or tree.get("output") or _folder(tree)
     config = validate(tree, Evaluate, where="volkit evaluate")
     console = terminal()
-    quiet = Console(stderr=True)
-    with interruptible(), shown(quiet if as_json else console) as on_progress:
+    with interruptible(), shown(console) as on_progress:
         found = carried_out(
             config,
             on_progress=on_progress,
-            on_message=lambda text: (quiet if as_json else console).print(
-                text, soft_wrap=True, highlight=False
-            ),
+            on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
             replace_stale=replace,
         )
-    if as_json:
+    if wants_json():
         text = next(Path(place) for name, place in found.outcome.files if name == "scores")
-        typer.echo(json.dumps(json.loads(text.read_text(encoding="utf-8")), indent=1))
+        say_json(json.loads(text.read_text(encoding="utf-8")))
         return
     _show(console, found)
 

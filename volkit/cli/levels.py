@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from volkit.cli import tables
-from volkit.cli.about import levels_table
+from volkit.cli.about import levels_table, levels_tree
+from volkit.cli.commands import say_json, wants_json
 from volkit.cli.progress import shown
 from volkit.cli.work import interruptible, terminal
 from volkit.errors import ConfigError
@@ -56,7 +57,12 @@ def pyramid(
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
     ] = None,
 ) -> None:
-    """Build the coarser levels of a volume, into it; taken up where it was when run again."""
+    """Build the coarser levels of a volume, into it; taken up where it was when run again.
+
+    volkit pyramid em.zarr
+
+    volkit pyramid labels.zarr --method mode --factor 1,2,2 --levels 4
+    """
     from volkit.io.open import open_volume
     from volkit.ops import multiscale
     from volkit.pipelines.cluster import ClusterOptions
@@ -79,6 +85,9 @@ def pyramid(
             on_progress=on_progress,
             replace_levels=replace,
         )
+    if wants_json():
+        say_json({"uri": uri, "levels": levels_tree(made)})
+        return
     console.print(levels_table(made))
     if made.levels == before and not replace:
         console.print(f"nothing to build: {_why(made, levels)}", highlight=False, soft_wrap=True)

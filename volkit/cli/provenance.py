@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.tables import brief
 from volkit.cli.work import terminal
 
@@ -23,13 +23,12 @@ _DIGITS = 12  # of a digest, for people
 _LONGEST_PARAMS = 200  # characters; --json has them all
 
 
-@app.command()
+@command(app)
 def provenance(
     uri: Annotated[
         str,
         typer.Argument(help="A volume, a table, or the folder of a run.", show_default=False),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     ro_crate: Annotated[
         str | None,
         typer.Option(help="Describe it as an RO-Crate in this folder.", metavar="FOLDER"),
@@ -41,13 +40,18 @@ def provenance(
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
     ] = None,
 ) -> None:
-    """Print what made a volume, a table or a run: the chain back to images and checkpoints."""
+    """Print what made a volume, a table or a run: the chain back to images and checkpoints.
+
+    volkit provenance RUN/labels.zarr
+
+    volkit provenance RUN --ro-crate RUN --licence https://creativecommons.org/licenses/by/4.0/
+    """
     from volkit.pipelines.provenance import trace
 
     console = terminal()
     chain = trace(uri, credentials=credentials)
-    if as_json:
-        typer.echo(json.dumps(asdict(chain), indent=1, default=str))
+    if wants_json():
+        say_json(chain)
     elif ro_crate is None:
         seen: set[str] = set()
         for root in chain.roots:
@@ -56,7 +60,7 @@ def provenance(
         from volkit.pipelines.ro_crate import write_ro_crate
 
         file = write_ro_crate(ro_crate, chain, licence=licence, credentials=credentials)
-        if not as_json:
+        if not wants_json():
             typer.echo(f"RO-Crate: {brief(file)}")
 
 

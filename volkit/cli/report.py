@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volkit.cli import tables
+from volkit.cli.commands import command, say, say_json, wants_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@command(app)
 def report(
     run: Annotated[str, typer.Argument(help="Folder of a run.", show_default=False, metavar="RUN")],
     watch: Annotated[
@@ -30,7 +31,10 @@ def report(
     from volkit.pipelines.run_page import write_run_page
 
     page = write_run_page(run, live=watch)
-    typer.echo(f"page: {tables.brief(page)}")
+    if wants_json():
+        say_json({"page": page})
+    else:
+        typer.echo(f"page: {tables.brief(page)}")
     if watch:
         _follow(run, page, every)
 
@@ -48,6 +52,6 @@ def _follow(run: str, page: "Path", every: float) -> None:
             time.sleep(every)
             write_run_page(run, live=True)
     except KeyboardInterrupt:
-        typer.echo(f"the page stays as it is: {page.name}")
+        say(f"the page stays as it is: {page.name}")
         return
     write_run_page(run)

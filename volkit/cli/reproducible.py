@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from volkit.cli.commands import wants_json
 from volkit.cli.work import FAILED, interruptible, say_error, terminal
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def with_blocks(arguments: Sequence[str]) -> list[str]:
     return given
 
 
-def show_reproducible(workflow: "Workflow", *, blocks: int) -> None:
-    """Compute sample blocks again, print what came out, and end with 1 if something differs.
+def show_reproducible(workflow: "Workflow", *, blocks: int) -> "tuple[Replayed, ...]":
+    """Compute sample blocks again, and print what came out unless JSON is wanted.
 
     Parameters
     ----------
@@ -54,17 +55,37 @@ def show_reproducible(workflow: "Workflow", *, blocks: int) -> None:
         That was carried out.
     blocks : int
         Samples of each stage.
+
+    Returns
+    -------
+    tuple of Replayed
+        One for each stage.
     """
     from volkit.pipelines.reproducible import check_reproducible
 
     console = terminal()
     with interruptible(), console.status("computing sample blocks again"):
         rows = check_reproducible(workflow, blocks=blocks)
+    if wants_json():
+        return rows
     console.print()
     console.print(_table(rows))
     for row in rows:
         for difference in row.differences[:_MOST_SHOWN]:
             console.print(f"{row.stage}: {_said(difference)}", highlight=False, soft_wrap=True)
+    return rows
+
+
+def refuse_differences(workflow: "Workflow", rows: "Sequence[Replayed]") -> None:
+    """End with 1 if something did not come out as it is stored.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        That was carried out.
+    rows : sequence of Replayed
+        From `show_reproducible`.
+    """
     if any(row.differences for row in rows):
         say_error(
             "the same inputs and versions gave other bytes; compare machines, devices and versions "

@@ -1,9 +1,7 @@
 """Runs on the command line: where they stand, what failed, and whether they are sound."""
 
-import json
 import time
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from volkit.cli import run_tables
+from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.work import FAILED, interruptible, terminal
 
 if TYPE_CHECKING:
@@ -24,26 +23,29 @@ Run = Annotated[
     str,
     typer.Argument(help="Folder of a run: a path, or s3://…", show_default=False, metavar="RUN"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Credentials = Annotated[
     str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
 ]
 
 
-@app.command()
+@command(app)
 def status(
     run: Run,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again.")] = False,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2.0,
-    as_json: AsJson = False,
     credentials: Credentials = None,
 ) -> None:
-    """Say where a run stands, from any machine that sees its folder."""
+    """Say where a run stands, from any machine that sees its folder.
+
+    volkit status RUN --watch
+
+    volkit status s3://bucket/RUN --json
+    """
     from volkit.pipelines.status import read_status
 
     place = _place(run, credentials)
-    if as_json:
-        typer.echo(json.dumps(read_status(place).as_json(), indent=1))
+    if wants_json():
+        say_json(read_status(place).as_json())
     elif watch:
         _watch(place, every)
     else:
@@ -54,20 +56,24 @@ def status(
             console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-@app.command()
+@command(app)
 def logs(
     run: Run,
     block: Annotated[int | None, typer.Option(help="Of this one, all that is known.")] = None,
     stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
-    as_json: AsJson = False,
     credentials: Credentials = None,
 ) -> None:
-    """Say which blocks failed, where and why; of one block, all that is known."""
+    """Say which blocks failed, where and why; of one block, all that is known.
+
+    volkit logs RUN
+
+    volkit logs RUN --stage prob --block 17
+    """
     from volkit.pipelines.logs import read_logs
 
     found = read_logs(_place(run, credentials), stage=stage, block=block)
-    if as_json:
-        typer.echo(json.dumps([asdict(log) for log in found], indent=1))
+    if wants_json():
+        say_json(found)
         return
     if not found:
         what = "blocks were set aside" if block is None else f"word of block {block}"
@@ -76,17 +82,21 @@ def logs(
         typer.echo(line)
 
 
-@app.command()
+@command(app)
 def verify(
     run: Run,
     repair: Annotated[
         bool, typer.Option("--repair", help="Forget what is not sound, and what read it.")
     ] = False,
     workers: Annotated[int, typer.Option(help="Processes to start; 0 is this one.")] = 0,
-    as_json: AsJson = False,
     credentials: Credentials = None,
 ) -> None:
-    """Read back every finished block and compare it with its check sum; 1 if one is not sound."""
+    """Read back every finished block and compare it with its check sum; 1 if one is not sound.
+
+    volkit verify RUN --workers 4
+
+    volkit verify RUN --repair
+    """
     from volkit.engine.attendance import attended
     from volkit.engine.repair import repair as forget
 
@@ -95,11 +105,10 @@ def verify(
     # Whoever changes marks must be alone; whoever only reads may look on.
     lock = attended(place, on_message=console.print) if repair else nullcontext()
     with interruptible(), lock:
-        found = _verified(place, workers, quiet=as_json)
+        found = _verified(place, workers, quiet=wants_json())
         repaired = forget(place, found) if repair else []
-    if as_json:
-        tree = {"stages": [asdict(v) for v in found], "repaired": [asdict(r) for r in repaired]}
-        typer.echo(json.dumps(tree, indent=1))
+    if wants_json():
+        say_json({"stages": found, "repaired": repaired})
     else:
         console.print(run_tables.verify_table(found))
         for line in run_tables.finding_lines(found):

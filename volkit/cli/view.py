@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from volkit.cli.commands import command, say, say_json, wants_json
 from volkit.cli.work import terminal
 from volkit.errors import ConfigError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@command(app)
 def view(
     uris: Annotated[
         list[str],
@@ -68,7 +69,11 @@ def view(
         credentials=credentials,
     )
     if public:
-        typer.echo(public_view(uris, options=options))
+        url = public_view(uris, options=options)
+        if wants_json():
+            say_json({"url": url})
+        else:
+            typer.echo(url)
         return
     _show(uris, options, port, browser=not no_browser)
 
@@ -82,10 +87,13 @@ def _show(uris: list[str], options: "ViewOptions", port: int, *, browser: bool) 
         try:
             for message in shown.found.messages:
                 console.print(f"note: {message}", soft_wrap=True, highlight=False, markup=False)
-            typer.echo(shown.url)
-            typer.echo("Ctrl-C ends it; until then, whoever knows the address can look on")
+            if wants_json():
+                say_json({"url": shown.url, "notes": shown.found.messages})
+            else:
+                typer.echo(shown.url)
+            say("Ctrl-C ends it; until then, whoever knows the address can look on")
             if browser and not webbrowser.open(shown.url):
-                typer.echo("no browser could be opened: open this address in one on this machine")
+                say("no browser could be opened: open this address in one on this machine")
             Event().wait()
         except KeyboardInterrupt:
             return

@@ -9,16 +9,19 @@ import typer
 from rich.console import Console
 
 from volkit.cli import tables
+from volkit.cli.commands import say_json, wants_json
 from volkit.cli.progress import shown, size
 
 if TYPE_CHECKING:
+    from volkit.pipelines.outcome import Outcome
+    from volkit.pipelines.plan import Plan
     from volkit.pipelines.registry import Workflow
 
 _PLAIN_WIDTH = 120
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+FAILED, REFUSED, BROKEN, INTERRUPTED = 1, 2, 70, 130
 
 
-def carry_out(workflow: "Workflow", *, replace: bool) -> None:
+def carry_out(workflow: "Workflow", *, replace: bool) -> "Outcome":
     """Carry out a workflow, and show how far it is and what it came to.
 
     Parameters
@@ -27,6 +30,11 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> None:
         What to do.
     replace : bool
         Do again what another computation left there.
+
+    Returns
+    -------
+    Outcome
+        Not yet shown where JSON is wanted: `say_outcome` does.
     """
     console = terminal()
     if workflow.pipeline.plan is not None:
@@ -38,7 +46,33 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> None:
             on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
             replace_stale=replace,
         )
-    _show(console, outcome)
+    if not wants_json():
+        _show(console, outcome)
+    return outcome
+
+
+def say_outcome(outcome: "Outcome", **more: Any) -> None:
+    """Print what a workflow came to, where JSON is wanted.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        From `carry_out`.
+    **more
+        Further keys of the document.
+    """
+    if not wants_json():
+        return
+    scores = [{"name": n, "value": _number(v), "meaning": m} for n, v, m in outcome.scores]
+    say_json(
+        {
+            "files": dict(outcome.files),
+            "scores": scores,
+            "stages": outcome.times,
+            "next": _next(outcome),
+            **more,
+        }
+    )
 
 
 @contextmanager
@@ -83,7 +117,10 @@ def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> No
     if workflow.pipeline.plan is None:
         return
     found = workflow.pipeline.plan(workflow.config)
-    if show:
+    problems = found.problems(replace=replace)
+    if show and wants_json():
+        say_json(_plan_tree(found, problems))
+    elif show:
         blocks = " x ".join(map(str, found.grid.block_shape))
         typer.echo(f"domain {found.grid.domain}, {len(found.grid):,} blocks of {blocks}")
         terminal().print(tables.plan_table(found))
@@ -91,17 +128,19 @@ def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> No
             typer.echo(f"memory for each worker: {size(found.memory_bytes)}")
         for advice in found.advice:
             typer.echo(advice)
-    problems = found.problems(replace=replace)
     if problems:
         say_error("\n".join(problems))
         raise typer.Exit(REFUSED)
 
 
 def terminal() -> Console:
-    """Give a console that is as wide as a terminal, and wide where there is none."""
-    console = Console()
+    """Give a console that is as wide as a terminal, and wide where there is none.
+
+    Where JSON is wanted it writes to standard error.
+    """
+    console = Console(stderr=wants_json())
     # A file or a pipe has no width; what is written there need not be cut to 80 columns.
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH, stderr=wants_json())
 
 
 def say_error(message: str) -> None:
@@ -111,7 +150,36 @@ def say_error(message: str) -> None:
     )
 
 
-def _show(console: Console, outcome: Any) -> None:
+def _plan_tree(found: "Plan", problems: list[str]) -> dict[str, Any]:
+    return {
+        "domain": found.grid.domain,
+        "block_shape": found.grid.block_shape,
+        "blocks": len(found.grid),
+        "stages": found.stages,
+        "bytes_read": sum(stage.bytes_read for stage in found.stages),
+        "bytes_written": sum(stage.bytes_written for stage in found.stages),
+        "memory_bytes": found.worst.memory_bytes,
+        "workers": found.workers,
+        "worker_memory_bytes": found.memory_bytes,
+        "advice": found.advice,
+        "problems": problems,
+    }
+
+
+def _number(text: str) -> float | str:
+    """Read the value of a score; some are words."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _next(outcome: "Outcome") -> str:
+    command, argument = outcome.following
+    return f"{command}{'' if command.endswith('=') else ' '}{tables.brief(argument)}"
+
+
+def _show(console: Console, outcome: "Outcome") -> None:
     for table in (
         tables.score_table(outcome.scores) if outcome.scores else None,
         tables.time_table(outcome.times) if outcome.times else None,
@@ -122,6 +190,4 @@ def _show(console: Console, outcome: Any) -> None:
     console.print()
     for name, place in outcome.files:
         console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
-    command, argument = outcome.following
-    gap = "" if command.endswith("=") else " "
-    console.print(f"next: {command}{gap}{tables.brief(argument)}", soft_wrap=True, highlight=False)
+    console.print(f"next: {_next(outcome)}", soft_wrap=True, highlight=False)

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 30
 def check_clusters() -> Iterator[Check]:
     """Let a worker process compute something, and look for queueing systems."""
     yield _workers()
-    yield from _queues()
+    yield from check_queues()
 
 
 def _workers() -> Check:
@@ -34,7 +34,8 @@ def _workers() -> Check:
     return Check("dask", "ok", "a worker process started, answered and stopped")
 
 
-def _queues() -> Iterator[Check]:
+def check_queues() -> Iterator[Check]:
+    """Ask the queueing systems whose commands are here."""
     found = {key: system for key, system in SYSTEMS.items() if shutil.which(system.queues[0])}
     if not found:
         yield Check("cluster", "ok", "no queueing system is known here; blocks run on this machine")

@@ -1,0 +1,171 @@
+"""Setting up: a first workflow, a look at the machine, schemas for editors, plug-ins."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from volkit.cli.commands import command, say_json, wants_json
+from volkit.cli.completion import checkpoints, pipelines
+from volkit.cli.tables import brief
+from volkit.cli.work import FAILED, terminal
+
+app = typer.Typer()
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skipped": "red", "hidden": "yellow"}
+
+
+@command(app)
+def init(
+    uris: Annotated[
+        list[str],
+        typer.Argument(
+            help="What there is: an image, and with it labels, if there are any; or labels, a map "
+            "of boundaries, affinities, tomograms.",
+            show_default=False,
+            metavar="URI...",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="The workflow file.", show_default="NAME.yaml")
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="What to do.", show_default="what the data fit", autocompletion=pipelines
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Card of a network.",
+            show_default="one that ships with volkit",
+            autocompletion=checkpoints,
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the file.")] = False,
+    credentials: Annotated[
+        str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
+    ] = None,
+) -> None:
+    """Look at data, and write a workflow for them, with comments; nothing is asked.
+
+    volkit init em.zarr
+
+    volkit init em.zarr truth.zarr --output em.yaml
+
+    volkit init em.zarr labels.zarr --pipeline train_boundaries
+    """
+    from volkit.pipelines.proposal.write import Wishes, write_workflow
+
+    wishes = Wishes(pipeline=pipeline, checkpoint=checkpoint, credentials=credentials)
+    found = write_workflow(uris, output, wishes=wishes, replace=replace)
+    if wants_json():
+        say_json(found)
+        return
+    console = terminal()
+    for line in (*found.seen, *found.notes):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    typer.echo(f"workflow: {brief(found.file)} ({found.pipeline})")
+    typer.echo(f"next: volkit {found.following} {brief(found.file)}")
+
+
+@command(app)
+def doctor(
+    uris: Annotated[
+        list[str] | None,
+        typer.Argument(help="Volumes to read a little of.", show_default=False, metavar="[URI]..."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL to write a small object to, and remove it again."),
+    ] = None,
+    credentials: Annotated[
+        str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
+    ] = None,
+) -> None:
+    """Check Python, packages, GPU, memory, disks, stores and clusters, and say what to do.
+
+    volkit doctor
+
+    volkit doctor s3://bucket/em.zarr --output /scratch
+    """
+    from volkit.pipelines.doctor.examination import examine
+
+    console = terminal()
+    with console.status("looking around"):
+        found = examine(uris or (), output=output, credentials=credentials)
+    failed = any(check.state == "fail" for check in found)
+    if wants_json():
+        say_json({"ok": not failed, "checks": found})
+    else:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for check in found:
+            colour = _COLOURS[check.state]
+            table.add_row(f"[{colour}]{check.state}[/]", check.name, _text(check.says))
+            if check.advice:
+                table.add_row("", "", _text(f"→ {check.advice}"))
+        console.print(table)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@command(app)
+def schema(
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(
+            help="Of whose workflow files; of all if not given.",
+            show_default=False,
+            autocompletion=pipelines,
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of workflow files, by which an editor completes and checks them.
+
+    volkit schema segment_neurons
+
+    volkit schema > workflow.schema.json
+    """
+    from volkit.pipelines.schema import workflow_schema
+
+    typer.echo(json.dumps(workflow_schema(pipeline), indent=1))
+
+
+@command(app, "plugins")
+def list_plugins(
+    everything: Annotated[
+        bool, typer.Option("--all", help="What volkit itself brings, too.")
+    ] = False,
+) -> None:
+    """List sources, architectures and pipelines, which package brings each, and what is broken.
+
+    volkit plugins
+
+    volkit plugins --all
+    """
+    from volkit.pipelines.plugin_list import offered
+
+    found = [item for item in offered() if everything or not item.built_in]
+    if wants_json():
+        say_json(found)
+        return
+    if not found:
+        typer.echo("no package adds to volkit; --all lists what volkit itself brings")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("kind", "name", "package", "object", "state"):
+        table.add_column(name)
+    for item in found:
+        colour = _COLOURS[item.state]
+        state = f"[{colour}]{item.state}[/]" + (f": {_text(item.why)}" if item.why else "")
+        origin = f"{item.package} {item.version}"
+        table.add_row(item.kind, _text(item.name), origin, _text(item.target), state)
+    terminal().print(table)
+
+
+def _text(words: str) -> str:
+    """Keep brackets from being taken for colours."""
+    return words.replace("[", "\\[")
