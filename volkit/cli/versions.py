@@ -1,5 +1,6 @@
 """Versions on the command line: reprocess a run, compare, promote, and clear away."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +8,10 @@ import typer
 from rich.table import Table
 
 from volkit.cli.boxes import parse_box
+from volkit.cli.commands import command, say, say_json, wants_json
 from volkit.cli.progress import size
 from volkit.cli.tables import brief
-from volkit.cli.work import carry_out, interruptible, terminal
+from volkit.cli.work import carry_out, interruptible, say_outcome, terminal
 from volkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ Run = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False
 Name = Annotated[str, typer.Argument(help="Such as v2.", show_default=False, metavar="VERSION")]
 
 
-@app.command()
+@command(app)
 def reprocess(
     run: Run,
     checkpoint: Annotated[str | None, typer.Option(help="Card of the new network.")] = None,
@@ -45,7 +47,12 @@ def reprocess(
         str | None, typer.Option("--from", help="Version to change; the current one if not given.")
     ] = None,
 ) -> None:
-    """Make a new version of a run; what does not change is shared, the rest computed."""
+    """Make a new version of a run; what does not change is shared, the rest computed.
+
+    volkit reprocess RUN --checkpoint better.yaml
+
+    volkit reprocess RUN --set segment.threshold=0.5 --box 0:64,0:512,0:512
+    """
     from volkit.pipelines.reprocess import Changes, prepare
     from volkit.pipelines.version_selection import Limits
     from volkit.pipelines.versions import parse_version
@@ -64,22 +71,40 @@ def reprocess(
     )
     prepared = prepare(run, wanted)
     name = f"v{prepared.version.number}"
+    about = {"version": prepared.version.number, "changes": prepared.version.changes}
     for change in prepared.version.changes:
-        typer.echo(f"{name}: {change}")
+        say(f"{name}: {change}")
     if prepared.version.state == "finished":
-        typer.echo(f"{name} is that already, and finished")
+        say(f"{name} is that already, and finished")
+        if wants_json():
+            say_json(about)
         return
-    carry_out(prepared.workflow, replace=False)
+    say_outcome(carry_out(prepared.workflow, replace=False), **about)
 
 
-@app.command()
+@command(app)
 def versions(run: Run) -> None:
-    """List the versions of a run, what each one shares, and which is current."""
+    """List the versions of a run, what each one shares, and which is current.
+
+    volkit versions RUN
+    """
     from volkit.pipelines.current_version import current_version
     from volkit.pipelines.version_stages import version_stages
     from volkit.pipelines.versions import read_versions
 
     current = current_version(run)
+    if wants_json():
+        say_json(
+            [
+                {
+                    **asdict(version),
+                    "current": version.number == current,
+                    "stages": version_stages(run, version.number),
+                }
+                for version in read_versions(run)
+            ]
+        )
+        return
     table = Table(box=None, pad_edge=False)
     for column in (
         "version",
@@ -112,9 +137,12 @@ def versions(run: Run) -> None:
     terminal().print(table)
 
 
-@app.command(name="promote")
+@command(app, "promote")
 def promote_version(run: Run, version: Name) -> None:
-    """Make a version of a run the current one."""
+    """Make a version of a run the current one.
+
+    volkit promote RUN v2
+    """
     from volkit.pipelines.current_version import promote
     from volkit.pipelines.versions import parse_version
 
@@ -123,15 +151,18 @@ def promote_version(run: Run, version: Name) -> None:
     _say_current(run, number)
 
 
-@app.command(name="rollback")
+@command(app, "rollback")
 def roll_back(run: Run) -> None:
-    """Make the version current that was before the last one was promoted."""
+    """Make the version current that was before the last one was promoted.
+
+    volkit rollback RUN
+    """
     from volkit.pipelines.current_version import rollback
 
     _say_current(run, rollback(run))
 
 
-@app.command()
+@command(app)
 def gc(
     run: Run,
     keep: Annotated[
@@ -140,13 +171,22 @@ def gc(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Remove what no version that is kept uses; records and reports stay."""
+    """Remove what no version that is kept uses; records and reports stay.
+
+    volkit gc RUN --dry-run
+
+    volkit gc RUN --keep v1,v3
+    """
     from volkit.pipelines.version_gc import collect
     from volkit.pipelines.versions import parse_version
 
     kept = None if keep is None else [parse_version(text) for text in keep.split(",")]
     with interruptible():
         freed = collect(run, keep=kept, dry_run=dry_run)
+    if wants_json():
+        total = sum(each.bytes for each in freed)
+        say_json({"dry_run": dry_run, "bytes": total, "stages": freed})
+        return
     for each in freed:
         typer.echo(f"v{each.version} {each.stage}: {size(each.bytes)}")
     word = "would be freed" if dry_run else "freed"
@@ -158,11 +198,15 @@ def _say_current(run: Path, number: int) -> None:
     from volkit.pipelines.version_stages import stage_volume, version_stages
     from volkit.pipelines.versions import version_folder
 
-    typer.echo(f"v{number} is current in {run}")
     if any(stage.name == "labels" for stage in version_stages(run, number)):
-        typer.echo(f"labels: {brief(stage_volume(run, number, 'labels').uri)}")
+        what, place = "labels", brief(stage_volume(run, number, "labels").uri)
     else:
-        typer.echo(f"report: {brief(str(version_folder(run, number) / 'report'))}")
+        what, place = "report", brief(str(version_folder(run, number) / "report"))
+    if wants_json():
+        say_json({"version": number, what: place})
+        return
+    typer.echo(f"v{number} is current in {run}")
+    typer.echo(f"{what}: {place}")
 
 
 def _box(text: str) -> "Box":
