@@ -104,7 +104,7 @@ def leakage_told(table: pd.DataFrame) -> str:
     -------
     str
     """
-    row = table.set_index("score").loc["accuracy"]
+    row: Any = table.set_index("score").loc["accuracy"]
     points = 100 * float(row["leaked"])
     low, high = 100 * float(row["leaked_low"]), 100 * float(row["leaked_high"])
     verdict = (

@@ -126,7 +126,7 @@ def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
             f"{keys.table} has no {'column ' + ', '.join(missing) if missing else 'scan '}"
             f"{', '.join(absent[:3])}; give a table with scan and the file of its region"
         )
-    rows = frame.set_index("scan")
+    rows: Any = frame.set_index("scan")
     place, _ = split_object(keys.table)
     root = open_objects(place).uri.rstrip("/")
     return {
@@ -187,7 +187,7 @@ def _look_block(block: Block, work: AttentionWork) -> Columns:
     ensemble = work.ensemble
     window = ensemble.prepared(values, name=row.scan)
     found = attention_map(ensemble.network(fold), window, answer=ensemble.answer)
-    whole = attention_over(found, values.shape)  # type: ignore[arg-type]
+    whole = attention_over(found, values.shape)
     files = work.files.get(row.scan, {})
     _write(Path(work.folder), row, whole, affine, files)
     inside, expected = _measured(whole, values, affine, files)
@@ -211,12 +211,12 @@ def _look_block(block: Block, work: AttentionWork) -> Columns:
 
 
 def _added(tables: Sequence[Columns]) -> Columns:
-    return {
-        name: np.sum([t[name] for t in tables], axis=0, dtype=np.int64)
-        if name in _SUMS
-        else np.concatenate([t[name] for t in tables])
-        for name in tables[0]
-    }
+    found: Columns = {}
+    for name in tables[0]:
+        parts = [table[name] for table in tables]
+        added = name in _SUMS
+        found[name] = np.asarray(np.sum(parts, axis=0)) if added else np.concatenate(parts)
+    return found
 
 
 def _measured(
@@ -230,7 +230,7 @@ def _measured(
         return float("nan"), float("nan")
     mask, lies = _read(files["region"])
     shape = values.shape
-    region = sampled(mask != 0, lies, shape=shape, onto=affine, nearest=True) > 0  # type: ignore[arg-type]
+    region = sampled(mask != 0, lies, shape=shape, onto=affine, nearest=True) > 0
     share = region_share(whole, region, unit_greys(values) > 0)
     return share.inside, share.expected
 
@@ -245,7 +245,7 @@ def _write(
     """Write a map on the voxels of its scan, or of the file that is named."""
     if "onto" in files:
         like, lies = _read(files["onto"])
-        whole = sampled(whole, affine, shape=like.shape, onto=lies)  # type: ignore[arg-type]
+        whole = sampled(whole, affine, shape=like.shape, onto=lies)
         affine = lies
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', row.scan)}.nii.gz"

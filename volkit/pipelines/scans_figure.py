@@ -102,7 +102,7 @@ def _greys(classes: tuple[str, str]) -> Any:
         bins = np.linspace(0, 1, 21)
         for name, here, colour in zip(classes, (False, True), _COLOURS, strict=False):
             said = judged["probability"][judged["positive"] == here]
-            ax.hist(said, bins, color=colour, alpha=0.6, label=f"{name} ({len(said)})")
+            ax.hist(said, list(bins), color=colour, alpha=0.6, label=f"{name} ({len(said)})")
         _dress(ax, "what was said", f"probability of {classes[1]}", "scans")
         _legend(ax, "upper center")
 
@@ -184,5 +184,5 @@ def _dress(ax: Axes, title: str, across: str, up: str) -> None:
         spine.set_color(_EDGE)
 
 
-def _legend(ax: Axes, where: str) -> None:
+def _legend(ax: Axes, where: Any) -> None:
     ax.legend(facecolor=_DARK, edgecolor="none", labelcolor=_PALE, fontsize=7, loc=where)

@@ -42,7 +42,9 @@ def calibrated(
     folds = judged["fold"].nunique()
     source = judged if folds > 1 else aside
     given, truth = source["probability"].to_numpy(np.float64), source["positive"].to_numpy(bool)
-    methods, chosen, said = None, config.calibration, np.full(len(judged), np.nan)
+    methods: pd.DataFrame | None = None
+    chosen: str = config.calibration
+    said = np.full(len(judged), np.nan)
     if folds > 1:
         with suppress(ContractError):  # the others of a fold may lack a class
             tried = tried_methods(given, truth, source["fold"].to_numpy())

@@ -57,7 +57,7 @@ class TrainScans:
         See their classes.
     cluster : ClusterOptions
         Where folds are trained: one after the other in this process, unless it is said otherwise.
-    calibration : {"best", "isotonic", "platt", "temperature"}
+    calibration : {"best", "isotonic", "centred", "platt", "temperature"}
         How probabilities are calibrated; ``best`` has the least Brier score on folds that it was
         not fitted on.
     measure_leakage : bool
@@ -80,7 +80,7 @@ class TrainScans:
     input: TrainScansInput
     training: ScanTraining = field(default_factory=ScanTraining)
     scores: ScoreKeys = field(default_factory=ScoreKeys)
-    calibration: Literal["best", "isotonic", "platt", "temperature"] = "best"
+    calibration: Literal["best", "isotonic", "centred", "platt", "temperature"] = "best"
     attention: AttentionKeys = field(default_factory=AttentionKeys)
     measure_leakage: bool = False
     tracking: TrackingKeys = field(default_factory=TrackingKeys)

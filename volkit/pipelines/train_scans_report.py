@@ -117,7 +117,7 @@ def write_report(
         ("calibration", found.methods, METHOD_SCORES),
         ("leakage", found.leakage, LEAKAGE),
         ("history", found.history, HISTORY),
-        ("attention", found.attention and found.attention.table, ATTENTION),
+        ("attention", None if found.attention is None else found.attention.table, ATTENTION),
     ):
         if frame is not None:
             tables.append((name, frame, schema))
@@ -183,12 +183,12 @@ def told_scores(scores: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
     for level in ("scan", "subject"):
         here = scores[scores["level"] == level].set_index(["part", "score"])
         for name in (*_SHOWN, "ece"):
-            row = here.loc[("all", name)]
+            row: Any = here.loc[("all", name)]
             said = f"{row['positives']} positive of {row['examples']}"
             if not np.isnan(row["low"]):
                 said += f", 95 % within {row['low']:.3f} and {row['high']:.3f}"
             if ("mean of folds", name) in here.index:
-                mean = here.loc[("mean of folds", name)]
+                mean: Any = here.loc[("mean of folds", name)]
                 said += f"; folds {mean['value']:.3f} ± {mean['deviation']:.3f}"
             rows.append((f"{name} of {level}s", f"{row['value']:.4f}", said))
     return tuple(rows)
@@ -217,7 +217,8 @@ def _told(scores: pd.DataFrame, found: Found) -> dict[str, Any]:
     if found.attention is not None and found.attention.table["inside"].notna().any():
         by = found.attention.table.groupby("label")[["inside", "expected", "enrichment"]].mean()
         tree["attention in the region"] = {
-            f"{label}.{name}": _number(by.loc[label, name]) for label in by.index for name in by
+            str(label): {str(name): _number(value) for name, value in row.items()}
+            for label, row in by.iterrows()
         }
     return tree
 

@@ -1,5 +1,8 @@
 """Where numbers stop being finite: the first tensor of a step that holds NaN or infinity."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -48,17 +51,15 @@ def _first_layer(network: nn.Module, images: Tensor) -> str:
     found: list[str] = []
     kept = {name: value.clone() for name, value in network.named_buffers()}
 
-    def hook(name: str) -> object:
-        def look(module: nn.Module, given: object, answer: object) -> None:
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def look(module: nn.Module, given: Any, answer: Any) -> None:
             if not found and isinstance(answer, Tensor) and not _finite(answer):
                 found.append(name)
 
         return look
 
     handles = [
-        part.register_forward_hook(hook(name))  # type: ignore[arg-type]
-        for name, part in network.named_modules()
-        if name
+        part.register_forward_hook(hook(name)) for name, part in network.named_modules() if name
     ]
     try:
         with torch.no_grad():

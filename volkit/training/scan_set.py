@@ -1,6 +1,6 @@
 """Sets of scans to learn from: rows of a manifest, their voxels read when they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -108,6 +108,6 @@ class ScanSet:
         values, _ = self.manifest.read_scan(self.manifest.rows[row])
         return prepared_scan(values, self.window, name=self.manifest.rows[row].scan)
 
-    def names(self, rows: Sequence[int]) -> str:
+    def names(self, rows: Iterable[int]) -> str:
         """Name scans, for messages."""
         return ", ".join(self.manifest.rows[row].scan for row in rows)

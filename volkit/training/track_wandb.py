@@ -58,7 +58,7 @@ class WandbTracker:
             id=identity[:_ID_DIGITS],
             group=keys.name,
             dir=str(folder),
-            mode=keys.wandb,
+            mode="offline" if keys.wandb == "offline" else "online",
             resume="allow",
             config=json.loads(json.dumps(dict(facts), default=str)),
             settings=quiet,
