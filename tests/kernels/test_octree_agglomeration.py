@@ -133,7 +133,10 @@ def test_ratios_are_compared_exactly(p, q, r, s) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Linkage("median"), "linkage is 'median'; choose 'mean', 'max' or 'quantile'"),
+        (
+            lambda: Linkage("median"),
+            "linkage is 'median'; choose 'mean', 'max', 'min' or 'quantile'",
+        ),
         (lambda: Linkage("quantile", 100), "percent is 100; give a quantile of 0 to 99"),
         (lambda: agglomerate({(1, 2): [60]}, Linkage(), 1.5), "threshold is 1.5; give 1 - an"),
     ],

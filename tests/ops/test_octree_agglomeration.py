@@ -12,25 +12,26 @@ from volkit.engine.job import JobEngine
 from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
-from volkit.kernels.affinity_graph import basin_graph
 from volkit.kernels.label import label_components, label_equal
 from volkit.kernels.linkage_rule import Linkage
 from volkit.kernels.octree_agglomeration import agglomerate_table, contact_table
-from volkit.kernels.quantile_scores import contact_histograms, largest_bins
 from volkit.kernels.relabel import renamed
 from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
 from volkit.ops.components import components_of
-from volkit.ops.octree_agglomeration import agglomeration_tree, scored
+from volkit.ops.contact_tables import linkage_graph
+from volkit.ops.octree_agglomeration import agglomeration_tree, held_by
 from volkit.ops.segmentation import agglomerate
 
 OPTIONS = AffinityOptions(NEAREST, low=0.3, high=0.9)
 LINKAGES = [
     Linkage(),
     Linkage("max"),
+    Linkage("min"),
     Linkage("quantile", 50),
     Linkage("quantile", 75),
     Linkage("quantile", 50, "largest"),
+    Linkage("quantile", 60, "largest", exact=True),
 ]
 
 
@@ -47,12 +48,7 @@ def cells(seed: int, shape=(11, 12, 13), size: float = 0.7) -> np.ndarray:
 
 def whole(labels, affinities, linkage, threshold, *, toward=-1) -> np.ndarray:
     everything = Box.from_shape(labels.shape)
-    if linkage.kind == "quantile":
-        graph = contact_histograms(labels, affinities, everything, toward=toward)
-        graph = largest_bins(graph) if linkage.contact == "largest" else graph
-    else:
-        graph = scored(basin_graph(labels, affinities, everything, toward=toward), linkage.kind)
-    table = contact_table(graph)
+    table = contact_table(linkage_graph(labels, affinities, everything, linkage, toward=toward))
     return renamed(labels, *agglomerate_table(table, linkage=linkage, threshold=threshold))
 
 
@@ -62,10 +58,11 @@ def whole(labels, affinities, linkage, threshold, *, toward=-1) -> np.ndarray:
     linkage=st.sampled_from(LINKAGES),
     thresholds=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted),
     levels=st.sampled_from([4, 20, 10**6]),
+    held=st.sampled_from(["boxes", "boxes", "whole"]),
 )
-@settings(max_examples=15)
+@settings(max_examples=25)
 def test_any_grid_gives_the_labels_of_the_whole(
-    seed, block_shape, linkage, thresholds, levels
+    seed, block_shape, linkage, thresholds, levels, held
 ) -> None:
     labels = cells(seed)
     rng = np.random.default_rng(seed)
@@ -76,6 +73,7 @@ def test_any_grid_gives_the_labels_of_the_whole(
         options=AffinityOptions(NEAREST),
         linkage=linkage,
         limit=thresholds[1],
+        held=held,
         grid=Grid(Box.from_shape(labels.shape), block_shape),
     )
     for threshold in thresholds:
@@ -176,7 +174,7 @@ def test_boxes_hold_their_surface_not_their_volume(tmp_path: Path) -> None:
             engine=engine,
         )
         rows = {}
-        for level, up, _ in tree.risen.kept():
+        for level, up, _ in tree.merged.kept():
             rows[level] = max(rows.get(level, 0), len(up["u"]))
         most.append(rows)
         assert rows[max(rows)] == 0
@@ -187,8 +185,8 @@ def test_boxes_hold_their_surface_not_their_volume(tmp_path: Path) -> None:
 
 def rows_of_nodes(tree) -> list[int]:
     """What every box holds at once: the tables of its parts, and what it keeps of them."""
-    tables = list(tree.risen.kept())
-    boxes = tree.risen.boxes
+    tables = list(tree.merged.kept())
+    boxes = tree.merged.boxes
     first = np.cumsum([0, *map(len, boxes.levels)])
     ups = [max(map(len, up.values())) for _, up, _ in tables]
     found = []
@@ -264,6 +262,50 @@ def test_connected_fragments_are_never_refused(seed, block_shape) -> None:
     tree = agglomeration_tree(*volumes, options=AffinityOptions(NEAREST), grid=grid)
     expected = whole(labels, values, Linkage(), 0.7)
     np.testing.assert_array_equal(tree.labels(0.7).compute(scheduler="sync"), expected)
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+def test_one_machine_and_boxes_give_the_same(linkage, tmp_path: Path) -> None:
+    """In a job: labels, and the merges, each of them once, though in another order."""
+    labels = open_volume(cells(3))
+    affinities = open_volume(np.random.default_rng(2).random((3, 11, 12, 13), np.float32))
+    grid, found, merges = Grid(labels.domain, (5, 4, 7)), [], []
+    for held in ("boxes", "whole"):
+        tree = agglomeration_tree(
+            labels,
+            affinities,
+            options=AffinityOptions(NEAREST),
+            linkage=linkage,
+            limit=0.7,
+            held=held,
+            grid=grid,
+            engine=JobEngine(tmp_path / held),
+        )
+        found.append([tree.labels(t, name=f"at_{t}").read() for t in (0.4, 0.7)])
+        merges.append(
+            sorted(
+                row
+                for table in tree.merges()
+                for row in zip(*map(list, table.values()), strict=True)
+            )
+        )
+    np.testing.assert_array_equal(*found)
+    assert merges[0] == merges[1]
+    assert len(merges[0]) > 50
+
+
+def test_who_holds_the_graph_follows_from_the_volume() -> None:
+    """13.4 gigavoxels have 2**26 contacts at most, of 256 bytes each: 16 GiB."""
+    most = 200 * 2**26
+    assert held_by(most) == "whole"
+    assert held_by(most + 200) == "boxes"
+    labels = open_volume(cells(1))
+    affinities = open_volume(np.zeros((3, 11, 12, 13), np.float32))
+    trees = [
+        agglomeration_tree(labels, affinities, options=OPTIONS, held=held)
+        for held in ("auto", "whole", "boxes")
+    ]
+    assert [type(tree.merged).__name__ for tree in trees] == ["Delayed", "Delayed", "GraphCascade"]
 
 
 def test_a_killed_rise_takes_up_where_it_was(tmp_path: Path) -> None:

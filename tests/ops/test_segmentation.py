@@ -138,7 +138,9 @@ def test_cells_box_by_box_are_those_of_the_whole_graph(block_shape, prob, tmp_pa
 
 
 def test_an_unknown_agglomeration_is_refused() -> None:
-    with pytest.raises(ConfigError, match="agglomeration is 'tree'; choose 'whole' or 'octree'"):
+    with pytest.raises(
+        ConfigError, match="agglomeration is 'tree'; choose 'whole', 'octree' or 'auto'"
+    ):
         SegmentationOptions(agglomeration="tree")
 
 

@@ -8,17 +8,23 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from volkit.bench.in_memory import InMemory
+from volkit.engine.columns import read_columns
 from volkit.engine.job import JobEngine
 from volkit.engine.op import is_columns
+from volkit.engine.rounds import Rounds
 from volkit.engine.segments import SEGMENT_ROWS, SegmentedColumns
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
+from volkit.io.place import Place
+from volkit.io.volume import Volume
 from volkit.kernels.label import label_components
 from volkit.kernels.relabel import present_labels
+from volkit.kernels.seeds import SeedOptions
 from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
 from volkit.ops.components import components_of, connected_components
-from volkit.ops.relabelling import relabel_consecutive, remove_small
+from volkit.ops.fragments import FragmentOptions, seeds
+from volkit.ops.relabelling import relabel_consecutive
 
 BLOCK = (8, 8, 8)
 OPTIONS = AffinityOptions(NEAREST, low=0.2, high=0.95)
@@ -102,8 +108,30 @@ def test_components_send_what_lies_at_the_block(connectivity, watched) -> None:
     assert total[1] > 1.8 * total[0]
 
 
-@pytest.mark.parametrize("work", ["consecutive", "small", "agglomerate"])
-def test_tables_of_the_whole_are_cut_by_place(work, watched) -> None:
+def test_seeds_send_what_lies_at_the_block(tmp_path: Path) -> None:
+    """No table of boxes grows with the tissue, up or down, and floods are sent none."""
+    options = FragmentOptions(
+        seeds=SeedOptions(cap=3, sigma=0.5, radius=2, min_distance=0.5),
+        tile=(8, 8, 8),
+        halo=(4, 4, 4),
+    )
+    most, total = [], []
+    for copies in (4, 8, 16):
+        volume = open_volume(tissue(copies, None)[0])
+        engine = JobEngine(tmp_path / str(copies))
+        grid = Grid(volume.domain, BLOCK)
+        found = seeds(volume, options=options, grid=grid, engine=engine)
+        tables = [
+            read_columns(Place.at(path))
+            for path in (tmp_path / str(copies)).glob("*.parts/*/*/*.npz")
+        ]
+        most.append(max(len(column) for table in tables for column in table.values()))
+        total.append(len(np.unique(found.read())))
+    assert 0 < most[2] <= most[1] <= most[0] < total[0]
+    assert total[2] > 1.8 * total[1] > 1.8**2 * total[0]
+
+
+def test_tables_of_the_whole_are_cut_by_place(watched) -> None:
     """Many ids: a block of 512 voxels gets 512 rows at most, whatever the table has."""
     most = []
     for copies in (20, 40):
@@ -111,40 +139,54 @@ def test_tables_of_the_whole_are_cut_by_place(work, watched) -> None:
         labels = np.arange(1, 1 + np.prod(shape), dtype=np.uint64).reshape(shape)
         volume, engine = open_volume(labels), watched(str(copies))
         where = {"grid": Grid(volume.domain, BLOCK), "engine": engine}
-        if work == "consecutive":
-            result, expected = relabel_consecutive(volume, **where), labels
-        elif work == "small":
-            result, expected = remove_small(volume, smallest=2, **where), np.zeros_like(labels)
-        else:
-            affinities = np.zeros((3, *shape), np.float32)
-            affinities[2, :, :, 1::2] = 1
-            result = affinity_agglomerate(
-                volume, open_volume(affinities), options=OPTIONS, threshold=0.5, **where
-            )
-            expected = labels - (labels + np.uint64(1)) % np.uint64(2)
+        affinities = pairs_on_x(shape)
+        result = affinity_agglomerate(volume, affinities, options=OPTIONS, threshold=0.5, **where)
+        expected = labels - (labels + np.uint64(1)) % np.uint64(2)
         np.testing.assert_array_equal(result.read(), expected)
         ((_, _, (handle,)),) = engine.sent.values()
         assert isinstance(handle, SegmentedColumns)
         most.append(max(rows(engine).values()))
         read = [len(handle.needed(labels[block.write.slices].ravel())) for block in where["grid"]]
         assert max(read) <= 2
-    assert most[0] == most[1] == (256 if work == "agglomerate" else 512)
+    assert most[0] == most[1] == 256
     assert labels.size > 4 * SEGMENT_ROWS
+
+
+def pairs_on_x(shape: tuple[int, int, int]) -> Volume:
+    affinities = np.zeros((3, *shape), np.float32)
+    affinities[2, :, :, 1::2] = 1
+    return open_volume(affinities)
 
 
 def test_a_dask_graph_sends_no_block_the_table() -> None:
     """What a block's task depends on is its labels and the rows that were picked for it."""
-    labels = label_components(tissue(2, None)[0] > 0.5, connectivity=6)
-    result = relabel_consecutive(open_volume(labels), grid=Grid(open_volume(labels).domain, BLOCK))
+    shape = (8, 16, 32)
+    labels = open_volume(np.arange(1, 1 + np.prod(shape), dtype=np.uint64).reshape(shape))
+    grid = Grid(labels.domain, BLOCK)
+    result = affinity_agglomerate(
+        labels, pairs_on_x(shape), options=OPTIONS, threshold=0.5, grid=grid
+    )
     graph = dict(result.__dask_graph__())
     names = {key: str(getattr(task, "func", "")) for key, task in graph.items()}
-    tables = [key for key, name in names.items() if "_numbered" in name]
+    tables = [key for key, name in names.items() if "_merged" in name]
     blocks = [key for key, name in names.items() if "_applied" in name]
     assert len(tables) == 1
     assert len(blocks) == 8
     assert not any(tables[0] in graph[key].dependencies for key in blocks)
     picked = [key for key, name in names.items() if "_picked" in name]
     assert all(tables[0] in graph[key].dependencies for key in picked)
+
+
+def test_a_dask_graph_has_no_task_that_sees_all_ids() -> None:
+    labels = label_components(tissue(2, None)[0] > 0.5, connectivity=6)
+    grid = Grid(open_volume(labels).domain, (4, 4, 4))
+    result = relabel_consecutive(open_volume(labels), grid=grid)
+    graph = dict(result.__dask_graph__())
+    made = [task for task in graph.values() if "_made" in str(getattr(task, "func", ""))]
+    fan = Rounds(len(grid)).fan
+    assert len(grid) == 64
+    assert len(made) > 5 * 64
+    assert max(len(task.dependencies) for task in made) <= fan + 1 < 10
 
 
 def test_engines_that_give_arrays_let_tables_rise_and_sink_too() -> None:

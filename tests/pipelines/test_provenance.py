@@ -55,9 +55,9 @@ def test_labels_lead_to_the_image_and_the_checkpoint(finished) -> None:
     assert made_of(chain, node(chain, "region_graph")) == parts
     assert made_of(chain, node(chain, "fragments")) == [
         ("reads", "prob"),
-        ("reads", "seed_parts"),
-        ("table", "seed_links.final"),
+        ("reads", "seeds"),
     ]
+    assert made_of(chain, node(chain, "seeds")) == [("reads", "seed_parts")]
     prob = node(chain, "prob")
     assert made_of(chain, prob) == [("reads", "image.zarr"), ("network", "identity.yaml")]
     config = finished.workflow.config
@@ -86,8 +86,8 @@ def test_a_run_is_what_nothing_else_was_made_of(finished) -> None:
 
 
 def test_a_table_of_a_reduction(finished) -> None:
-    chain = trace(str(finished.folder / "seed_links.npz"))
-    assert made_of(chain, asked(chain)) == [("reads", "seed_parts")]
+    chain = trace(str(finished.folder / "region_graph.npz"))
+    assert made_of(chain, asked(chain)) == [("reads", "fragments"), ("reads", "prob")]
     assert asked(chain).sessions
 
 

@@ -25,7 +25,7 @@ from volkit.pipelines.version_stages import stage_volume, version_stages
 from volkit.pipelines.versions import read_version, read_versions, version_folder, write_version
 from volkit.testing.workflows import identity_checkpoint
 
-VOLUMES = ("prob", "seed_parts", "fragments", "labels")
+VOLUMES = ("prob", "seed_parts", "seeds", "fragments", "labels")
 TABLES = ("seed_links", "region_graph", "contingency")
 BLOCKS = 12
 FIRST_BLOCK = Box((0, 0, 0), (12, 16, 20))

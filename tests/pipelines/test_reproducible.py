@@ -30,7 +30,7 @@ def test_a_run_is_reproduced(finished) -> None:
     assert [(row.stage, row.kind, row.checked) for row in rows] == [
         ("prob", "blocks", 3),
         ("seed_parts", "blocks", 3),
-        ("seed_links", "table", 1),
+        ("seeds", "blocks", 3),
         ("fragments", "blocks", 3),
         ("region_graph", "table", 1),
         ("labels", "blocks", 3),

@@ -94,7 +94,7 @@ def test_every_stage_is_an_action_with_all_that_belongs_to_it(crate, finished) -
     actions = of_type(crate, "CreateAction")
     assert {a["@id"] for a in actions} == {m["@id"] for m in crate["./"]["mentions"]}
     made = {result["@id"] for action in actions for result in values(action, "result")}
-    stages = ("prob", "seed_parts", "fragments", "labels")
+    stages = ("prob", "seed_parts", "seeds", "fragments", "labels")
     assert {f"./{name}.zarr/" for name in stages} | {"report/scores.csv"} <= made
     for action in actions:
         software, agent = crate[action["instrument"]["@id"]], crate[action["agent"]["@id"]]

@@ -263,11 +263,11 @@ def test_affinities_of_a_network_by_the_offsets_of_its_card(folder, tmp_path: Pa
     assert len(np.unique(found)) > 1
 
 
-@pytest.mark.parametrize("linkage", ["mean", "quantile"])
-def test_basins_are_merged_box_by_box(folder, stored, linkage, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("linkage", "held"), [("mean", "auto"), ("quantile", "boxes")])
+def test_basins_are_merged_by_scores(folder, stored, linkage, held, tmp_path: Path) -> None:
     """The labels of one block, and of the whole graph; another threshold is a relabelling."""
     nearest = [[-1, 0, 0], [0, -1, 0], [0, 0, -1]]
-    how = {"linkage": linkage, "threshold": 0.4, "limit": 0.6}
+    how = {"linkage": linkage, "threshold": 0.4, "limit": 0.6, "held": held}
     clean = open_volume(str(folder / "affinities.zarr")).read()
     noise = np.random.default_rng(1).random(clean.shape, np.float32)
     store(tmp_path / "noisy.zarr", np.float32(0.6) * clean + np.float32(0.4) * noise)
@@ -287,7 +287,9 @@ def test_basins_are_merged_box_by_box(folder, stored, linkage, tmp_path: Path) -
     np.testing.assert_array_equal(*labels)
     fragments = np.unique(open_volume(tmp_path / "one" / "fragments.zarr").read())
     assert 5 < len(np.unique(labels[0])) < len(fragments) / 5
-    assert dict(outcome.files)["merge tree"] == tmp_path / "one" / "agglomeration.parts"
+    tree = {"auto": "agglomeration.final.npz", "boxes": "agglomeration.parts"}[held]
+    assert dict(outcome.files)["merge tree"] == tmp_path / "one" / tree
+    assert (tmp_path / "one" / tree).exists()
     truth = open_volume(str(folder / "truth.zarr")).read()
     expected = rand_scores(contingency(truth, labels[1])).f_score
     assert dict(row[:2] for row in outcome.scores)["Rand F"] == f"{expected:.4f}"
@@ -299,7 +301,7 @@ def test_basins_are_merged_box_by_box(folder, stored, linkage, tmp_path: Path) -
     values = open_volume(tmp_path / "noisy.zarr")
     options = AffinityOptions(NEAREST, low=0.0001, high=0.9999)
     where = {"grid": Grid(values.domain, (7, 9, 12)), "engine": JobEngine(tmp_path / "small")}
-    told = {"options": options, "linkage": Linkage(linkage), "limit": 0.6}
+    told = {"options": options, "linkage": Linkage(linkage), "limit": 0.6, "held": held}
     tree = agglomeration_tree(pieces, values, **told, **where)
     again = tree.labels(0.55, name="again").read()
     assert len(np.unique(again)) < len(

@@ -227,7 +227,6 @@ def test_it_goes_on_where_it_was_and_refuses_what_is_stale(volumes, tmp_path) ->
 def test_the_plan_counts_what_is_read(volumes, tmp_path) -> None:
     found = plan(options(volumes, tmp_path))
     assert [s.name for s in found.stages] == [
-        "cells_parts",
         "cells_links",
         "cells",
         "box_corner",

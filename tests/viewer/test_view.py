@@ -66,7 +66,7 @@ def test_a_run_is_shown_whole(project) -> None:
         assert kinds["image"] == kinds["prob"] == "image"
         assert kinds["labels"] == kinds["fragments"] == kinds["truth"] == "segmentation"
         off = {name for name, layer in shown.items() if layer.get("visible") is False}
-        assert off == {"fragments", "truth", "seed_parts", "labels at a threshold"}
+        assert off == {"fragments", "truth", "seed_parts", "seeds", "labels at a threshold"}
         assert next(iter(shown)) == "image"
         assert view.state["position"] == [20, 24, 12]
         assert view.state["dimensions"]["z"] == [1e-8, "m"]

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.contacts import ONE
 from volkit.kernels.edge_lists import (
     find_edge,
     link_half,
@@ -20,7 +21,7 @@ from volkit.kernels.edge_lists import (
     remove_edge,
 )
 from volkit.kernels.exact_ratio import compare_ratios
-from volkit.kernels.linkage_rule import LOWEST, MEAN
+from volkit.kernels.linkage_rule import HIGHEST, LOWEST, MEAN, OF_VALUES
 
 Ints = NDArray[np.int64]
 Pool = tuple[Ints, Ints, Ints, Ints]
@@ -39,13 +40,13 @@ def merge_settled(
     ends : ndarray of int64, shape (2, E)
         Nodes that every edge joins; changed.
     sums : ndarray of int64, shape (E, 2)
-        Mean: sum and number.  Lowest: the lowest, and the number.  Quantile: unused, and the
+        Mean: sum and number.  Lowest, highest: that, and the number.  Quantile: unused, and the
         number.  Changed.
     rank : ndarray of int64, shape (E,)
         Which of equal scores comes first; all different; changed.
     pool : tuple of ndarray of int64
-        For quantiles, the bins of every edge as a list: first entry of every edge; bin, number and
-        the next entry (-1 ends) of every entry.  Changed.
+        For quantiles, the bins (or values) of every edge as a list: first entry of every edge; bin,
+        number and the next entry (-1 ends) of every entry.  Changed.
     frozen : ndarray of bool, shape (N,)
         Nodes that do not merge; changed to those that cannot be decided.
     rule : tuple of int
@@ -154,6 +155,8 @@ def _add(sums: Ints, rank: Ints, pool: Pool, to: int, of: int, what: int) -> Non
     rank[to] = max(rank[to], rank[of])
     if what == LOWEST:
         sums[to, 0] = min(sums[to, 0], sums[of, 0])
+    elif what == HIGHEST:
+        sums[to, 0] = max(sums[to, 0], sums[of, 0])
     else:
         pool[0][to] = _joined(pool, pool[0][to], pool[0][of])
 
@@ -186,14 +189,16 @@ def _score(sums: Ints, pool: Pool, edge: int, what: int) -> Any:
     """Give the score of an edge as a ratio, in units of 2**-30."""
     if what == MEAN:
         return sums[edge, 0], sums[edge, 1]
-    if what == LOWEST:
+    if what in (LOWEST, HIGHEST):
         return sums[edge, 0], 1
     head, bins, number, after = pool
     entry = head[edge]
-    seen, pivot = number[entry], what * sums[edge, 1] // 100 + 1
+    seen, pivot = number[entry], what % OF_VALUES * sums[edge, 1] // 100 + 1
     while seen < pivot:
         entry = after[entry]
         seen += number[entry]
+    if what >= OF_VALUES:
+        return ONE - bins[entry], 1
     return (2 * (255 - bins[entry]) + 1) * _STEP, 1
 
 

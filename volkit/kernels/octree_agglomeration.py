@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
+from volkit.kernels.contact_bins import added_bins, bin_pool, pool_rows
 from volkit.kernels.exact_ratio import compare_ratios
 from volkit.kernels.linkage import merge_settled
 from volkit.kernels.linkage_rule import Linkage, ratio
@@ -21,9 +22,10 @@ Ints = NDArray[np.int64]
 Labels = NDArray[np.uint64]
 Table = dict[str, NDArray[Any]]
 """Contacts ``u < v`` with ``sum`` and ``count`` (int64) and the contact ``first_u``, ``first_v``
-that decides ties; bins ``edge``, ``bin``, ``number`` (int64) of those; regions ``id`` that touch a
-``face`` (uint8: 0 and 1 on z, 2 and 3 on y, 4 and 5 on x); and regions ``inside`` that have voxels
-in the box, of which ``named`` are those that are named after one of these (uint64, sorted)."""
+that decides ties; bins (or values) ``edge``, ``bin``, ``number`` (int64) of those; regions ``id``
+that touch a ``face`` (uint8: 0 and 1 on z, 2 and 3 on y, 4 and 5 on x); and regions ``inside`` that
+have voxels in the box, of which ``named`` are those that are named after one of these (uint64,
+sorted)."""
 
 
 def contact_table(graph: Table) -> Table:
@@ -54,6 +56,25 @@ def contact_table(graph: Table) -> Table:
     faces: Table = {"id": none, "face": np.zeros(0, np.uint8), "inside": none, "named": none}
     ties: Table = {"first_u": u, "first_v": v}
     return {"u": u, "v": v, "sum": total, "count": count, **ties, **bins, **faces}
+
+
+def add_contacts_of(tables: Sequence[Table], *, linkage: Linkage) -> Table:
+    """Put tables of contacts together, and merge nothing.
+
+    Parameters
+    ----------
+    tables : sequence of dict of ndarray
+        From :func:`contact_table`, or what this function gave.
+    linkage : Linkage
+        What a score is.
+
+    Returns
+    -------
+    dict of ndarray
+        A table without faces.
+    """
+    none = np.zeros(0, np.uint64)
+    return {**_put_together(tables, linkage), "inside": none, "named": none}
 
 
 def rise(tables: Sequence[Table], *, linkage: Linkage, limit: float) -> tuple[Table, Table]:
@@ -92,7 +113,7 @@ def rise(tables: Sequence[Table], *, linkage: Linkage, limit: float) -> tuple[Ta
     order = np.lexsort((whole["first_v"], whole["first_u"]))
     rank[order] = np.arange(len(order))
     sums = np.stack([whole["sum"], whole["count"]], axis=1).astype(np.int64)
-    pool = _pool(whole)
+    pool = bin_pool(whole["edge"], whole["bin"], whole["number"], len(whole["u"]))
     merges, left = merge_settled(ends, sums, rank, pool, frozen, (linkage.rule, *ratio(limit)))
     up = {
         "u": ids[ends[0, left]],
@@ -101,7 +122,7 @@ def rise(tables: Sequence[Table], *, linkage: Linkage, limit: float) -> tuple[Ta
         "count": sums[left, 1],
         "first_u": whole["first_u"][order[rank[left]]],
         "first_v": whole["first_v"][order[rank[left]]],
-        **_rows_of(pool, np.flatnonzero(left)),
+        **pool_rows(pool, np.flatnonzero(left)),
         "id": whole["id"],
         "face": whole["face"],
         "inside": inside,
@@ -199,7 +220,7 @@ def _put_together(tables: Sequence[Table], linkage: Linkage) -> Table:
     first = np.flatnonzero(begins)
     total, count = whole["sum"][order], whole["count"][order]
     if len(first):
-        how = np.minimum if linkage.kind == "max" else np.add
+        how = {"max": np.minimum, "min": np.maximum}.get(linkage.kind, np.add)
         total, count = how.reduceat(total, first), np.add.reduceat(count, first)
     # The rule of ties is that of merging: the first contact for means, the last for all others.
     decides = first if linkage.kind == "mean" else np.append(first[1:], len(u)) - 1
@@ -209,7 +230,7 @@ def _put_together(tables: Sequence[Table], linkage: Linkage) -> Table:
     joined = {"u": u[first], "v": v[first], "sum": total, "count": count}
     ties = {name: whole[name][order][decides] for name in ("first_u", "first_v")}
     faces = np.unique(np.stack([whole["id"], whole["face"].astype(np.uint64)]), axis=1)
-    bins = _added_bins(row[whole["edge"]], whole["bin"], whole["number"])
+    bins = added_bins(row[whole["edge"]], whole["bin"], whole["number"])
     return {**joined, **ties, **bins, "id": faces[0], "face": faces[1].astype(np.uint8)}
 
 
@@ -239,47 +260,6 @@ def _without_smaller_twins(whole: Table) -> Table:
     kept = {name: whole[name][keep] for name in ("u", "v", "sum", "count", "first_u", "first_v")}
     kept |= {name: whole[name][bins] for name in ("bin", "number")}
     return {**whole, **kept, "edge": number[whole["edge"][bins]]}
-
-
-def _added_bins(edge: Ints, bins: Ints, number: Ints) -> Table:
-    order = np.lexsort((bins, edge))
-    edge, bins, number = edge[order], bins[order], number[order]
-    begins = np.ones(len(edge), bool)
-    begins[1:] = (edge[1:] != edge[:-1]) | (bins[1:] != bins[:-1])
-    first = np.flatnonzero(begins)
-    number = np.add.reduceat(number, first) if len(first) else number
-    return {"edge": edge[first], "bin": bins[first], "number": number}
-
-
-def _pool(whole: Table) -> tuple[Ints, Ints, Ints, Ints]:
-    """Make lists of the bins of every edge."""
-    edge, entries = whole["edge"], len(whole["edge"])
-    head = np.searchsorted(edge, np.arange(len(whole["u"]))).astype(np.int64)
-    after = np.arange(1, entries + 1)
-    if entries:
-        after[np.append(edge[1:] != edge[:-1], True)] = -1
-    return head, whole["bin"].copy(), whole["number"].copy(), after
-
-
-@numba.njit(nogil=True, cache=True)
-def _walk(pool: Any, edges: Ints, rows: Ints) -> Any:
-    """Write the lists of some edges as rows, or count them where there is no room."""
-    head, bins, number, after = pool
-    count = 0
-    for n in range(len(edges)):
-        entry = head[edges[n]] if head[edges[n]] < len(bins) else -1
-        while entry >= 0:
-            if count < len(rows):
-                rows[count] = n, bins[entry], number[entry]
-            count += 1
-            entry = after[entry]
-    return count
-
-
-def _rows_of(pool: tuple[Ints, Ints, Ints, Ints], edges: Ints) -> Table:
-    rows = np.empty((_walk(pool, edges, np.empty((0, 3), np.int64)), 3), np.int64)
-    _walk(pool, edges, rows)
-    return dict(zip(("edge", "bin", "number"), rows.T.copy(), strict=True))
 
 
 @numba.njit(nogil=True, cache=True)

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Shards
-from volkit.engine.op import Columns, Reduction
+from volkit.engine.op import Columns
 from volkit.errors import ContractError
 from volkit.geometry import Block, Box, Grid
 from volkit.kernels.label import (
     label_components,
-    touching_pairs,
-    unique_pairs,
-    unite,
 )
 from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
@@ -130,37 +127,6 @@ def components_of(
     return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
 
 
-def united_parts(parts: Any, connectivity: int, grid: Grid, engine: Engine, *, name: str) -> Any:
-    """Find which labels of neighbouring blocks are one component.
-
-    Parameters
-    ----------
-    parts : Volume or dask array of uint64, shape (Z, Y, X)
-        Components of each block alone.
-    connectivity : int
-        6, 18 or 26.
-    grid : Grid
-        The blocks in which they were labelled.
-    engine : Engine
-        Where to run.
-    name : str
-        Of the stage.
-
-    Returns
-    -------
-    Columns or Delayed
-        ``old``, sorted, and ``new``.
-    """
-    links = Reduction(
-        _links_block,
-        _merge_links,
-        finalize=_united,
-        halo=(1, 1, 1),
-        params={"connectivity": connectivity},
-    )
-    return engine.reduce(links, parts, grid=grid, name=name)
-
-
 def domain_param(grid: Grid) -> list[list[int]]:
     """Write a grid's domain as JSON."""
     return [list(grid.domain.start), list(grid.domain.stop)]
@@ -248,19 +214,3 @@ def _check_labels(labels: Array) -> None:
             f"labels are {labels.dtype} of {labels.ndim} axes; give whole numbers with axes "
             "(z, y, x), or threshold a map with connected_components"
         )
-
-
-def _links_block(block: Block, parts: Labels, *, connectivity: int) -> Columns:
-    core = block.write.relative_to(block.read)
-    a, b = touching_pairs(parts, core, connectivity=connectivity)
-    return {"a": a, "b": b}
-
-
-def _merge_links(tables: Sequence[Columns]) -> Columns:
-    a, b = unique_pairs(*(np.concatenate([table[name] for table in tables]) for name in "ab"))
-    return {"a": a, "b": b}
-
-
-def _united(links: Columns) -> Columns:
-    old, new = unite(links["a"], links["b"])
-    return {"old": old, "new": new}

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
+from volkit.engine.cascade import Cascade, ids_on_faces
 from volkit.engine.op import Columns, Op
-from volkit.engine.segments import SegmentedColumns
 from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Block, Box, Coord, Grid, Windows, coord
+from volkit.kernels.label import touching_pairs
 from volkit.kernels.minima import deep_minima
+from volkit.kernels.octree_components import rise_links, sink_links
 from volkit.kernels.probability import probabilities
-from volkit.kernels.relabel import renamed
 from volkit.kernels.seeds import SeedOptions, seed_mask
 from volkit.kernels.watershed import flood
 from volkit.ops.arguments import Call, arguments
@@ -33,9 +34,8 @@ from volkit.ops.components import (
     domain_param,
     named_components,
     single_channel,
-    united_parts,
 )
-from volkit.ops.sharded_lookup import own_rows, rename, travelling
+from volkit.ops.sharded_lookup import rename_by_shards, risen
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -122,8 +122,7 @@ def seeds(
         1 + the C-order index, in the domain, of each seed's first voxel; 0 elsewhere.
     """
     call = arguments(prob, grid=grid, engine=engine)
-    parts, links = _seed_parts(call, options or FragmentOptions())
-    return call.wrap(rename(parts, links, grid=call.grid, engine=call.engine, name="seeds"))
+    return call.wrap(_seeds(call, options or FragmentOptions()))
 
 
 def fragments(
@@ -158,8 +157,8 @@ def fragments(
     return call.wrap(flooded(call, options or FragmentOptions()))
 
 
-def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
-    """Label seeds in each block, and find which of them are one."""
+def _seeds(call: Call, options: FragmentOptions) -> Any:
+    """Label seeds in each block, and name those that are one alike."""
     shared = {"channel": options.channel, "domain": domain_param(call.grid)}
     if options.method == "distance":
         mark = Op(
@@ -182,14 +181,14 @@ def _seed_parts(call: Call, options: FragmentOptions) -> tuple[Any, Any]:
             },
         )
     parts = call.engine.map(mark, *call.inputs, grid=call.grid, name="seed_parts")
-    links = united_parts(parts, _SEED_CONNECTIVITY, call.grid, call.engine, name="seed_links")
-    return parts, links
+    links = Cascade(_links_block, rise_links, halo=(1, 1, 1))
+    tree = risen(call.engine, links, parts, grid=call.grid, name="seed_links")
+    return rename_by_shards(tree, parts, sink_links, name="seeds")
 
 
 def flooded(call: Call, options: FragmentOptions) -> Any:
     """Make the fragments of a call's only input."""
-    parts, links = _seed_parts(call, options)
-    links = travelling(call.engine, links, call.grid)
+    found = _seeds(call, options)
     tiles = Op(
         _flood_block,
         dtype=np.uint64,
@@ -202,9 +201,7 @@ def flooded(call: Call, options: FragmentOptions) -> Any:
         },
     )
     try:
-        return call.engine.map(
-            tiles, *call.inputs, parts, grid=call.grid, name="fragments", shared=(links,)
-        )
+        return call.engine.map(tiles, *call.inputs, found, grid=call.grid, name="fragments")
     except GeometryError as error:
         error.add_note(
             f"volkit: tiles of {options.tile} with a halo of {options.halo} make that halo; "
@@ -268,11 +265,16 @@ def _minima_block(
     return named_components(block, mask, _SEED_CONNECTIVITY, whole)
 
 
+def _links_block(block: Block, parts: Labels) -> Columns:
+    core = block.write.relative_to(block.read)
+    a, b = touching_pairs(parts, core, connectivity=_SEED_CONNECTIVITY)
+    return {"a": a, "b": b, **ids_on_faces(parts, core)}
+
+
 def _flood_block(
     block: Block,
     prob: Array,
-    parts: Labels,
-    links: Columns | SegmentedColumns,
+    found: Labels,
     *,
     tile: list[int],
     halo: list[int],
@@ -281,9 +283,7 @@ def _flood_block(
 ) -> Labels:
     """Flood every tile that touches a block; keep the block's part of each."""
     boundary = probabilities(single_channel(prob, channel))
-    rows = own_rows(links, parts)
     out = np.zeros(block.write.shape, np.uint64)
     for seen, kept, place in _tiles(block, domain_box(domain), tile, halo):
-        named = renamed(parts[seen], rows["old"], rows["new"])
-        out[place] = flood(boundary[seen], named)[kept]
+        out[place] = flood(boundary[seen], found[seen])[kept]
     return out

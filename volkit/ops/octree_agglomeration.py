@@ -5,35 +5,63 @@ Labels are those of merging the whole graph at once, for every grid::
     fragments, affinities ─► contacts ─► boxes of 1, 2³, 4³ … blocks ─► tree
                                                                         │ any threshold
                                   labels ◄── a lookup table for each block ◄──┘
+
+Where one machine can hold the graph, that costs less, and gives the same.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from dask.delayed import Delayed, delayed
 
 from volkit.engine.base import Engine
-from volkit.engine.cascade import Cascade, ids_on_faces
+from volkit.engine.cascade import Cascade
+from volkit.engine.cascade_eager import EagerCascade
+from volkit.engine.cascade_graph import GraphCascade
 from volkit.engine.cascade_job import StoredCascade
-from volkit.engine.op import Columns
+from volkit.engine.op import Columns, Reduction
 from volkit.errors import ConfigError, ContractError
-from volkit.geometry import Block, Grid
-from volkit.kernels.affinity_graph import basin_graph
-from volkit.kernels.contacts import ONE, contacts
+from volkit.geometry import Grid
 from volkit.kernels.linkage_rule import Linkage, ratio
-from volkit.kernels.octree_agglomeration import contact_table, rise, sink
-from volkit.kernels.probability import probabilities
-from volkit.kernels.quantile_scores import contact_histograms, largest_bins
-from volkit.kernels.whole_regions import inside_and_named
-from volkit.ops.affinity_watershed import AffinityOptions, affinity_call, ready
+from volkit.kernels.octree_agglomeration import add_contacts_of, rise, sink
+from volkit.ops.affinity_watershed import AffinityOptions, affinity_call
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import domain_box, domain_param, single_channel
-from volkit.ops.sharded_lookup import Risen, rename_by_shards, risen
+from volkit.ops.components import domain_param
+from volkit.ops.contact_tables import affinity_table, boundary_table
+from volkit.ops.sharded_lookup import Risen, rename, rename_by_shards, risen
 
-Array = NDArray[Any]
+Held = Literal["auto", "whole", "boxes"]
+"""Who holds the graph of fragments: one machine, boxes of blocks, or what its size asks for."""
+
+NODE_BYTES = 16 * 2**30
+"""What one machine should hold of a graph while it is merged."""
+
+_CONTACT_BYTES = 256  # of a contact while it is merged: rows, queue, tables of ends, and copies
+_VOXELS_PER_CONTACT = 200  # of basins: fewer than in any volume that was measured
+
+
+def held_by(voxels: int) -> Literal["whole", "boxes"]:
+    """Choose who holds the graph of fragments, by the size of their volume.
+
+    Parameters
+    ----------
+    voxels : int
+        Of the domain: the number of fragments is not known before.
+
+    Returns
+    -------
+    {'whole', 'boxes'}
+        Boxes where all contacts could take more than ``NODE_BYTES``.
+
+    Examples
+    --------
+    >>> held_by(2048**3), held_by(4096**3)
+    ('whole', 'boxes')
+    """
+    contacts = voxels // _VOXELS_PER_CONTACT
+    return "boxes" if contacts * _CONTACT_BYTES > NODE_BYTES else "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +74,15 @@ class AgglomerationTree:
         What was merged.
     call : Call
         Grid and engine.
-    risen : StoredCascade, GraphCascade or PlannedCascade
-        The tables of the boxes.
+    merged : StoredCascade, GraphCascade, EagerCascade, Columns or Delayed
+        The tables of the boxes, or that of the whole; None where it is only planned.
     limit : float
         Score up to which merges are known.
     """
 
     fragments: Any
     call: Call
-    risen: Risen
+    merged: Risen | Columns | Delayed | None
     limit: float
 
     def labels(self, threshold: float, *, name: str = "labels") -> Any:
@@ -84,7 +112,13 @@ class AgglomerationTree:
                 f"{threshold} or more"
             )
         how = partial(sink, threshold=threshold)
-        return self.call.wrap(rename_by_shards(self.risen, self.fragments, how, name=name))
+        tree, grid, engine = self.merged, self.call.grid, self.call.engine
+        if isinstance(tree, StoredCascade | GraphCascade | EagerCascade):
+            return self.call.wrap(rename_by_shards(tree, self.fragments, how, name=name))
+        cut = partial(how, above=None)
+        lookup = delayed(cut, pure=True)(tree) if isinstance(tree, Delayed) else tree and cut(tree)
+        labels = rename(self.fragments, lookup, grid=grid, engine=engine, name=name)
+        return self.call.wrap(labels)
 
     def merges(self) -> Iterator[Columns]:
         """Read the merges of every box.
@@ -100,11 +134,15 @@ class AgglomerationTree:
         ContractError
             If the tree is not stored by a job.
         """
-        if not isinstance(self.risen, StoredCascade):
+        if isinstance(self.merged, StoredCascade):
+            tables = [kept for _, _, kept in self.merged.kept()]
+        elif isinstance(self.merged, dict):
+            tables = [self.merged]
+        else:
             raise ContractError(
                 "the merges of a lazy tree are not stored; make the tree with a JobEngine"
             )
-        for _, _, kept in self.risen.kept():
+        for kept in tables:
             yield {name: kept[name] for name in ("a", "b", "num", "den")}
 
 
@@ -115,6 +153,7 @@ def agglomeration_tree(
     options: AffinityOptions | int | None,
     linkage: Linkage | None = None,
     limit: float = 1.0,
+    held: Held = "boxes",
     grid: Grid | None = None,
     engine: Engine | None = None,
     name: str = "agglomeration",
@@ -138,6 +177,9 @@ def agglomeration_tree(
     limit : float
         Score at which merging ends, whatever threshold is asked for later: the lower, the less
         there is to hold.
+    held : {'boxes', 'whole', 'auto'}
+        Who holds the graph: no one but boxes of blocks, one machine, or what :func:`held_by` says.
+        The labels are the same; one machine merges fragments that stand in several places, too.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
@@ -165,97 +207,45 @@ def agglomeration_tree(
     """
     linkage = Linkage() if linkage is None else linkage
     ratio(limit)
-    if not isinstance(options, AffinityOptions):
-        if linkage.kind != "mean":
-            raise ConfigError(
-                f"linkage is {linkage.kind!r}, boundaries have means only; give affinities and "
-                "their options, or leave the linkage out"
-            )
-        call = arguments(values, grid=grid, engine=engine)
-        params: dict[str, Any] = {"channel": options or 0}
-    else:
-        call, how = affinity_call(values, grid, engine), options
-        params = {
-            "toward": how.toward,
-            "sections": how.sections,
-            "kind": linkage.kind,
-            "contact": linkage.contact,
-        }
+    call, kernel, params = _measured(values, options, linkage, grid, engine)
     pieces = arguments(fragments, grid=call.grid, engine=call.engine).inputs[0]
-    cascade = Cascade(
-        _affinity_block if isinstance(options, AffinityOptions) else _boundary_block,
-        partial(rise, linkage=linkage, limit=limit),
-        halo=(1, 1, 1),
-        params={**params, "domain": domain_param(call.grid)},
-    )
-    tree = risen(call.engine, cascade, pieces, *call.inputs, grid=call.grid, name=name)
+    inputs: Any = (pieces, *call.inputs)
+    merge, halo = partial(rise, linkage=linkage, limit=limit), (1, 1, 1)
+    tree: Any
+    if (held_by(call.grid.domain.size) if held == "auto" else held) == "whole":
+        add, params = partial(add_contacts_of, linkage=linkage), {**params, "domain": None}
+        graph = Reduction(
+            kernel, add, partial(_merged, linkage=linkage, limit=limit), halo=halo, params=params
+        )
+        tree = call.engine.reduce(graph, *inputs, grid=call.grid, name=name)
+    else:
+        params = {**params, "domain": domain_param(call.grid)}
+        cascade = Cascade(kernel, merge, halo=halo, params=params)
+        tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=name)
     return AgglomerationTree(pieces, call, tree, limit)
 
 
-def _boundary_block(
-    block: Block, pieces: Array, prob: Array, *, channel: int, domain: list[list[int]]
-) -> Columns:
-    core = block.write.relative_to(block.read)
-    labels = pieces.astype(np.uint64, copy=False)
-    graph = contacts(labels, probabilities(single_channel(prob, channel)), core)
-    graph = {
-        "u": graph["u"],
-        "v": graph["v"],
-        "sum": graph["boundary_sum"],
-        "count": graph["count"],
-    }
-    return {**contact_table(graph), **_places(block, labels, domain)}
+def _measured(
+    values: Any,
+    options: AffinityOptions | int | None,
+    linkage: Linkage,
+    grid: Grid | None,
+    engine: Engine | None,
+) -> tuple[Call, Any, Mapping[str, Any]]:
+    """Say what measures the contacts of blocks."""
+    if isinstance(options, AffinityOptions):
+        how = {"toward": options.toward, "sections": options.sections, "linkage": asdict(linkage)}
+        return affinity_call(values, grid, engine), affinity_table, how
+    if linkage.kind != "mean":
+        raise ConfigError(
+            f"linkage is {linkage.kind!r}, boundaries have means only; give affinities and "
+            "their options, or leave the linkage out"
+        )
+    call = arguments(values, grid=grid, engine=engine)
+    return call, boundary_table, {"channel": options or 0}
 
 
-def _affinity_block(
-    block: Block,
-    pieces: Array,
-    affinities: Array,
-    *,
-    toward: int,
-    sections: bool,
-    kind: str,
-    contact: str,
-    domain: list[list[int]],
-) -> Columns:
-    core = block.write.relative_to(block.read)
-    labels, checked = pieces.astype(np.uint64, copy=False), ready(affinities)
-    if kind == "quantile":
-        graph = contact_histograms(labels, checked, core, toward=toward, sections=sections)
-        graph = largest_bins(graph) if contact == "largest" else graph
-    else:
-        graph = scored(basin_graph(labels, checked, core, toward=toward, sections=sections), kind)
-    return {**contact_table(graph), **_places(block, labels, domain)}
-
-
-def _places(block: Block, labels: Array, domain: list[list[int]]) -> Columns:
-    """List the fragments at each face, and those that have a voxel, or the one of their name."""
-    whole = domain_box(domain)
-    core = np.ascontiguousarray(labels[block.crop])
-    start = block.write.relative_to(whole).start
-    return {
-        **ids_on_faces(labels, block.write.relative_to(block.read)),
-        **inside_and_named(core, start=start, domain_shape=whole.shape),
-    }
-
-
-def scored(graph: Columns, kind: str) -> Columns:
-    """Turn the affinities of a graph into scores, units of 2**-30.
-
-    Parameters
-    ----------
-    graph : dict of ndarray
-        As ``basin_graph`` gives it.
-    kind : {'mean', 'max'}
-        Of the linkage.
-
-    Returns
-    -------
-    dict of ndarray
-        ``u``, ``v``, ``sum`` and ``count``, as ``contact_table`` takes them.
-    """
-    if kind == "mean":
-        total = graph["count"] * ONE - graph["affinity_sum"]
-    else:
-        total = ONE - np.rint(graph["affinity"].astype(np.float64) * ONE).astype(np.int64)
-    return {"u": graph["u"], "v": graph["v"], "sum": total, "count": graph["count"]}
+def _merged(graph: Columns, *, linkage: Linkage, limit: float) -> Columns:
+    """Merge the whole graph, of which nobody else decides anything."""
+    _, kept = rise([graph], linkage=linkage, limit=limit)
+    return dict(kept)

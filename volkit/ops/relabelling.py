@@ -1,6 +1,6 @@
 """New names for labels, their sizes, and small ones taken out, at any size."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from volkit.engine.op import Columns, Op, Reduction
 from volkit.errors import ConfigError
 from volkit.geometry import Block, Grid
 from volkit.kernels.label_sizes import add_sizes, label_sizes
+from volkit.kernels.relabel import present_labels
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.sharded_lookup import occurring, rename
+from volkit.ops.id_lookup import MetIds, meet
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -26,6 +27,8 @@ def relabel_consecutive(
     name: str = "consecutive",
 ) -> Any:
     """Rename labels to 1, 2, 3 … in the order of their ids.
+
+    No machine holds a table of all ids; see `volkit.ops.id_lookup`.
 
     Parameters
     ----------
@@ -43,10 +46,8 @@ def relabel_consecutive(
     Volume, dask array or DataArray of uint64, shape (Z, Y, X)
     """
     call = arguments(labels, grid=grid, engine=engine)
-    present = occurring(_numbered)
-    lookup = call.engine.reduce(present, *call.inputs, grid=call.grid, name=f"{name}_lookup")
-    renamed_labels = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
-    return call.wrap(renamed_labels)
+    ids = _met(call, present_ids, ordered=True, name=f"{name}_lookup")
+    return call.wrap(ids.rename(ids.numbered(), call.inputs[0], name=name))
 
 
 def sizes_of(labels: Any, *, grid: Grid | None = None, engine: Engine | None = None) -> Any:
@@ -83,6 +84,8 @@ def remove_small(
 ) -> Any:
     """Turn labels of few voxels into background, and all that lies outside a mask.
 
+    No machine holds a table of all sizes; see `volkit.ops.id_lookup`.
+
     Parameters
     ----------
     labels : Volume, dask array or DataArray of int, shape (Z, Y, X)
@@ -110,10 +113,13 @@ def remove_small(
     if smallest < 0:
         raise ConfigError(f"smallest is {smallest}; give a number of voxels, 0 or more")
     call = _masked(labels, mask, grid, engine, name)
-    small = Reduction(_sizes_block, add_sizes, partial(_too_small, smallest=smallest))
-    lookup = call.engine.reduce(small, *call.inputs, grid=call.grid, name=f"{name}_sizes")
-    kept = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
-    return call.wrap(kept)
+    ids = _met(call, _sizes_block, ordered=False, name=f"{name}_sizes")
+    return call.wrap(ids.rename(ids.without_small(smallest), call.inputs[0], name=name))
+
+
+def _met(call: Call, kernel: Callable[..., Columns], *, ordered: bool, name: str) -> MetIds:
+    (labels,) = call.inputs
+    return meet(call.engine, kernel, labels, ordered=ordered, grid=call.grid, name=name)
 
 
 def _masked(labels: Any, mask: Any, grid: Grid | None, engine: Engine | None, name: str) -> Call:
@@ -133,13 +139,6 @@ def _sizes_block(block: Block, labels: Array) -> Columns:
     return label_sizes(labels)
 
 
-def _too_small(sizes: Columns, *, smallest: int) -> Columns:
-    old: Labels = sizes["id"][sizes["voxels"] < smallest]
-    return {"old": old, "new": np.zeros(len(old), np.uint64)}
-
-
-def _numbered(present: Columns) -> Columns:
-    return {
-        "old": present["label"],
-        "new": np.arange(1, 1 + len(present["label"]), dtype=np.uint64),
-    }
+def present_ids(block: Block, labels: Array) -> Columns:
+    """List the ids of a block, sorted, as ``id``; 0 is left out."""
+    return {"id": present_labels(labels)}

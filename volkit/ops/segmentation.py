@@ -24,7 +24,7 @@ from volkit.kernels.probability import probabilities
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.components import components_of, single_channel
 from volkit.ops.fragments import FragmentOptions, flooded
-from volkit.ops.octree_agglomeration import agglomeration_tree
+from volkit.ops.octree_agglomeration import agglomeration_tree, held_by
 from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
@@ -41,11 +41,12 @@ class SegmentationOptions:
         How the map is cut into fragments.
     threshold : float
         Mean boundary probability at which merging of fragments ends: higher merges more.
-    agglomeration : {'whole', 'octree'}
+    agglomeration : {'whole', 'octree', 'auto'}
         Whether one machine holds the whole graph of fragments, or boxes of blocks merge what is
         certain in them and pass on the rest, for any number of fragments.  What the faces of tiles
         cut off from its fragment is a fragment of its own then, so that a few merges may differ;
-        given fragments that are connected, there is no difference.
+        given fragments that are connected, there is no difference.  Auto takes boxes where the
+        graph may be more than one machine should hold (``octree_agglomeration.held_by``).
 
     Raises
     ------
@@ -55,12 +56,12 @@ class SegmentationOptions:
 
     fragments: FragmentOptions = field(default_factory=FragmentOptions)
     threshold: float = 0.7
-    agglomeration: Literal["whole", "octree"] = "whole"
+    agglomeration: Literal["whole", "octree", "auto"] = "whole"
 
     def __post_init__(self) -> None:
-        if self.agglomeration not in ("whole", "octree"):
+        if self.agglomeration not in ("whole", "octree", "auto"):
             raise ConfigError(
-                f"agglomeration is {self.agglomeration!r}; choose 'whole' or 'octree'"
+                f"agglomeration is {self.agglomeration!r}; choose 'whole', 'octree' or 'auto'"
             )
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold is {self.threshold}; give a probability, 0 to 1")
@@ -107,7 +108,8 @@ def segment(
     call = arguments(prob, grid=grid, engine=engine)
     pieces = flooded(call, options.fragments)
     channel = options.fragments.channel
-    if options.agglomeration == "octree":
+    large = options.agglomeration == "auto" and held_by(call.grid.domain.size) == "boxes"
+    if large or options.agglomeration == "octree":
         where: dict[str, Any] = {"grid": call.grid, "engine": call.engine}
         whole = components_of(pieces, connectivity=26, **where, name="pieces")
         tree = agglomeration_tree(

@@ -4,7 +4,7 @@ Where parts are united, tables rise and sink box by box, and nobody holds them a
 table follows from a whole graph, it is cut into segments by place, of which a block reads its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,53 +84,18 @@ def rename(labels: Any, lookup: Any, *, grid: Grid, engine: Engine, name: str) -
     """
     if isinstance(engine, LazyEngine):
         return _renamed_in_graph(labels, lookup, grid, name)
-    op, table = Op(_rename_block, dtype=np.uint64), travelling(engine, lookup, grid)
+    op, table = Op(_rename_block, dtype=np.uint64), _travelling(engine, lookup, grid)
     return engine.map(op, labels, grid=grid, name=name, shared=(table,))
 
 
-def travelling(engine: Engine, lookup: Any, grid: Grid) -> Any:
-    """Give what the blocks of a job are sent of a table: a handle of segments where it is large.
-
-    Parameters
-    ----------
-    engine : Engine
-        Where to run.
-    lookup : Columns or Delayed
-        ``old``, sorted, and ``new``.
-    grid : Grid
-        The blocks.
-
-    Returns
-    -------
-    SegmentedColumns, Columns or Delayed
-        What :func:`own_rows` takes.
-    """
+def _travelling(engine: Engine, lookup: Any, grid: Grid) -> Any:
+    """Give what the blocks of a job are sent of a table: a handle of segments where it is large."""
     if not isinstance(engine, JobEngine):
         return lookup
     if max(len(column) for column in lookup.values()) <= SEGMENT_ROWS:
         return lookup
     names = {name: lookup[name] for name in ("old", "new")}
     return write_segments(engine.place.inside(FOLDER), names, grid, sha256=digest(lookup))
-
-
-def own_rows(lookup: Columns | SegmentedColumns, labels: Array) -> Columns:
-    """Take the rows of the labels of a block.
-
-    Parameters
-    ----------
-    lookup : Columns or SegmentedColumns
-        ``old``, sorted, and ``new``.
-    labels : ndarray of int
-        Any shape.
-
-    Returns
-    -------
-    Columns
-        Those rows at least.
-    """
-    if isinstance(lookup, SegmentedColumns):
-        return lookup.of(present_labels(labels))
-    return lookup
 
 
 def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
@@ -151,7 +116,7 @@ def rename_by_shards(tree: Risen, labels: Any, sink: Sink, *, name: str) -> Any:
     -------
     Volume or dask array of uint64, shape (Z, Y, X)
     """
-    return tree.map(Op(_rename_shard, dtype=np.uint64), labels, sink=sink, name=name)
+    return tree.map(Op(rename_shard, dtype=np.uint64), labels, sink=sink, name=name)
 
 
 def _renamed_in_graph(labels: Any, lookup: Any, grid: Grid, name: str) -> Any:
@@ -161,15 +126,12 @@ def _renamed_in_graph(labels: Any, lookup: Any, grid: Grid, name: str) -> Any:
     if isinstance(labels, Volume):  # two tasks of a block look at them: read once
         read = Op(_read_block, dtype=labels.dtype)
         labels = LazyEngine().map(read, labels, grid=grid, name=f"{name}-read")
-    present = block_tables(occurring(), labels, grid=grid, name=f"{name}-ids")
+    present = block_tables(
+        Reduction(_present_block, _merge_present), labels, grid=grid, name=f"{name}-ids"
+    )
     task = delayed(_picked, pure=True)
     rows = [task(whole, ids) for ids in present]
-    return map_tables(Op(_rename_shard, dtype=np.uint64), labels, rows, grid=grid, name=name)
-
-
-def occurring(finalize: Callable[[Columns], Any] | None = None) -> Reduction:
-    """Make the reduction that lists all labels, sorted, as ``label``; 0 is left out."""
-    return Reduction(_present_block, _merge_present, finalize)
+    return map_tables(Op(rename_shard, dtype=np.uint64), labels, rows, grid=grid, name=name)
 
 
 def _present_block(block: Block, labels: Array) -> Columns:
@@ -194,10 +156,26 @@ def _picked(lookup: Columns, present: Columns) -> Columns:
 
 
 def _rename_block(block: Block, labels: Array, lookup: Columns | SegmentedColumns) -> Array:
-    rows = own_rows(lookup, labels)
-    return renamed(labels, rows["old"], rows["new"])
+    if isinstance(lookup, SegmentedColumns):
+        lookup = lookup.of(present_labels(labels))
+    return renamed(labels, lookup["old"], lookup["new"])
 
 
-def _rename_shard(block: Block, labels: Array, shards: Shards) -> Array:
+def rename_shard(block: Block, labels: Array, shards: Shards) -> Array:
+    """Replace the labels of a block by its own table: the kernel of an Op.
+
+    Parameters
+    ----------
+    block : Block
+        Where.
+    labels : ndarray of int, shape (Z, Y, X)
+        Ids; those that are not in the table stay.
+    shards : Shards
+        ``old``, sorted, and ``new``, for every block.
+
+    Returns
+    -------
+    ndarray of uint64, shape (Z, Y, X)
+    """
     lookup = shards.of(block.number)
     return renamed(labels, lookup["old"], lookup["new"])

@@ -7,18 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
-from volkit.engine.op import Op
+from volkit.engine.cascade import Shards
+from volkit.engine.op import Columns
 from volkit.errors import ContractError
 from volkit.geometry import Block, Grid
 from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
-from volkit.ops.components import (
-    domain_box,
-    domain_param,
-    named_components,
-    united_parts,
-)
-from volkit.ops.sharded_lookup import rename
+from volkit.ops.component_rims import block_names, block_rims, components_by_rims
+from volkit.ops.components import domain_box, domain_param
+
+Array = NDArray[Any]
 
 
 def class_components(
@@ -62,34 +60,47 @@ def class_components(
     """
     check_connectivity(connectivity)
     call = arguments(classes, grid=grid, engine=engine)
-    label = Op(
-        _label_block,
-        dtype=np.uint64,
-        params={
-            "labels": [int(x) for x in labels],
-            "connectivity": connectivity,
-            "domain": domain_param(call.grid),
-        },
-    )
-    parts = call.engine.map(label, *call.inputs, grid=call.grid, name=f"{name}_parts")
-    links = united_parts(parts, connectivity, call.grid, call.engine, name=f"{name}_links")
-    return call.wrap(rename(parts, links, grid=call.grid, engine=call.engine, name=name))
+    params = {
+        "labels": [int(x) for x in labels],
+        "connectivity": connectivity,
+        "domain": domain_param(call.grid),
+    }
+    kernels = _rims_block, _named_block
+    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
 
 
-def _label_block(
+def _rims_block(
     block: Block,
-    classes: NDArray[Any],
+    classes: Array,
+    *,
+    labels: list[int],
+    connectivity: int,
+    domain: list[list[int]],
+) -> Columns:
+    mask = _of_classes(classes, labels)
+    return block_rims(block, mask, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _named_block(
+    block: Block,
+    classes: Array,
+    shards: Shards,
     *,
     labels: list[int],
     connectivity: int,
     domain: list[list[int]],
 ) -> NDArray[np.uint64]:
+    mask = _of_classes(classes, labels)
+    return block_names(block, mask, shards, connectivity=connectivity, domain=domain_box(domain))
+
+
+def _of_classes(classes: Array, labels: list[int]) -> NDArray[np.bool_]:
     if classes.dtype.kind not in "uib":
         raise ContractError(
             f"class labels are {classes.dtype}, which are not ids; give integers, for example "
             "classes.astype(np.uint8) where every value is a whole number"
         )
-    mask = classes == labels[0]
+    mask: NDArray[np.bool_] = classes == labels[0]
     for other in labels[1:]:
         mask |= classes == other
-    return named_components(block, mask, connectivity, domain_box(domain))
+    return mask

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from volkit.engine.base import Engine
+from volkit.engine.cascade_job import StoredCascade
 from volkit.engine.job import JobEngine
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
@@ -37,8 +38,11 @@ from volkit.pipelines.segment_run import Files, Segmentation, footing, warned
 TREE = "basin_graph.final.npz"
 """Name of the merge tree in the folder of a run."""
 
-MERGES = "agglomeration.parts"
-"""Name of its merge tree, a table for every box, where basins are merged box by box."""
+MERGES = "agglomeration.final.npz"
+"""Name of its merge tree where basins are merged by scores, and one machine holds their graph."""
+
+BOXES = "agglomeration.parts"
+"""The same where no machine does: a table for every box."""
 
 _PATHS = frozenset(
     {
@@ -112,8 +116,10 @@ def _publish(
     if inputs.image is not None:
         volumes["image"] = inputs.image
     layers = write_layers(volumes, domain=inputs.grid.domain, options=config.layers, engine=engine)
-    by_boxes = isinstance(found.tree, AgglomerationTree)
-    tree = engine.place.inside(MERGES if by_boxes else TREE)
+    name = TREE
+    if isinstance(found.tree, AgglomerationTree):
+        name = BOXES if isinstance(found.tree.merged, StoredCascade) else MERGES
+    tree = engine.place.inside(name)
     return (("merge tree", tree.local or tree.uri), *layers)
 
 

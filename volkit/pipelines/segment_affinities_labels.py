@@ -37,7 +37,7 @@ class AffinitySegmented:
         Basins; the leaves of the tree.
     tree : dict of ndarray, Delayed of it, or AgglomerationTree
         Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts them at any threshold, where
-        basins are merged box by box the tree itself does.
+        basins are merged by scores the tree itself does.
     labels : Volume or dask array of uint64, shape (Z, Y, X)
         Cells; 0 is background.
     scores : SegmentationScores, Delayed or None
@@ -118,7 +118,7 @@ def segmented(
 def _merged(
     affinities: Any, told: BasinOptions, offsets: Offsets, where: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
-    """Make fragments, their tree, and labels: by size, or box by box by scores."""
+    """Make fragments, their tree, and labels: by size, or by scores."""
     options, how = told.options(offsets), told.agglomeration
     if how is None:
         found = affinity_segment(affinities, options=options, **where)
@@ -130,6 +130,7 @@ def _merged(
         options=options.watershed,
         linkage=how.rule,
         limit=how.up_to,
+        held=how.held,
         **where,
     )
     labels = tree.labels(how.threshold)

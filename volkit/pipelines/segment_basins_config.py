@@ -1,13 +1,14 @@
 """How affinities become labels in workflow files: basins, and what merges them."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.kernels.linkage_rule import Linkage, ratio
 from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
+from volkit.ops.octree_agglomeration import Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +21,24 @@ class FillOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgglomerationOptions:
-    """How basins are merged box by box, the lowest score first.
+    """How basins are merged, the lowest score first.
 
-    The labels are those of merging the whole graph at once, for every block shape, and no machine
-    holds that graph; see `volkit.ops.octree_agglomeration`.
+    The labels are those of merging the whole graph at once, for every block shape, whoever holds
+    it; see `volkit.ops.octree_agglomeration`.
 
     Parameters
     ----------
-    linkage, percent, contact
+    linkage, percent, contact, exact
         What the score of two regions is; see `volkit.kernels.linkage_rule.Linkage`.
     threshold : float
         Score, 1 - affinity, at which merging ends: higher merges more.
     limit : float, optional
         Score up to which the stored merges go, so that thresholds up to it are relabellings; None
         ends at the threshold.
+    held : {'auto', 'whole', 'boxes'}
+        Who holds the graph of basins: one machine, or boxes of blocks, for any number of basins.
+        Auto takes boxes where the graph may be more than the 16 GiB that one machine should hold,
+        which is from some 13 gigavoxels on.
 
     Raises
     ------
@@ -41,14 +46,18 @@ class AgglomerationOptions:
         If a number lies outside its range, or the limit below the threshold.
     """
 
-    linkage: Literal["mean", "max", "quantile"] = "mean"
+    linkage: Literal["mean", "max", "min", "quantile"] = "mean"
     percent: int = 50
     contact: Literal["all", "largest"] = "all"
+    exact: bool = False
     threshold: float = 0.5
     limit: float | None = None
+    held: Held = "auto"
 
     def __post_init__(self) -> None:
-        Linkage(self.linkage, self.percent, self.contact)
+        if self.held not in get_args(Held):
+            raise ConfigError(f"held is {self.held!r}; choose one of {', '.join(get_args(Held))}")
+        _ = self.rule
         for score in (self.threshold, self.up_to):
             ratio(score)
         if self.up_to < self.threshold:
@@ -60,7 +69,7 @@ class AgglomerationOptions:
     @property
     def rule(self) -> Linkage:
         """What the score of two regions is."""
-        return Linkage(self.linkage, self.percent, self.contact)
+        return Linkage(self.linkage, self.percent, self.contact, self.exact)
 
     @property
     def up_to(self) -> float:
@@ -79,8 +88,8 @@ class BasinOptions:
     linkage, threshold, smallest
         See `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
     agglomeration : AgglomerationOptions, optional
-        Merges basins by the affinities between them, box by box, so that there may be any number of
-        them; then linkage and threshold do not count.
+        Merges basins by the affinities between them, however many there are; then linkage and
+        threshold do not count.
     fill : FillOptions or None
         Gives background to the labels around it; None leaves it 0.
 

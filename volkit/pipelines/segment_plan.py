@@ -28,6 +28,7 @@ WORK_BYTES = {
     "histogram": 8.0,
     "seed_parts": 16.0,
     "seed_links": 12.0,
+    "seeds": 8.0,
     "fragments": 8.0,
     "region_graph": 8.0,
     "labels": 8.0,

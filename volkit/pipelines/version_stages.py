@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from volkit.engine.reuse_record import read_reuse
-from volkit.engine.reuse_search import finished_volume, table_place
+from volkit.engine.reuse_search import finished_volume, parts_place, table_place
 from volkit.engine.stages import find_stages
 from volkit.errors import ConfigError, SourceError
 from volkit.io.place import Place
@@ -96,7 +96,11 @@ def holder(run: Path, numbers: Iterable[int], name: str, fingerprint: str) -> in
     """
     for number in numbers:
         place = (Place.at(version_folder(run, number)),)
-        if finished_volume(place, name, fingerprint) or table_place(place, name, fingerprint):
+        if (
+            finished_volume(place, name, fingerprint)
+            or table_place(place, name, fingerprint)
+            or parts_place(place, name, [fingerprint])
+        ):
             return number
     return None
 
