@@ -31,7 +31,7 @@ def uneven(values: np.ndarray, truth: np.ndarray, brain: np.ndarray) -> float:
 
 def test_shading_is_taken_off() -> None:
     truth, given, brain = shaded(0.7)
-    found, field = without_bias(given, SPACING, QUICK)
+    found, field = without_bias(given, SPACING, BiasOptions(shrink=3))
     assert found.dtype == field.dtype == np.float32
     np.testing.assert_allclose(found * field, given, rtol=1e-5)
     assert uneven(given, truth, brain) > 0.15

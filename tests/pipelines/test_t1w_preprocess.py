@@ -107,7 +107,7 @@ def test_the_workflow_that_ships_prepares_and_splits_the_specimen(tmp_path: Path
     steps = json.loads(frame["steps"][0])
     names = ["reorient", "bias", "resample", "strip", "crop", "resize", "normalise"]
     assert [step["step"] for step in steps] == names
-    assert steps[1]["iterations"] == [20, 10]
+    assert steps[1]["iterations"] == [50, 50, 30, 20]
     assert made["parameters"]["chain"]["margin"] == 3
 
     manifest = read_manifest(tmp_path / "run" / "manifest.csv")

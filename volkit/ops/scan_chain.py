@@ -25,8 +25,8 @@ from volkit.kernels.scan_grid import Shape, brought_to, cube_box, cut_out, isotr
 from volkit.models.checkpoint import read_checkpoint
 from volkit.ops.bias_field import BiasOptions, without_bias
 from volkit.ops.scan_quality import Limits, Quality, measure
-from volkit.ops.skull_strip import StripOptions, find_brain
-from volkit.ops.tissue_network import TissueOptions, tissue_labels, tissue_volumes
+from volkit.ops.skull_strip import StripOptions, Stripped, find_brain
+from volkit.ops.tissue_network import TissueOptions, find_tissues
 
 Floats = NDArray[np.float32]
 _VERSION = 1  # to be raised when the voxels that the chain gives change
@@ -181,15 +181,13 @@ def prepare_scan(
     affine = change.joined(scan.affine)
     steps.add("resample", values, voxel_mm=options.voxel_mm, interpolation="linear")
     together = _resampled(scan, masks or {}, options.voxel_mm)
-    found = find_brain(values, affine, options.strip, given=together.get(options.strip.column))
+    given = together.get(options.strip.column)
+    if options.strip.method == "nonzero":  # before interpolation, which spreads what is not 0
+        above = (scan.values > 0).astype(np.uint8)
+        given, _ = isotropic(above, scan.spacing_mm, options.voxel_mm, nearest=True)
+    found = find_brain(values, affine, options.strip, given=given)
     quality = measure(values, found.mask, affine, options.limits, field_range=field_range)
-    tissue = {}
-    if options.tissue is not None:
-        labels, classes = found.labels, found.classes
-        if labels is None or classes is None or options.tissue != options.strip.network:
-            head = values if options.strip.method == "meshnet_fallback" else values * found.mask
-            labels, classes = tissue_labels(head, affine, options.tissue)
-        tissue = tissue_volumes(labels, classes, affine)
+    tissue = _tissue_ml(values, affine, found, options)
     values = np.where(found.mask, values, np.float32(0))
     steps.add("strip", values, **asdict(options.strip))
     carried = {**together, "brain": found.mask}
@@ -267,6 +265,19 @@ def _unshaded(
     bright = scan.values > scan.values.mean()
     low, high = np.quantile(shading[bright], [0.01, 0.99])
     return values, (float(low), float(high))
+
+
+def _tissue_ml(
+    values: Floats, affine: Affine, found: Stripped, options: ChainOptions
+) -> dict[str, float]:
+    if options.tissue is None:
+        return {}
+    tissues = found.tissues
+    if tissues is None or options.tissue != options.strip.network:
+        # The fallback's mask is the network's own: there is nothing to be gained by it.
+        head = values if found.tissues is not None else np.where(found.mask, values, np.float32(0))
+        tissues = find_tissues(head, affine, options.tissue)
+    return tissues.volumes_ml(affine)
 
 
 def _resampled(

@@ -20,7 +20,7 @@ from volkit.errors import ConfigError, ContractError
 from volkit.io.files.affine import Affine
 from volkit.io.files.scan_bytes import scan_bytes, scan_of
 from volkit.kernels.brain_mask import one_piece
-from volkit.ops.tissue_network import Labels, TissueOptions, tissue_labels
+from volkit.ops.tissue_network import TissueOptions, Tissues, find_tissues
 
 METHODS = ("mask", "synthstrip", "meshnet_fallback", "nonzero")
 
@@ -81,13 +81,12 @@ class Stripped:
     ----------
     mask : ndarray of bool, shape (Z, Y, X)
         Where it is.
-    labels, classes : ndarray of uint8 and tuple of str, or None
+    tissues : Tissues or None
         What a tissue network said on the way.
     """
 
     mask: Mask
-    labels: Labels | None = None
-    classes: tuple[str, ...] | None = None
+    tissues: Tissues | None = None
 
 
 def find_brain(
@@ -108,7 +107,8 @@ def find_brain(
     options : StripOptions
         How.
     given : ndarray, shape (Z, Y, X), optional
-        For ``mask``: the mask, in the frame of the head; what is not 0 is brain.
+        For ``mask``: the mask, in the frame of the head; what is not 0 is brain.  For ``nonzero``:
+        where the head was not 0 before it was interpolated.
 
     Returns
     -------
@@ -135,12 +135,12 @@ def find_brain(
             )
         found = Stripped(np.asarray(given) != 0)
     elif options.method == "nonzero":
-        found = Stripped(one_piece(values > 0))
+        found = Stripped(one_piece(values > 0 if given is None else np.asarray(given) != 0))
     elif options.method == "synthstrip":
         found = Stripped(_by_program(values, affine, options))
     elif options.network is not None:
-        labels, classes = tissue_labels(values, affine, options.network)
-        found = Stripped(one_piece(labels > 0), labels, classes)
+        tissues = find_tissues(values, affine, options.network)
+        found = Stripped(one_piece(tissues.labels > 0), tissues)
     if not found.mask.any():
         raise ContractError(
             "the brain mask is empty; give another mask, or another way to find the brain"

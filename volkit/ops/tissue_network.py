@@ -17,6 +17,7 @@ from volkit.ops.inference_options import InferenceOptions
 
 Labels = NDArray[np.uint8]
 
+_DIGITS = 3  # of a millilitre: a cubic millimetre
 _LETTERS = ({"R", "L"}, {"A", "P"}, {"S", "I"})
 
 
@@ -55,9 +56,47 @@ class TissueOptions:
             raise ConfigError(f"extent is {self.extent}; give 1 voxel or more")
 
 
-def tissue_labels(
-    values: NDArray[np.float32], affine: Affine, options: TissueOptions
-) -> tuple[Labels, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Tissues:
+    """What a network says of a head.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (Z, Y, X)
+        Number of the most probable class of every voxel.
+    classes : tuple of str
+        Names of the classes; the first is the background.
+    voxels : tuple of float
+        Of each class, its probabilities summed over the voxels.
+    """
+
+    labels: Labels
+    classes: tuple[str, ...]
+    voxels: tuple[float, ...]
+
+    def volumes_ml(self, affine: Affine) -> dict[str, float]:
+        """Give the volume of every tissue, millilitres, without the background.
+
+        Probabilities are summed, not labels counted: of a voxel at the border of two tissues each
+        gets its part, and the thin cortex loses nothing.
+
+        Parameters
+        ----------
+        affine : ndarray of float64, shape (4, 4)
+            Voxel indices (x, y, z) to millimetres.
+
+        Examples
+        --------
+        >>> found = Tissues(np.zeros((1, 1, 3), np.uint8), ("none", "white", "grey"), (1, 1.5, 0.5))
+        >>> found.volumes_ml(np.diag([10.0, 10.0, 10.0, 1.0]))
+        {'white': 1.5, 'grey': 0.5}
+        """
+        millilitres = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+        named = zip(self.classes[1:], self.voxels[1:], strict=True)
+        return {name: round(count * millilitres, _DIGITS) for name, count in named}
+
+
+def find_tissues(values: NDArray[np.float32], affine: Affine, options: TissueOptions) -> Tissues:
     """Let a network tell the tissues of a head apart.
 
     Parameters
@@ -71,15 +110,13 @@ def tissue_labels(
 
     Returns
     -------
-    labels : ndarray of uint8, shape (Z, Y, X)
-        Number of the class of every voxel, in the frame of ``values``.
-    classes : tuple of str
-        Their names; ``class 0`` and so on where the card names none.
+    Tissues
+        In the frame of ``values``.
 
     Raises
     ------
     ContractError
-        If the network sees other channels than one, or says nothing about classes.
+        If the network sees other channels than one, or does not answer probabilities of classes.
     ModelError
         If there is no such network.
 
@@ -90,50 +127,24 @@ def tissue_labels(
     """
     card = read_checkpoint(options.checkpoint)
     seen, answered = card.channels
-    if seen != 1 or answered < 2:
+    if seen != 1 or answered < 2 or card.activation != "softmax":
         raise ContractError(
-            f"{options.checkpoint} sees {seen} channels and answers {answered}; give a network "
-            "that makes two or more classes of one channel"
+            f"{options.checkpoint} sees {seen} channels and answers {answered} by {card.activation}"
+            "; give a network that makes probabilities (softmax) of two or more classes of one "
+            "channel"
         )
     turned, frame = reoriented(values, affine, options.axes)
     # A network's first axis is the first one of the file, which volkit's arrays have last.
     seen_by_network = turned.transpose(2, 1, 0)
     padded, inside = _padded(seen_by_network, options.extent)
-    labels = _classes(padded, card, options.device)[inside]
+    prob = _probabilities(padded, card, options.device)[(slice(None), *inside)]
+    labels = prob.argmax(axis=0).astype(np.uint8)
     back, _ = canonical(labels.transpose(2, 1, 0), frame)
-    names = card.classes or tuple(f"class {n}" for n in range(answered))
-    return np.ascontiguousarray(back), tuple(names)
-
-
-def tissue_volumes(labels: Labels, classes: tuple[str, ...], affine: Affine) -> dict[str, float]:
-    """Add up the volumes of tissues.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (Z, Y, X)
-        Number of the class of every voxel.
-    classes : tuple of str
-        Their names; the first is the background, which is left out.
-    affine : ndarray of float64, shape (4, 4)
-        Voxel indices (x, y, z) to millimetres.
-
-    Returns
-    -------
-    dict of str to float
-        Millilitres.
-
-    Examples
-    --------
-    >>> labels = np.array([[[0, 1, 2, 2]]], np.uint8)
-    >>> tissue_volumes(labels, ("background", "white", "grey"), np.diag([10.0, 10.0, 10.0, 1.0]))
-    {'white': 1.0, 'grey': 2.0}
-    """
-    millilitres = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    counts = np.bincount(labels.ravel(), minlength=len(classes))
-    return {
-        name: round(int(n) * millilitres, 6)
-        for name, n in zip(classes[1:], counts[1:], strict=False)
-    }
+    return Tissues(
+        labels=np.ascontiguousarray(back),
+        classes=tuple(card.classes or (f"class {n}" for n in range(answered))),
+        voxels=tuple(float(each.sum(dtype=np.float64)) for each in prob),
+    )
 
 
 def _padded(values: NDArray[Any], extent: int) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
@@ -146,8 +157,10 @@ def _padded(values: NDArray[Any], extent: int) -> tuple[NDArray[np.float32], tup
     return padded, inside
 
 
-def _classes(values: NDArray[np.float32], card: Checkpoint, device: str) -> Labels:
-    """Take the class of every voxel; the head goes through the network in one piece."""
+def _probabilities(
+    values: NDArray[np.float32], card: Checkpoint, device: str
+) -> NDArray[np.float32]:
+    """Ask for the classes of every voxel; the head goes through the network in one piece."""
     domain = Box.from_shape((values.shape[0], values.shape[1], values.shape[2]))
     z, y, x = (n + 2 * m for n, m in zip(domain.shape, card.margin, strict=True))
     options = InferenceOptions(
@@ -160,4 +173,5 @@ def _classes(values: NDArray[np.float32], card: Checkpoint, device: str) -> Labe
         device=device,
     )
     prob = infer(open_volume(values), card, options=options, grid=Grid(domain, domain.shape))
-    return prob.compute(scheduler="sync").argmax(axis=0).astype(np.uint8)
+    found: NDArray[np.float32] = prob.compute(scheduler="sync")
+    return found

@@ -8,6 +8,8 @@ from volkit.models.checkpoint import save_checkpoint
 GREY, WHITE = 0.42, 0.8
 """Where grey and white matter begin, of the brightness that 98 of 100 voxels stay below."""
 
+_SHARP = 1e4  # so that probabilities are 0 or 1 but at a threshold
+
 
 def threshold_meshnet(path: str | Path, *, grey: float = GREY, white: float = WHITE) -> Path:
     """Write a MeshNet that calls what is brighter than ``grey`` grey, than ``white`` white matter.
@@ -31,8 +33,8 @@ def threshold_meshnet(path: str | Path, *, grey: float = GREY, white: float = WH
     state = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     state["layers.0.weight"][0, 0, 1, 1, 1] = 1
     # Scores are lines 0, x - grey and 2 x - grey - white: the highest changes at the thresholds.
-    state["output.weight"][:, 0, 0, 0, 0] = torch.tensor([0.0, 2.0, 1.0])
-    state["output.bias"][:] = torch.tensor([0.0, -grey - white, -grey])
+    state["output.weight"][:, 0, 0, 0, 0] = _SHARP * torch.tensor([0.0, 2.0, 1.0])
+    state["output.bias"][:] = _SHARP * torch.tensor([0.0, -grey - white, -grey])
     save_checkpoint(
         state,
         path,
