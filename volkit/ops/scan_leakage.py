@@ -110,7 +110,7 @@ def leakage_told(table: pd.DataFrame) -> str:
     verdict = (
         "that is what knowing the subjects seems to add, and it is not worth anything"
         if low > 0
-        else "that is not more than chance"
+        else "that could be chance"
     )
     return (
         f"accuracy {float(row['by_scan']):.3f} with scans divided at random, "

@@ -18,7 +18,7 @@ from volkit.pipelines.scans_attention import Attention
 _PALE, _DARK, _EDGE = "#e8e8ec", "#121218", "#55555f"
 _COLOURS = ("#6bc5ff", "#ffd166", "#8ce99a", "#ff7b6b")
 _META = {"Software": None}
-_BINS = 10
+_TISSUE = 0.1  # of the brightest: what is darker is no head
 
 
 def judged_figure(
@@ -72,13 +72,14 @@ def attention_figure(path: Path, found: Attention, *, heading: str) -> None:
     figure = _dark((8.4, 3.0 * len(found.classes) + 0.5))
     axes = figure.subplots(len(found.classes), 3, squeeze=False)
     for line, name in enumerate(found.classes):
-        heat, image = found.maps[line], found.images[line]
+        image = found.images[line]
+        heat = np.where(image > _TISSUE * image.max(), found.maps[line], 0.0)
         middle = np.unravel_index(int(np.argmax(heat)), heat.shape)
         count = int((found.table["label"] == name).sum())
         for axis, plane in enumerate(("axial", "coronal", "sagittal")):
             ax = axes[line, axis]
             ax.imshow(image.take(middle[axis], axis), cmap="gray", origin="lower")
-            shown = heat.take(middle[axis], axis)
+            shown = np.ma.masked_equal(heat.take(middle[axis], axis), 0)
             ax.imshow(shown, cmap="magma", alpha=0.5, origin="lower", vmin=0, vmax=heat.max() or 1)
             ax.set_axis_off()
             title = f"{name}, mean of {count}, {plane} {middle[axis]}"
@@ -114,7 +115,7 @@ def _calibrated(ax: Axes, judged: pd.DataFrame) -> None:
     truth = judged["positive"].to_numpy(bool)
     for n, name in enumerate(("probability", "calibrated")):
         if name in judged and judged[name].notna().all():
-            found = reliability(judged[name].to_numpy(np.float64), truth, bins=_BINS)
+            found = reliability(judged[name].to_numpy(np.float64), truth)
             label = f"{name}, ECE {found.expected_error:.3f}"
             ax.plot(found.said, found.happened, "o-", color=_COLOURS[n], markersize=3, label=label)
     _dress(ax, "reliability of scans", "said", "happened")
