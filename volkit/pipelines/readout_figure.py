@@ -1,5 +1,6 @@
 """Readout, the figure: R^2 of every target, and a map of embeddings coloured by each."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,13 @@ def readout_figure(
 
 
 def _umap(rows: NDArray[np.float32]) -> NDArray[Any]:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise missing_extra("umap-learn", "statistics") from error
+    with warnings.catch_warnings():
+        # It warns of what it could do with TensorFlow, which nobody asked for.
+        warnings.simplefilter("ignore", ImportWarning)
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise missing_extra("umap-learn", "statistics") from error
     neighbours = max(2, min(15, len(rows) - 1))
     # One thread: with a seed, the same picture every time.
     found: NDArray[Any] = UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1).fit_transform(rows)
