@@ -230,7 +230,12 @@ def bench(
         str | None, typer.Option("--run", help="Of scale: take the times of its blocks.")
     ] = None,
 ) -> None:
-    """Measure volkit against its peers, or simulate a run on many workers (scale)."""
+    """Measure volkit against its peers, or simulate a run on many workers (scale).
+
+    volkit bench kernels --quick
+
+    volkit bench inference --json rows.json --html rows.html
+    """
     from volkit.bench.harness import run_bench
 
     with terminal().status(f"measuring {name}"):
