@@ -63,7 +63,7 @@ class NotebookBars:
             If there is no IPython, and so no notebook.
         """
         try:
-            from IPython.display import HTML, display
+            from IPython.display import HTML, display  # type: ignore[import-not-found]
         except ImportError as error:
             raise missing_extra("ipython", "view") from error
         return cls(display(HTML(""), display_id=True))

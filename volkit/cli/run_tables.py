@@ -44,6 +44,8 @@ def status_table(status: "RunStatus") -> Table:
 
 def status_lines(status: "RunStatus") -> Iterator[str]:
     """Say in words what the table of a run leaves out."""
+    from volkit.engine.dashboards import dashboard_of
+
     for stage in status.stages:
         slow = [f"{n} ({_seconds(s)})" for n, s in stage.slowest if _slow(stage, s)]
         if slow:
@@ -57,6 +59,9 @@ def status_lines(status: "RunStatus") -> Iterator[str]:
     yield f"cost so far: {status.worker_hours:.2f} worker hours in finished blocks"
     if status.client is not None:
         yield client_line(status.client)
+        link = "" if status.client.running is False else dashboard_of(status.run)
+        if link:
+            yield f"dashboard: {link}"
     if status.failure:
         yield f"the last attempt ended with: {status.failure}"
 

@@ -97,7 +97,8 @@ def _architecture(checkpoint: Checkpoint) -> nn.Module:
 
 def _program(data: bytes, checkpoint: Checkpoint) -> nn.Module:
     """Read a network that is stored with its weights."""
-    source, module = checkpoint.weights_uri, None
+    source = checkpoint.weights_uri
+    module: nn.Module
     if checkpoint.format == "onnx":
         module = OnnxProgram(data, source)
     elif checkpoint.format == "torchscript":

@@ -74,7 +74,7 @@ class OnnxProgram(nn.Module):
             session = self._runtime.InferenceSession(
                 self.data, options, providers=["CPUExecutionProvider"]
             )
-        except (RuntimeError, ValueError, *refusals(self._runtime)) as error:
+        except _unusable(self._runtime) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             raise ModelError(
                 f"{self._source} cannot be run by ONNX Runtime ({first}); fetch it again, or take "
@@ -87,3 +87,7 @@ class OnnxProgram(nn.Module):
                 "has one of each"
             )
         return session
+
+
+def _unusable(onnxruntime: Any) -> tuple[type[Exception], ...]:
+    return (RuntimeError, ValueError, *refusals(onnxruntime))

@@ -127,11 +127,13 @@ def run_page(
     told, scores = read_told(folder / "run.json"), read_told(folder / "scores.json")
     histories = [found for stage in stages if (found := stage_history(stage)) is not None]
     running = status.client is not None and status.client.running is not False
+    how_far = section("Stages", stage_rows(status), shares(status))
     parts = (
+        how_far if running else _NOTHING,
         section("Scores", score_rows(scores)),
         section("Pictures", list(pictures(folder))),
         section("When", times(histories)),
-        section("Stages", stage_rows(status), shares(status)),
+        _NOTHING if running else how_far,
         section("Failures", failures(place, status)),
         section("Worst objects", list(worst_objects(folder, place.uri, viewer=viewer))),
         section("Slowest blocks", slowest(place, status, stages, viewer=viewer)),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from volkit.errors import VolkitError
 from volkit.io.place import Place
-from volkit.kernels.stall_decision import REASONS
+from volkit.kernels.stall_decision import reason_names
 from volkit.ops.stall_calls import probability_of
 from volkit.ops.stall_files import read_stalls
 from volkit.ops.stall_review import final_label
@@ -57,7 +57,7 @@ def flagged_vessels(place: Place, messages: list[str]) -> Iterator[Item]:
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
     """Choose what is said of a vessel."""
-    words = [_reasons(int(bits)) for bits in table["review_reason"]]
+    words = [", ".join(reason_names(int(bits))) for bits in table["review_reason"]]
     return pd.DataFrame(
         {
             **{name: table[name].astype("int64") for name in _EDGES},
@@ -69,7 +69,3 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             **{name: table[name] for name in _KNOWN},
         }
     )
-
-
-def _reasons(bits: int) -> str:
-    return ", ".join(name for n, name in enumerate(REASONS) if bits >> n & 1)

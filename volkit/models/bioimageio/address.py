@@ -49,7 +49,9 @@ def _found(uri: str, said: bool) -> str | None:
     if "://" not in uri and not uri.startswith(location.BUILTIN) and Path(uri).is_dir():
         inside = [str(Path(uri) / inner) for inner in NAMES]
         there = [path for path in inside if Path(path).is_file()]
-        return there[0] if there else _missing(uri, said)
+        if said and not there:
+            raise _no_description(uri)
+        return there[0] if there else None
     if said and not name.endswith((".yaml", ".yml")):
         return _first([f"{uri.rstrip('/')}/{inner}" for inner in NAMES], uri)
     return uri if said else None
@@ -63,11 +65,6 @@ def _first(candidates: list[str], uri: str) -> str:
             continue
         return candidate
     raise _no_description(uri)
-
-
-def _missing(uri: str, said: bool) -> None:
-    if said:
-        raise _no_description(uri)
 
 
 def _no_description(uri: str) -> ModelError:

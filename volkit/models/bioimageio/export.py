@@ -22,6 +22,7 @@ from volkit.models.card import PROGRAMS, Checkpoint
 from volkit.models.card_facts import card_facts
 from volkit.models.module_loading import bare_module
 from volkit.models.onnx_forward import exported
+from volkit.models.plane_network import PlaneNetwork
 from volkit.models.trust import is_foreign
 from volkit.models.weights import stored_bytes
 
@@ -145,7 +146,7 @@ def _weights(
     """Store the weights, and say how."""
     said: dict[str, Any] = {}
     stored: dict[str, bytes] = {}
-    inner = module.network if card.planes else module
+    inner = module.network if isinstance(module, PlaneNetwork) else module
     if card.format not in PROGRAMS:
         data = stored_bytes(inner.state_dict(), "state_dict")
         stored["weights.pt"] = data

@@ -104,7 +104,8 @@ def _old(
     lost: Mapping[str, int],
     halo: Mapping[str, int],
 ) -> Tensor:
-    letters, shape = str(said["axes"]), said.get("shape")
+    letters = str(said["axes"])
+    shape: Any = said.get("shape")
     name = str(said.get("name", "tensor"))
     least, step = _old_shape(shape, len(letters), name, said)
     _check_axes(letters, name)
