@@ -32,7 +32,7 @@ from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
 from volkit.pipelines.stalls_table import Made, open_calibrator
 
 _NM_PER_MM = 1e6
-# What kernels need beside their inputs and results, bytes for every voxel that they read: some times
+# What kernels need beside inputs and results, bytes for every voxel that they read: some times
 # what was measured where vessels are a two-hundredth of the volume, since it grows with them.
 _WORK_BYTES = {
     "skeleton_moments": 8.0,
