@@ -99,7 +99,8 @@ def draw_head(at: Floats, anatomy: Anatomy, atrophy: float, *, voxel_mm: float) 
     Drawn
     """
     at = np.asarray(at, np.float32)  # waves over many voxels: half the time of doubles
-    place = (at - _summed(anatomy.bend, at)) / np.float32(anatomy.size)[:, None, None, None]
+    size = anatomy.size.astype(np.float32)[:, None, None, None]
+    place = (at - _summed(anatomy.bend, at)) / size
     ventricles, hippocampi, cortex = anatomy.parts
     inside = _depth(place, _OUTER)
     depth = _depth(place, _BRAIN) + _summed(anatomy.folds[:, None], at)[0]
