@@ -82,11 +82,30 @@ def present_labels(labels: NDArray[Any]) -> Labels:
     >>> present_labels(np.array([[7, 7, 0], [3, 3, 7]])).tolist()
     [3, 7]
     """
-    flat = np.ascontiguousarray(labels).ravel()
-    if flat.size == 0:
-        return np.zeros(0, np.uint64)
-    # Labels come in runs: sorting the runs' first voxels is far less than sorting all voxels.
-    begins = np.ones(flat.size, bool)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    found = np.unique(flat[begins]).astype(np.uint64)
-    return found[found != 0]
+    rows = np.ascontiguousarray(labels).reshape(1, -1)
+    met = _met(rows.astype(np.uint64, copy=False)) if rows.size else np.zeros(0, np.uint64)
+    return np.unique(met)
+
+
+@numba.njit(nogil=True, cache=True)
+def _met(labels: Labels) -> Any:
+    """List labels as they are met, those met just before left out: few are listed twice."""
+    recent = np.zeros(_SLOTS, np.uint64)
+    found, count = np.empty(1024, np.uint64), 0
+    last = np.uint64(0)
+    for y in range(len(labels)):
+        for label in labels[y]:
+            if label == last:
+                continue
+            last = label
+            slot = (label * _MIX) >> _SHIFT
+            if label == 0 or recent[slot] == label:
+                continue
+            recent[slot] = label
+            if count == len(found):
+                wider = np.empty(2 * count, np.uint64)
+                wider[:count] = found
+                found = wider
+            found[count] = label
+            count += 1
+    return found[:count].copy()
