@@ -18,7 +18,6 @@ from volkit.viewer.view import View
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
     pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium on this machine"),
 ]
 
@@ -120,6 +119,7 @@ def test_labels_have_their_colours_where_they_lie(browser, tmp_path) -> None:
         assert abs(int(row) - 128) <= 2
 
 
+@pytest.mark.slow
 def test_grey_is_what_the_image_holds_and_planes_have_their_proportions(browser, tmp_path) -> None:
     values = np.zeros((16, 64, 64), np.uint8)
     values[:, 16:48, 16:48] = 200
@@ -141,6 +141,7 @@ def test_grey_is_what_the_image_holds_and_planes_have_their_proportions(browser,
         assert abs(int((bright[y, :, 0] > 150).sum()) - 64) < 4
 
 
+@pytest.mark.slow
 def test_points_are_drawn_where_they_lie(browser, tmp_path) -> None:
     image = stored(tmp_path / "em.zarr", np.full((5, 64, 64), 10, np.uint8))
     points = points_frame([[80.0, 8.0 * 40, 8.0 * 20]], "a", scores=[0.9])
@@ -154,6 +155,7 @@ def test_points_are_drawn_where_they_lie(browser, tmp_path) -> None:
         assert is_near(pixels[y, x + 40], (10, 10, 10))
 
 
+@pytest.mark.slow
 def test_the_slider_joins_labels(browser, tmp_path) -> None:
     from volkit.cli import main
 
@@ -208,6 +210,7 @@ def test_a_browser_without_webgl_says_so() -> None:
         assert browser.close() == []
 
 
+@pytest.mark.slow
 def test_first_pixels_of_a_terabyte(browser, tmp_path) -> None:
     """A specimen of 10^12 voxels: the time is printed, what is read is counted."""
     begun = time.monotonic()
