@@ -34,9 +34,13 @@ lint: $(STAMP) ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP) ## build the reference, run the code of the documentation, follow its links
+docs: $(STAMP) ## build the reference and the site, run the code of its pages, follow its links
 	$(BIN)/python docs/build_reference.py
-	$(BIN)/python -m pytest tests/test_docs.py
+	$(BIN)/python docs/build_cli.py
+	$(BIN)/python docs/build_schemas.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_site.py
+	@echo "to read it: $(BIN)/python -m http.server -d build/site"
 
 bench: $(STAMP) ## measure against the peers, briefly
 	$(BIN)/volkit bench kernels --quick

@@ -1,8 +1,9 @@
 """Build ``docs/reference/api.md`` from the docstrings of volkit; nothing is imported.
 
-The names that ``import volkit`` offers come in full, all others with their first line.
+The names that ``import volkit`` offers come in full; all others with their first line, in a page
+for each layer in the folder ``modules`` beside it.
 
-    python docs/build_reference.py [TARGET]
+    python docs/build_reference.py [FOLDER]
 """
 
 import ast
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET = ROOT / "docs" / "reference" / "api.md"
+TARGET = ROOT / "docs" / "reference"
 LAYERS = {
     "errors": "What goes wrong, by name",
     "geometry": "Boxes, grids, blocks, windows: integers, no arrays",
@@ -31,20 +32,31 @@ LAYERS = {
 Definition = ast.FunctionDef | ast.ClassDef
 
 
-def build() -> str:
-    """Write the page."""
+def build() -> dict[str, str]:
+    """Write the pages, by the names of their files."""
     homes = public_homes()
-    parts = [
-        "# Reference",
+    public = [
+        "# Python names",
         "Made from the docstrings by `docs/build_reference.py`; `make docs` makes it anew.\n"
-        "The names that `import volkit` offers come first and in full. Below, every module has "
-        "its names with one line each; `help(name)` says the rest.",
-        "## Public names",
+        "These are the names that `import volkit` offers. Below is what every module has; "
+        "`help(name)` says the rest.",
         *(full(name, home) for name, home in sorted(homes.items(), key=lambda x: x[0].lower())),
+        "## Modules",
+        "\n".join(
+            f"* [`volkit.{layer}`](modules/{layer}.md): {meaning}."
+            for layer, meaning in LAYERS.items()
+        ),
     ]
+    pages = {"api.md": joined(public)}
     for layer, meaning in LAYERS.items():
-        parts += [f"## {layer}", meaning + "."]
-        parts += [table(path) for path in module_files(layer)]
+        about = [f"# volkit.{layer}", meaning + "; made from the docstrings."]
+        tables = [table(path) for path in module_files(layer)]
+        pages[f"modules/{layer}.md"] = joined([*about, *tables])
+    return pages
+
+
+def joined(parts: list[str]) -> str:
+    """Put paragraphs one below the other."""
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -61,13 +73,13 @@ def public_homes() -> dict[str, str]:
 def module_files(layer: str) -> list[Path]:
     """List the files of a layer."""
     folder = ROOT / "volkit" / layer
-    return sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
 
 
 def full(name: str, home: str) -> str:
     """Write a name with its signature and its whole docstring."""
     found = find(name, home)
-    lines = [f"### `{name}`", f"```text\n{signature(found)}\n```", docstring(found)]
+    lines = [f"## `{name}`", f"```text\n{signature(found)}\n```", docstring(found)]
     if isinstance(found, ast.ClassDef):
         lines += [f"- `{shown(member)}`: {first_line(member)}" for member in members(found)]
     head, rest = lines[:3], lines[3:]
@@ -96,7 +108,7 @@ def table(path: Path) -> str:
         return ""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     about = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return f"### `{module}`\n\n{about}\n\n| name | |\n| --- | --- |\n" + "\n".join(rows)
+    return f"## `{module}`\n\n{about}\n\n| name | |\n| --- | --- |\n" + "\n".join(rows)
 
 
 def definitions(tree: ast.Module) -> Iterator[Definition]:
@@ -149,5 +161,6 @@ def first_line(node: Definition) -> str:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(build(), encoding="utf-8")
+    for name, page in build().items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(page, encoding="utf-8")

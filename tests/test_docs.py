@@ -6,6 +6,7 @@ each with what it prints, or nothing where that does not matter.  A comment befo
 what is unusual about it::
 
     <!-- not executed: reason -->
+    <!-- needs: package -->         executed where that is installed, as by the extra `dev`
     <!-- file: name -->             the block is the content of this file
     <!-- exit code: 1 -->           the command of the block is meant to fail
 """
@@ -13,6 +14,7 @@ what is unusual about it::
 import ast
 import contextlib
 import importlib
+import importlib.util
 import io
 import os
 import re
@@ -34,7 +36,6 @@ from volkit.io import registry
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-GENERATED = DOCS / "reference" / "api.md"
 VOLKIT = [sys.executable, "-c", "from volkit.cli import main; main()"]
 COMMANDS = {
     "volkit": VOLKIT,
@@ -88,9 +89,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry._plugins.cache_clear()
 
 
+# What CloudVolume's own packages say when they are imported.
+@pytest.mark.filterwarnings("ignore:Please install grpcio:ImportWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_runs_and_prints_what_it_says(page: Path, folder: Path) -> None:
-    found = [fence for fence in fences(page) if not fence.note.startswith("not executed: ")]
+    found = executed(fences(page))
     namespace = {"__name__": "__main__"}
     write_script(folder / "page.py", found)
     for fence, after in pairwise([*found, Fence("", "", 0, "")]):
@@ -109,11 +112,28 @@ def test_code_runs_and_prints_what_it_says(page: Path, folder: Path) -> None:
             run_console(fence, place, expected_code=int(code[1]) if code else 0)
 
 
+def executed(found: list[Fence]) -> list[Fence]:
+    """Leave out blocks that are not to be executed, or cannot be here, with what they print."""
+    kept: list[Fence] = []
+    left_out = False
+    for fence in found:
+        if fence.language == "text" and not fence.note:
+            if not left_out:
+                kept.append(fence)
+            continue
+        package = re.fullmatch(r"needs: (\w+)", fence.note)
+        absent = package is not None and importlib.util.find_spec(package[1]) is None
+        left_out = absent or fence.note.startswith("not executed: ")
+        if not left_out:
+            kept.append(fence)
+    return kept
+
+
 def write_script(path: Path, found: list[Fence]) -> None:
     """Write the code of a page as a file with the same line numbers: functions have a source."""
     lines: list[str] = []
     for fence in found:
-        if fence.language == "python" and not fence.note:
+        if fence.language == "python" and not fence.note.startswith("file: "):
             lines += [""] * (fence.line - len(lines)) + fence.text.splitlines()
     path.write_text("\n".join(lines) + "\n")
 
@@ -177,6 +197,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         if re.match(r"[a-z]+:", target):
             continue
         place, _, anchor = target.partition("#")
+        if f'savefig("{target}"' in page.read_text() or f'Path("{target}")' in page.read_text():
+            continue  # a figure that the page itself makes
         linked = (page.parent / place).resolve() if place else page
         assert linked.exists(), f"{page.name} links to {target}, which is not there"
         if anchor:
@@ -212,8 +234,26 @@ def test_no_page_names_a_place_of_one_machine() -> None:
 
 def test_the_reference_can_be_built(tmp_path: Path) -> None:
     """Wording may lag behind until `make docs`; the public names may not."""
-    script, fresh = DOCS / "build_reference.py", tmp_path / "api.md"
-    subprocess.run([sys.executable, str(script), str(fresh)], check=True)
-    for page in (fresh, GENERATED):
-        named = set(re.findall(r"^### `(\w+)`$", page.read_text(), flags=re.MULTILINE))
-        assert named >= set(volkit._HOMES), f"{page.name} is old: run `make docs`"
+    script = DOCS / "build_reference.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
+    for page in (tmp_path / "api.md", DOCS / "reference" / "api.md"):
+        named = set(re.findall(r"^## `(\w+)`$", page.read_text(), flags=re.MULTILINE))
+        assert named >= set(volkit._HOMES), f"{page} is old: run `make docs`"
+    pages = {path.name for path in (tmp_path / "modules").iterdir()}
+    assert pages == {path.name for path in (DOCS / "reference" / "modules").iterdir()}
+
+
+def test_commands_are_documented_as_they_are(tmp_path: Path) -> None:
+    """The page of the commands is what their help says now."""
+    fresh = tmp_path / "cli.md"
+    subprocess.run([sys.executable, str(DOCS / "build_cli.py"), str(fresh)], check=True)
+    told = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert fresh.read_text(encoding="utf-8") == told, "run `make docs`"
+
+
+def test_every_workflow_is_listed() -> None:
+    page = (DOCS / "reference" / "workflows.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(\.\./\.\./(workflows/[^)]+)\)", page))
+    files = [path for path in (ROOT / "workflows").rglob("*.*") if path.suffix != ".json"]
+    shipped = {path.relative_to(ROOT).as_posix() for path in files}
+    assert linked == shipped
