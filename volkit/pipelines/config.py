@@ -21,7 +21,7 @@ from volkit.errors import ConfigError
 T = TypeVar("T")
 Tree = dict[str, Any]
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:(?!:)")  # em.h5::raw is a path
 _FLOAT = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 
 
