@@ -295,10 +295,10 @@ def test_one_machine_and_boxes_give_the_same(linkage, tmp_path: Path) -> None:
 
 
 def test_who_holds_the_graph_follows_from_the_volume() -> None:
-    """13.4 gigavoxels have 2**26 contacts at most, of 256 bytes each: 16 GiB."""
-    most = 200 * 2**26
-    assert held_by(most) == "whole"
-    assert held_by(most + 200) == "boxes"
+    """4.3 gigavoxels may have 43 million contacts, of 400 bytes each: 16 GiB."""
+    most = 2**34 // 400
+    assert held_by(100 * most) == "whole"
+    assert held_by(100 * (most + 1)) == "boxes"
     labels = open_volume(cells(1))
     affinities = open_volume(np.zeros((3, 11, 12, 13), np.float32))
     trees = [

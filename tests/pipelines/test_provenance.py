@@ -16,14 +16,16 @@ from volkit.geometry import Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import Column, Schema, write_table
 from volkit.models.checkpoint import read_checkpoint
+from volkit.ops.affinity_watershed import NEAREST
 from volkit.ops.inference import InferenceOptions, infer
 from volkit.ops.mirror import mirror
+from volkit.ops.mutex import mutex_agglomerate
 from volkit.ops.network import Network
+from volkit.ops.segmentation import agglomerate
 from volkit.ops.skip_options import SkipOptions
 from volkit.pipelines import segment_neurons
 from volkit.pipelines.provenance import Chain, Node, trace
 from volkit.pipelines.registry import read_workflow
-from volkit.testing.workflows import tiny_workflow
 
 
 def asked(chain: Chain) -> Node:
@@ -154,10 +156,23 @@ def test_a_mask_of_what_is_skipped_is_in_the_chain(tmp_path: Path) -> None:
 
 def test_empty_tables_are_alike_and_are_told_apart(tmp_path: Path) -> None:
     """With one cell both lookups are empty: the chain must not bite its tail."""
-    config = read_workflow(tiny_workflow(tmp_path, shape=(12, 16, 20))).config
-    segment_neurons.run(config)
-    chain = trace(str(tmp_path / "run" / "labels.zarr"))
-    tables = [node(chain, f"{name}.final") for name in ("seed_links", "region_graph")]
+    given = []
+    for name, channels, dtype in (
+        ("cell", None, np.uint64),
+        ("map", None, float),
+        ("near", 3, float),
+    ):
+        volume = create_volume(
+            tmp_path / f"{name}.zarr", shape=(4, 4, 4), dtype=np.dtype(dtype), channels=channels
+        )
+        volume.write(volume.domain, np.ones((*((channels,) if channels else ()), 4, 4, 4), dtype))
+        given.append(volume)
+    cell, boundary, near = given
+    where = {"grid": Grid(cell.domain, (4, 4, 4)), "engine": JobEngine(tmp_path / "run")}
+    labels = agglomerate(cell, boundary, **where)
+    mutex_agglomerate(labels, near, offsets=NEAREST, **where, name="again")
+    chain = trace(str(tmp_path / "run" / "again.zarr"))
+    tables = [node(chain, f"{name}.final") for name in ("signed_graph", "region_graph")]
     assert len({table.id for table in tables}) == 2
 
 

@@ -34,7 +34,8 @@ def mutex_agglomerate(
 
     Two fragments attract each other with the mean of the near affinities between them, and repel
     each other with 1 - the mean of the far ones.  No threshold is asked for.  The whole graph is
-    held by one machine: one decision can reach through all of it.
+    held by one machine: one decision can reach through all of it.  Blocks are sent the names of
+    their own fragments.
 
     Parameters
     ----------

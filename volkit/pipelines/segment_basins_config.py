@@ -38,7 +38,7 @@ class AgglomerationOptions:
     held : {'auto', 'whole', 'boxes'}
         Who holds the graph of basins: one machine, or boxes of blocks, for any number of basins.
         Auto takes boxes where the graph may be more than the 16 GiB that one machine should hold,
-        which is from some 13 gigavoxels on.
+        which is from some 4 gigavoxels on.
 
     Raises
     ------
