@@ -86,6 +86,11 @@ def affinity_segment(
 ) -> AffinitySegmentation:
     """Segment affinities by size-dependent single linkage of their basins.
 
+    One machine holds the graph of the basins and their tree, some hundreds of bytes for a contact:
+    whether two regions join follows from their sizes at that moment, which merges anywhere may have
+    changed.  Blocks are sent the names of their own basins.  For more, see
+    `volkit.ops.octree_agglomeration`, which merges by scores alone.
+
     Parameters
     ----------
     affinities : Volume, dask array or DataArray of float or uint8, shape (3, Z, Y, X)
