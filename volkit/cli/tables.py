@@ -38,7 +38,7 @@ def _stage_row(stage: "StagePlan", *, asked: bool) -> tuple[str, ...]:
     )
     return (
         stage.name,
-        f"{stage.blocks:,}",
+        f"{stage.blocks:,}" if stage.blocks else "?",
         *((f"{stage.requests:,}",) if asked else passes),
         f"{stage.read_per_written:.2f}",
         size(stage.bytes_read),
