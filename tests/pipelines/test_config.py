@@ -112,6 +112,7 @@ def test_paths_are_meant_from_the_folder_of_the_file() -> None:
         "more": [{"image": "s3://b/em.zarr"}],
     }
     assert located({"image": "builtin:x"}, {"image"}, Path("/d")) == {"image": "builtin:x"}
+    assert located({"image": "em.h5::raw"}, {"image"}, Path("/d")) == {"image": "/d/em.h5::raw"}
 
 
 def test_unreadable_workflows_are_refused(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_unreadable_workflows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds list; a workflow is a mapping"):
         read_yaml(tmp_path / "list.yaml")
     (tmp_path / "nameless.yaml").write_text("output: x\n")
-    with pytest.raises(ConfigError, match="is missing; name one of diff, .*segment_neurons"):
+    with pytest.raises(ConfigError, match="is missing; name one of .*diff, .*segment_neurons"):
         read_workflow(tmp_path / "nameless.yaml")
     with pytest.raises(ConfigError, match="pipeline 'segment_neuron' is unknown; choose one of"):
         find_pipeline("segment_neuron")
