@@ -65,7 +65,7 @@ class NotebookBars:
         try:
             from IPython.display import HTML, display  # type: ignore[import-not-found]
         except ImportError as error:
-            raise missing_extra("ipython", "view") from error
+            raise missing_extra("ipython", "notebook") from error
         return cls(display(HTML(""), display_id=True))
 
     def __call__(self, state: "base.Progress") -> None:
