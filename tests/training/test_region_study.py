@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import ndimage
 
 from volkit.errors import ConfigError, ContractError
@@ -111,6 +112,13 @@ def test_tiles_are_averaged_down_and_scaled() -> None:
     tiles = gathered([(image, 3)], side=1)
     assert tiles.tiles.tolist() == [[[[0.5]]]]
     assert tiles.regions.tolist() == [3]
+
+
+def test_tiles_are_made_smaller_as_published_by_pillow() -> None:
+    image = np.random.default_rng(0).random((24, 32)).astype(np.float32)
+    tiles = gathered([(image, 0)], side=8, shrink="hamming").tiles
+    theirs = Image.fromarray(image).resize((8, 8), Image.Resampling.HAMMING)
+    np.testing.assert_allclose(tiles[0, 0].numpy(), np.asarray(theirs), atol=2e-6)
 
 
 def test_what_is_no_set_of_tiles_is_refused() -> None:
