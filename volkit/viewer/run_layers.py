@@ -96,6 +96,8 @@ def _noted(place: Place) -> Iterator[tuple[str, tuple[str, int, None]]]:
     """Name the volumes outside of the run that its stages read, in the order of the stages."""
     seen: set[str] = set()
     for stage in find_stages(place):
+        if "/" in stage.name:  # of tables, which were made of what others had read
+            continue
         origin = read_origin(stage.ledger.root)
         for said in () if origin is None else origin.inputs:
             uri = str(said["uri"])
