@@ -23,9 +23,10 @@ def init(
         list[str],
         typer.Argument(
             help="What there is: an image, and with it labels, if there are any; or labels, a map "
-            "of boundaries, affinities, tomograms.",
+            "of boundaries, affinities, tomograms. KIND=URI says what one is: image, tomogram, "
+            "boundaries, affinities, labels, classes.",
             show_default=False,
-            metavar="URI...",
+            metavar="[KIND=]URI...",
         ),
     ],
     output: Annotated[
@@ -56,7 +57,7 @@ def init(
 
     volkit init em.zarr truth.zarr --output em.yaml
 
-    volkit init em.zarr labels.zarr --pipeline train_boundaries
+    volkit init image=em.zarr labels=cells.zarr --pipeline train_boundaries
     """
     from volkit.pipelines.proposal.write import Wishes, write_workflow
 

@@ -46,6 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: tuple[NDArray, 
     store(tmp_path / "image.zarr", boundary)
     store(tmp_path / "truth.zarr", truth)
     store(tmp_path / "boundary_prob.zarr", boundary)
+    store(tmp_path / "grey.zarr", (grey / 255 * 0.8 + 0.05).astype(np.float32))
     store(tmp_path / "affinities.zarr", np.stack([1 - boundary] * 3))
     store(tmp_path / "tissue.zarr", (truth % 4).astype(np.uint8), (1170.0,) * 3)
     return tmp_path
@@ -61,7 +62,8 @@ def runs(*arguments: object) -> None:
     ("name", "kind"),
     [
         ("em.zarr", "image"),
-        ("image.zarr", "image"),
+        ("image.zarr", "boundaries"),
+        ("grey.zarr", "image"),
         ("truth.zarr", "labels"),
         ("boundary_prob.zarr", "boundaries"),
         ("affinities.zarr", "affinities"),
@@ -91,7 +93,7 @@ def test_an_image_and_its_truth_are_segmented_and_scored(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     identity_checkpoint(here / "identity.yaml")
-    runs("init", "image.zarr", "truth.zarr", "--checkpoint", "identity.yaml", "--json")
+    runs("init", "image=image.zarr", "truth.zarr", "--checkpoint", "identity.yaml", "--json")
     said = json.loads(capsys.readouterr().out)
     assert (said["pipeline"], said["file"], said["following"]) == (
         "segment_neurons",
@@ -217,7 +219,7 @@ def test_a_network_of_ones_own_is_trained(here: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "wishes", "message"),
     [
-        (["em.zarr", "image.zarr"], {}, "em.zarr and image.zarr both look like an image; a work"),
+        (["em.zarr", "grey.zarr"], {}, "em.zarr and grey.zarr both look like an image; a work"),
         (["em.zarr", "tissue_small.zarr"], {}, "em.zarr covers .*, tissue_small.zarr .*same vox"),
         (["em.zarr"], {"pipeline": "train_boundaries"}, "train_boundaries needs its labels; give"),
         (["em.zarr"], {"pipeline": "mirror"}, "init writes workflows of segment_neurons, .*, not"),

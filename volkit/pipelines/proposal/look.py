@@ -27,6 +27,7 @@ _MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
 _LARGEST_CLASS = 255
 _LARGE = 2**24  # voxels
 _PERCENTILES = (0.5, 99.5)
+_SURE, _MOSTLY, _SELDOM = 0.1, 0.6, 0.005  # distance from 0 or 1; shares of voxels
 _TOMOGRAM_NM = (0.1, 2.5)  # voxels of cryo-electron tomograms
 _TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map", ".ccp4")
 _PROBABLE = re.compile(r"prob|boundar|membrane|pred", re.IGNORECASE)
@@ -92,7 +93,7 @@ class Look:
         low, high = self.span
         return (
             f"{_AS[self.kind]}: {by(map(str, self.volume.shape))} voxels{channels}, {size}, "
-            f"{self.volume.dtype} from {low:g} to {high:g}, {self.zeros:.0%} zero"
+            f"{self.volume.dtype} from {low:.4g} to {high:.4g}, {self.zeros:.0%} zero"
         )
 
 
@@ -106,13 +107,27 @@ _AS: dict[Kind, str] = {
 }
 
 
-def look_at(uri: str, *, credentials: Credentials | None = None) -> Look:
+def stated_kind(text: str) -> tuple[Kind | None, str]:
+    """Understand ``KIND=URI``: what a person says a volume is.
+
+    Examples
+    --------
+    >>> stated_kind("labels=cells.zarr"), stated_kind("s3://lab/em.zarr?endpoint=x")[0]
+    (('labels', 'cells.zarr'), None)
+    """
+    word, mark, uri = text.partition("=")
+    return (word, uri) if mark and word in _AS else (None, text)  # type: ignore[return-value]
+
+
+def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | None = None) -> Look:
     """Look at a volume.
 
     Parameters
     ----------
     uri : str
         What ``open_volume`` takes.
+    kind : str or None
+        What it is; None guesses.
     credentials : str, optional
         Of its store.
 
@@ -135,7 +150,7 @@ def look_at(uri: str, *, credentials: Credentials | None = None) -> Look:
     return Look(
         uri=uri,
         volume=volume,
-        kind=_kind(uri, volume, span, few),
+        kind=kind or _kind(uri, volume, sound, few),
         scaled=volume.scale != VoxelScale((1.0, 1.0, 1.0)),
         span=span,
         zeros=float((sound == 0).mean()) if sound.size else 0.0,
@@ -181,6 +196,12 @@ def _sound(volume: Volume, box: Box) -> NDArray[Any]:
         return np.zeros(0, volume.dtype)
 
 
+def _sure(values: NDArray[Any]) -> bool:
+    """Tell what a network answers, most of it sure, from grey values that were scaled."""
+    ends = ((values < _SURE).mean(), (values > 1 - _SURE).mean())
+    return bool(sum(ends) > _MOSTLY and min(ends) > _SELDOM)
+
+
 def _few(values: NDArray[Any]) -> tuple[int, ...]:
     if values.dtype.kind not in "biu":
         return ()
@@ -188,13 +209,15 @@ def _few(values: NDArray[Any]) -> tuple[int, ...]:
     return tuple(map(int, found)) if found.size <= _MOST_CLASSES else ()
 
 
-def _kind(uri: str, volume: Volume, span: tuple[float, float], few: tuple[int, ...]) -> Kind:
+def _kind(uri: str, volume: Volume, values: NDArray[Any], few: tuple[int, ...]) -> Kind:
     """Guess by type and values; the name decides where these leave it open."""
     name = Path(split_query(uri)[0]).name + uri.partition("::")[2] + uri.partition("?")[2]
-    share = volume.dtype.kind == "f" and span[0] >= 0 and span[1] <= 1
+    share = volume.dtype.kind == "f" and bool(
+        values.size and 0 <= values.min() <= values.max() <= 1
+    )
     if (volume.channels or 1) >= 3 and (share or _AFFINE.search(name)):
         return "affinities"
-    if share and _PROBABLE.search(name):
+    if share and (_PROBABLE.search(name) or _sure(values)):
         return "boundaries"
     whole = volume.dtype.kind in "biu" and volume.channels is None
     # A small box may hold few objects, whose ids are of 32 or 64 bits; no large volume does.

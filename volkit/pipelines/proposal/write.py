@@ -18,7 +18,7 @@ from volkit.pipelines.proposal.choice import (
     particle_network,
 )
 from volkit.pipelines.proposal.draft import Draft
-from volkit.pipelines.proposal.look import Look, look_at, tomogram_files
+from volkit.pipelines.proposal.look import Look, look_at, stated_kind, tomogram_files
 from volkit.pipelines.proposal.roles import Roles, check_fit, pipeline_for, roles_of
 from volkit.pipelines.registry import read_workflow
 
@@ -79,7 +79,8 @@ def write_workflow(
     Parameters
     ----------
     uris : sequence of str
-        Volumes of the same voxels, or tomograms, or a folder of these.
+        Volumes of the same voxels, or tomograms, or a folder of these; ``KIND=URI`` says what one
+        is: image, tomogram, boundaries, affinities, labels, classes.
     file : Path or None
         To be written; None is named after the data, in the current folder.
     wishes : Wishes or None
@@ -101,8 +102,8 @@ def write_workflow(
     wishes = wishes or Wishes()
     files = tomogram_files(uris[0]) if len(uris) == 1 else ()
     folder = uris[0] if files else None
-    looked = [str(files[0])] if files else list(uris)
-    looks = [look_at(uri, credentials=wishes.credentials) for uri in looked]
+    named = [stated_kind(text) for text in ([str(files[0])] if files else uris)]
+    looks = [look_at(uri, kind=kind, credentials=wishes.credentials) for kind, uri in named]
     wanted = "pick_particles" if folder and wishes.pipeline is None else wishes.pipeline
     roles = roles_of(looks, wanted)
     pipeline = wanted or pipeline_for(roles)
@@ -115,7 +116,7 @@ def write_workflow(
         roles=roles,
         file=target,
         block_shape=block_shape(_domain_shape(roles.main, network)),
-        places={uri: _placed(uri, target) for uri in looked},
+        places={uri: _placed(uri, target) for _, uri in named},
         network=network,
         folder=None if folder is None else _placed(folder, target),
         credentials=wishes.credentials if isinstance(wishes.credentials, str) else None,
@@ -153,16 +154,15 @@ def _network(roles: Roles, pipeline: str, card: str | None) -> Network | None:
 
 def _notes(roles: Roles, network: Network | None, pipeline: str) -> list[str]:
     notes = [network.remark] if network is not None and network.remark else []
-    for look in roles.all:
-        if look.unsound:
-            notes.append(
-                f"{look.name}: {look.unsound:.2%} of what was read is NaN or infinite, which "
-                "kernels refuse: replace these voxels first"
-            )
-        if not look.scaled:
-            notes.append(
-                f"{look.name} does not say how large its voxels are: lengths come out in voxels"
-            )
+    notes += [
+        f"{look.name}: {look.unsound:.2%} of what was read is NaN or infinite, which kernels "
+        "refuse: replace these voxels first"
+        for look in roles.all
+        if look.unsound
+    ]
+    if not roles.main.scaled:
+        bare = roles.main.name
+        notes.append(f"{bare} does not say how large its voxels are: lengths come out in voxels")
     if pipeline == "segment_affinities":
         notes.append("offsets: is what most networks mean; check it, affinities do not tell")
     if pipeline == "statistics" and roles.classes is not None:
@@ -176,10 +176,12 @@ def _domain_shape(look: Look, network: Network | None) -> tuple[int, int, int]:
 
 
 def _placed(uri: str, file: Path) -> str:
-    """Write a local path as it is meant from the folder of the file; leave URLs as they are."""
+    """Write what lies beside the file, or below it, as meant from there; all else as it is."""
     if local_path(uri) is None:
         return uri
-    return os.path.relpath(uri.removeprefix("file://"), file.absolute().parent)
+    whole = os.path.abspath(uri.removeprefix("file://"))  # noqa: PTH100
+    folder = file.absolute().parent
+    return os.path.relpath(whole, folder) if Path(whole).is_relative_to(folder) else whole
 
 
 def _stem(look: Look) -> str:
