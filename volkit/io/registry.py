@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
-from volkit.errors import SourceError, missing_extra
+from volkit.errors import MissingExtraError, SourceError
 from volkit.io.sources import Opener, OpenOptions, Source
 from volkit.io.uris import local_path, split_query, split_scheme
 from volkit.plugins import Plugin, callable_fault, first_working, plugins, skipped
@@ -225,7 +225,8 @@ def _check_reachable(uri: str, scheme: str) -> None:
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        raise missing_extra(f"fsspec[{scheme}]", "cloud") from error
+        # No extra of ours: fsspec knows dozens of them, and says which package each needs.
+        raise MissingExtraError(f"{uri}: {scheme} needs another package: {error}") from error
 
 
 def _load(target: str) -> Opener:
