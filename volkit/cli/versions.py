@@ -16,6 +16,7 @@ from volkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from volkit.geometry import Box
+    from volkit.pipelines.version_stages import VersionStage
     from volkit.pipelines.versions import Version
 
 app = typer.Typer()
@@ -93,18 +94,19 @@ def versions(run: Run) -> None:
     from volkit.pipelines.versions import read_versions
 
     current = current_version(run)
+    found = [(version, version_stages(run, version.number)) for version in read_versions(run)]
     if wants_json():
         say_json(
             [
-                {
-                    **asdict(version),
-                    "current": version.number == current,
-                    "stages": version_stages(run, version.number),
-                }
-                for version in read_versions(run)
+                {**asdict(version), "current": version.number == current, "stages": stages}
+                for version, stages in found
             ]
         )
         return
+    terminal().print(_version_table(found, current))
+
+
+def _version_table(found: "list[tuple[Version, list[VersionStage]]]", current: int) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in (
         "version",
@@ -121,8 +123,7 @@ def versions(run: Run) -> None:
             justify="right" if column in ("computed", "copied") else "left",
             no_wrap=column not in ("changes", "shared"),
         )
-    for version in read_versions(run):
-        stages = version_stages(run, version.number)
+    for version, stages in found:
         shared = [s.name for s in stages if not s.computed + s.copied and "." not in s.name]
         table.add_row(
             f"v{version.number}{' *' if version.number == current else ''}",
@@ -134,7 +135,7 @@ def versions(run: Run) -> None:
             f"{sum(stage.computed for stage in stages):,}",
             f"{sum(stage.copied for stage in stages):,}",
         )
-    terminal().print(table)
+    return table
 
 
 @command(app, "promote")

@@ -116,7 +116,7 @@ def stated_kind(text: str) -> tuple[Kind | None, str]:
     (('labels', 'cells.zarr'), None)
     """
     word, mark, uri = text.partition("=")
-    return (word, uri) if mark and word in _AS else (None, text)  # type: ignore[return-value]
+    return (word, uri) if mark and word in _AS else (None, text)
 
 
 def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | None = None) -> Look:
