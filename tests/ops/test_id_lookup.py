@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volkit.bench.in_memory import InMemory
+from volkit.engine.cluster import local_client
 from volkit.engine.columns import read_columns
 from volkit.engine.job import JobEngine
 from volkit.engine.rounds import Rounds
 from volkit.geometry import Grid
-from volkit.io.open import open_volume
+from volkit.io.open import create_volume, open_volume
 from volkit.io.place import Place
 from volkit.ops.relabelling import relabel_consecutive, remove_small
 from volkit.testing.strategies import label_volumes
@@ -135,3 +136,20 @@ def test_another_size_lists_no_ids_again(tmp_path: Path) -> None:
     listed = ["filtered_sizes", "filtered_sizes.parts/round-1", "filtered_sizes.parts/round-2"]
     assert [fresh[stage] for stage in listed] == [0, 0, 0]
     assert fresh["filtered"] == len(grid)
+
+
+@pytest.mark.slow
+def test_workers_in_processes_give_the_same(tmp_path: Path) -> None:
+    """Tasks travel, with the functions that say which tables they read."""
+    rng = np.random.default_rng(6)
+    stored = create_volume(tmp_path / "labels.zarr", shape=(16, 16, 40), dtype=np.uint64)
+    labels = rng.choice(np.array([0, 7, 2**40, 2**63, *range(10, 90)], np.uint64), stored.shape)
+    stored.write(stored.domain, labels)
+    grid = Grid(stored.domain, (8, 8, 8))
+    with local_client(2, memory_limit="2GB") as client:
+        where = {"grid": grid, "engine": JobEngine(tmp_path / "run", client)}
+        found = relabel_consecutive(stored, **where).read()
+        kept = remove_small(stored, smallest=120, **where).read()
+    np.testing.assert_array_equal(found, consecutive_of(labels))
+    np.testing.assert_array_equal(kept, without_small(labels, 120))
+    assert 0 < (kept != labels).sum() < labels.size

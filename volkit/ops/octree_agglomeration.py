@@ -38,6 +38,7 @@ Held = Literal["auto", "whole", "boxes"]
 NODE_BYTES = 16 * 2**30
 """What one machine should hold of a graph while it is merged."""
 
+_STAGE = "agglomeration"
 _CONTACT_BYTES = 400  # of a contact while it is merged: 241 in rows and copies, the rest in queues
 _VOXELS_PER_CONTACT = 100  # of basins: 101 in a FIB-SEM map of 1e6 voxels, the fewest measured
 
@@ -156,7 +157,6 @@ def agglomeration_tree(
     held: Held = "boxes",
     grid: Grid | None = None,
     engine: Engine | None = None,
-    name: str = "agglomeration",
 ) -> AgglomerationTree:
     """Merge fragments, the lowest score first, box by box.
 
@@ -183,9 +183,7 @@ def agglomeration_tree(
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
-        Where; None builds dask graphs.
-    name : str
-        Of the stage in a job.
+        Where; None builds dask graphs.  The stage of a job is ``agglomeration``.
 
     Returns
     -------
@@ -217,11 +215,11 @@ def agglomeration_tree(
         graph = Reduction(
             kernel, add, partial(_merged, linkage=linkage, limit=limit), halo=halo, params=params
         )
-        tree = call.engine.reduce(graph, *inputs, grid=call.grid, name=name)
+        tree = call.engine.reduce(graph, *inputs, grid=call.grid, name=_STAGE)
     else:
         params = {**params, "domain": domain_param(call.grid)}
         cascade = Cascade(kernel, merge, halo=halo, params=params)
-        tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=name)
+        tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=_STAGE)
     return AgglomerationTree(pieces, call, tree, limit)
 
 
