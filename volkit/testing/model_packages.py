@@ -15,6 +15,9 @@ UNET: Mapping[str, Any] = {
 }
 """Arguments of the network that :func:`old_description` is of: ``monai.networks.nets.UNet``."""
 
+_SAMPLE = {"axes": "czyx", "mode": "per_sample", "eps": 0.001}
+_AS_INPUT = {"reference_tensor": "raw"}
+
 
 def write_package(folder: Path, said: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
     """Write a description with its files.
@@ -71,12 +74,7 @@ def old_description(weights: Mapping[str, Any], **changes: Any) -> dict[str, Any
                 "axes": "bczyx",
                 "data_type": "float32",
                 "shape": {"min": [1, 1, 8, 16, 16], "step": [0, 0, 2, 2, 2]},
-                "preprocessing": [
-                    {
-                        "name": "zero_mean_unit_variance",
-                        "kwargs": {"axes": "czyx", "mode": "per_sample", "eps": 0.001},
-                    }
-                ],
+                "preprocessing": [{"name": "zero_mean_unit_variance", "kwargs": dict(_SAMPLE)}],
             }
         ],
         "outputs": [
@@ -85,11 +83,7 @@ def old_description(weights: Mapping[str, Any], **changes: Any) -> dict[str, Any
                 "axes": "bczyx",
                 "data_type": "float32",
                 "halo": [0, 0, 0, 4, 4],
-                "shape": {
-                    "reference_tensor": "raw",
-                    "scale": [1, 0, 1, 1, 1],
-                    "offset": [0, 1, 0, 0, 0],
-                },
+                "shape": {**_AS_INPUT, "scale": [1, 0, 1, 1, 1], "offset": [0, 1, 0, 0, 0]},
                 "postprocessing": [{"name": "sigmoid"}],
             }
         ],

@@ -15,6 +15,8 @@ _NO_EPSILON = 1e-30  # the least that may be said, which changes no float32
 _LEAST_DEVIATION = 1e-6  # that may be said
 _INPUT, _OUTPUT = "image", "answer"
 Rdf = dict[str, Any]
+Space = Mapping[str, tuple[int, float | None]]
+"""Extent of a window and of a voxel, nanometres, by axis."""
 
 
 def described(
@@ -66,31 +68,9 @@ def described(
         "tags": ["volkit", "3d" if axes == "zyx" else "2d", "segmentation"],
         "documentation": {"source": files["documentation"]},
         "covers": [files["cover"]],
-        "inputs": [
-            {
-                "id": _INPUT,
-                "axes": [
-                    {"type": "batch"},
-                    {"type": "channel", "channel_names": _names((), card.channels[0])},
-                    *({**_space(a, s), "size": n} for a, (n, s) in space.items()),
-                ],
-                "test_tensor": {"source": files["test_input"]},
-                "data": {"type": "float32"},
-                "preprocessing": preprocessing(card.scaling),
-            }
-        ],
+        "inputs": [{**_input(card, space), "test_tensor": {"source": files["test_input"]}}],
         "outputs": [
-            {
-                "id": _OUTPUT,
-                "axes": [
-                    {"type": "batch"},
-                    {"type": "channel", "channel_names": _names(card.classes, card.channels[1])},
-                    *(_answer_axis(card, a, s, lost) for a, (_, s) in space.items()),
-                ],
-                "test_tensor": {"source": files["test_output"]},
-                "data": {"type": "float32"},
-                "postprocessing": _postprocessing(card),
-            }
+            {**_output(card, space, lost), "test_tensor": {"source": files["test_output"]}}
         ],
         "weights": dict(weights),
         "config": {"volkit": {"card": {k: v for k, v in as_card(card).items() if k in OWN}}},
@@ -102,6 +82,32 @@ _CITED = {
     "text": "volkit: peta-scale brain volumes into segmentations, particles and tables",
     "url": "https://pypi.org/project/volkit",
 }
+
+
+def _input(card: Checkpoint, space: Space) -> Rdf:
+    return {
+        "id": _INPUT,
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": _names((), card.channels[0])},
+            *({**_space(a, s), "size": n} for a, (n, s) in space.items()),
+        ],
+        "data": {"type": "float32"},
+        "preprocessing": preprocessing(card.scaling),
+    }
+
+
+def _output(card: Checkpoint, space: Space, lost: Sequence[int]) -> Rdf:
+    return {
+        "id": _OUTPUT,
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": _names(card.classes, card.channels[1])},
+            *(_answer_axis(card, a, s, lost) for a, (_, s) in space.items()),
+        ],
+        "data": {"type": "float32"},
+        "postprocessing": _postprocessing(card),
+    }
 
 
 def preprocessing(scaling: Scaling) -> list[dict[str, Any]]:
