@@ -7,14 +7,8 @@ import pytest
 from volkit.errors import ContractError
 from volkit.kernels.proportions import wilson_interval
 from volkit.ops.scan_leakage import LEAKAGE, leakage_table, leakage_told
-from volkit.ops.scan_scores import (
-    CONFUSION,
-    PREDICTIVE,
-    SCAN_SCORES,
-    confusion,
-    predictive_values,
-    scan_scores,
-)
+from volkit.ops.scan_predictive import PREDICTIVE, predictive_values
+from volkit.ops.scan_scores import CONFUSION, SCAN_SCORES, confusion, scan_scores
 
 # Two folds; subject a is positive with three scans, of which one is missed.
 JUDGED = pd.DataFrame(

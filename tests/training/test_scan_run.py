@@ -234,5 +234,7 @@ def test_what_does_not_fit_is_refused(scans, fold, tmp_path) -> None:
             scans,
             roles_of(scans, fold),
         )
+    with pytest.raises(ConfigError, match="'auc', but no scans are set aside to choose by"):
+        train_fold(optimised(fold, choose="auc"), scans, roles_of(scans, fold))
     with pytest.raises(ConfigError, match="batches of 0"):
         ScanOptimisation(batch=0)

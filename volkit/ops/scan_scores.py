@@ -5,7 +5,7 @@ intervals are those of a bootstrap that draws whole subjects.  Beside them stand
 take scans as independent, and are then too narrow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,8 @@ from volkit.io.tables import Column, Schema
 from volkit.kernels.binary_scores import BinaryScores, scores_at
 from volkit.kernels.group_bootstrap import group_interval
 from volkit.kernels.group_means import group_means
-from volkit.kernels.proportions import (
-    negative_predictive_value,
-    predictive_value,
-    wilson_interval,
-)
-from volkit.kernels.weighted_scores import (
-    COUNTED,
-    FREE,
-    Weighted,
-    weighted_counts,
-    weighted_score,
-)
+from volkit.kernels.proportions import wilson_interval
+from volkit.kernels.weighted_scores import COUNTED, FREE, weighted_score
 
 LEVELS = ("scan", "subject")
 POOLED, MEAN = "all", "mean of folds"
@@ -46,18 +36,6 @@ SCAN_SCORES = Schema(
         Column("wilson_high", "float64", "", "95 % interval of a proportion"),
         Column("examples", "int64", "", "scans or subjects"),
         Column("positives", "int64", "", "of the class that is looked for"),
-    )
-)
-PREDICTIVE = Schema(
-    (
-        Column("level", "str", "", "scan or subject"),
-        Column("prevalence", "float64", "", "share of positives where the test is used"),
-        Column("ppv", "float64", "", "share of the positive answers that is right there"),
-        Column("ppv_low", "float64", "", "95 % interval, bootstrap over subjects"),
-        Column("ppv_high", "float64", "", "95 % interval, bootstrap over subjects"),
-        Column("npv", "float64", "", "share of the negative answers that is right there"),
-        Column("npv_low", "float64", "", "95 % interval, bootstrap over subjects"),
-        Column("npv_high", "float64", "", "95 % interval, bootstrap over subjects"),
     )
 )
 CONFUSION = Schema(
@@ -95,7 +73,7 @@ def scan_scores(judged: pd.DataFrame, *, threshold: float = 0.5, draws: int = 50
     ContractError
         If a column is missing, or values are no probabilities.
     """
-    _check(judged)
+    check_judged(judged)
     rows: list[Row] = []
     folds = sorted(judged["fold"].unique())
     for level in LEVELS:
@@ -108,7 +86,7 @@ def scan_scores(judged: pd.DataFrame, *, threshold: float = 0.5, draws: int = 50
                  _rows(POOLED, level, pooled, threshold)]  # fmt: skip
         rows += _means(own, level)
         rows += own
-    return _framed(rows, SCAN_SCORES)
+    return framed(rows, SCAN_SCORES)
 
 
 def at_level(judged: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -136,47 +114,6 @@ def at_level(judged: pd.DataFrame, level: str) -> pd.DataFrame:
     return pd.DataFrame({"subject": names, "positive": truth > 0.5, "probability": said})
 
 
-def predictive_values(
-    judged: pd.DataFrame,
-    prevalences: Sequence[float],
-    *,
-    threshold: float = 0.5,
-    draws: int = 500,
-) -> pd.DataFrame:
-    """Say what answers are worth where positives are rarer, or more frequent, than here.
-
-    Parameters
-    ----------
-    judged, threshold, draws
-        As for `scan_scores`.
-    prevalences : sequence of float
-        Shares of positives; at that of the scans themselves the empirical precision comes out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns of `PREDICTIVE`.
-
-    Raises
-    ------
-    ContractError
-        If a prevalence is no share, or what `scan_scores` raises.
-    """
-    _check(judged)
-    rows: list[Row] = []
-    for level in LEVELS:
-        table = at_level(judged, level)
-        for prevalence in prevalences:
-            row: Row = {"level": level, "prevalence": float(prevalence)}
-            for name, value in (("ppv", predictive_value), ("npv", negative_predictive_value)):
-                score = _worth(value, table, prevalence, threshold)
-                low, high = group_interval(score, table["subject"].to_numpy(str), draws=draws)
-                here = score(np.ones(len(table)))
-                row |= {name: here, f"{name}_low": low, f"{name}_high": high}
-            rows.append(row)
-    return _framed(rows, PREDICTIVE)
-
-
 def confusion(
     judged: pd.DataFrame, classes: tuple[str, str], *, threshold: float = 0.5
 ) -> pd.DataFrame:
@@ -194,10 +131,10 @@ def confusion(
     pandas.DataFrame
         With the columns of `CONFUSION`.
     """
-    _check(judged)
+    check_judged(judged)
     rows = []
     for level in LEVELS:
-        found = scores_at(*_answers(at_level(judged, level)), threshold)
+        found = scores_at(*answers(at_level(judged, level)), threshold)
         negative, positive = classes
         rows += [
             {"level": level, "truth": truth, "said": said, "count": int(count)}
@@ -208,11 +145,11 @@ def confusion(
                 (negative, negative, found.rejected),
             )
         ]
-    return _framed(rows, CONFUSION)
+    return framed(rows, CONFUSION)
 
 
 def _rows(part: str, level: str, table: pd.DataFrame, threshold: float) -> list[Row]:
-    given, truth = _answers(table)
+    given, truth = answers(table)
     size = {"part": part, "level": level, "examples": len(truth), "positives": int(truth.sum())}
     once = np.ones(len(truth))
     rows = []
@@ -224,7 +161,7 @@ def _rows(part: str, level: str, table: pd.DataFrame, threshold: float) -> list[
 
 def _bounded(row: Row, table: pd.DataFrame, threshold: float, draws: int) -> Row:
     """Add the intervals of a pooled score."""
-    given, truth = _answers(table)
+    given, truth = answers(table)
     score = weighted_score(row["score"], given, truth, threshold=threshold)
     low, high = group_interval(score, table["subject"].to_numpy(str), draws=draws)
     found = {**row, "low": low, "high": high}
@@ -267,27 +204,19 @@ def _means(rows: Sequence[Row], level: str) -> list[Row]:
     return found
 
 
-def _worth(
-    value: Callable[..., float], table: pd.DataFrame, prevalence: float, threshold: float
-) -> Weighted:
-    """Give a predictive value as a function of how often each example counts."""
-    given, truth = _answers(table)
-
-    def score(weight: NDArray[np.float64]) -> float:
-        counts = weighted_counts(given, truth, weight, threshold=threshold)
-        errors = {"sensitivity": counts.sensitivity, "specificity": counts.specificity}
-        if np.isnan(list(errors.values())).any():
-            return float("nan")
-        return value(**errors, prevalence=float(prevalence))
-
-    return score
-
-
-def _answers(table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def answers(table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Give the probabilities of a table, and the truth."""
     return table["probability"].to_numpy(np.float64), table["positive"].to_numpy(bool)
 
 
-def _check(judged: pd.DataFrame) -> None:
+def check_judged(judged: pd.DataFrame) -> None:
+    """Refuse a table of judged scans that lacks a column.
+
+    Raises
+    ------
+    ContractError
+        Which names the columns.
+    """
     missing = [name for name in _JUDGED if name not in judged]
     if missing:
         raise ContractError(
@@ -296,6 +225,7 @@ def _check(judged: pd.DataFrame) -> None:
         )
 
 
-def _framed(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
+def framed(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
+    """Make a table of rows, with the columns and types of its schema."""
     frame = pd.DataFrame(rows, columns=list(schema.names))
     return frame.astype({c.name: c.dtype for c in schema.columns})

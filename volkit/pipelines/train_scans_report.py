@@ -12,14 +12,8 @@ import pandas as pd
 from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.ops.calibration_methods import METHOD_SCORES
 from volkit.ops.scan_leakage import LEAKAGE
-from volkit.ops.scan_scores import (
-    CONFUSION,
-    PREDICTIVE,
-    SCAN_SCORES,
-    confusion,
-    predictive_values,
-    scan_scores,
-)
+from volkit.ops.scan_predictive import PREDICTIVE, predictive_values
+from volkit.ops.scan_scores import CONFUSION, SCAN_SCORES, confusion, scan_scores
 from volkit.pipelines.scans_attention import ATTENTION, Attention
 from volkit.pipelines.scans_config import ScoreKeys
 from volkit.pipelines.scans_figure import attention_figure, judged_figure

@@ -19,6 +19,7 @@ from volkit.training.scan_split import fold_scans, split_scans
 CLASSES = ("AD", "CN")
 PREPROCESSING = digest(b"scan sets")
 _SPOT = (0.35, 0.5, 0.3)  # where the class shows, of the extent
+_NOISE = 0.1  # deviation of what every scan has anew, over the brightness of the head
 _SMOOTH = 1.5  # voxels, of a subject's pattern
 
 
@@ -31,7 +32,6 @@ def write_scan_set(
     shape: Coord = (16, 16, 16),
     signal: float = 1.0,
     identity: float = 0.3,
-    noise: float = 0.1,
     seed: int = 0,
 ) -> ScanManifest:
     """Write scans, the masks of their spots, and ``manifest.csv``.
@@ -51,8 +51,6 @@ def write_scan_set(
         Brightness of the spot of class AD, over that of the head.
     identity : float
         Deviation of a subject's own pattern, over the brightness of the head.
-    noise : float
-        Deviation of what every scan has anew.
     seed : int
         Of everything.
 
@@ -71,7 +69,7 @@ def write_scan_set(
         own = ndimage.gaussian_filter(rng.standard_normal(shape), _SMOOTH)
         own *= identity / own.std()
         for visit in range(scans):
-            voxels = 1 + own + noise * rng.standard_normal(shape)
+            voxels = 1 + own + _NOISE * rng.standard_normal(shape)
             voxels += signal * spot * (label == "AD")
             name = f"s{number:02d}v{visit}"
             data = scan_bytes((np.maximum(voxels, 0.1) * head).astype(np.float32), affine)

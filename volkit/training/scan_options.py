@@ -119,7 +119,7 @@ class ScanOptimisation:
     Raises
     ------
     ConfigError
-        If a number makes no sense, or there is nothing to choose by.
+        If a number makes no sense.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
