@@ -305,7 +305,7 @@ def test_after_sigkill_no_scan_is_made_twice(
         return [line.split()[0] for line in log.read_text().splitlines() if " " in line]
 
     with subprocess.Popen(command, start_new_session=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300  # of a machine that is busy with other things
         while len(seen()) < 6 and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.002)
