@@ -192,7 +192,8 @@ def test_every_message_names_an_extra_that_brings_the_package() -> None:
         for name in (word for text in given for word in re.split(r",? and |, ", str(text))):
             module = name.partition("[")[0].partition(".")[0].replace("_", "-")
             wanted = canonicalize_name(DISTRIBUTIONS.get(module, module))
-            assert wanted in packages(extra) | core, f"{place}:{call.lineno}: {extra} lacks {wanted}"
+            brought = packages(extra) | core
+            assert wanted in brought, f"{place}:{call.lineno}: {extra} lacks {wanted}"
 
 
 def test_all_is_all() -> None:
