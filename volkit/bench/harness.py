@@ -95,10 +95,8 @@ class Case:
         On which side of the target.
     agree : callable, optional
         Tells whether the results of ours and the peer are the same.
-    most_rounds : int, optional
-        How often at most, where one takes minutes.
-    least_rounds : int
-        How often at least, where rounds differ much; ``--quick`` has its own number.
+    most_rounds, least_rounds : int
+        How often at most, where one takes minutes; at least, where rounds differ much.
     """
 
     name: str
