@@ -335,5 +335,7 @@ def test_what_a_tree_cannot_give_is_refused() -> None:
         next(tree.merges())
     with pytest.raises(ConfigError, match="linkage is 'max', boundaries have means only"):
         agglomeration_tree(labels, labels, options=None, linkage=Linkage("max"))
+    with pytest.raises(ConfigError, match="held is 'octree'; choose one of auto, whole, boxes"):
+        agglomeration_tree(labels, affinities, options=OPTIONS, held="octree")
     with pytest.raises(ConfigError, match="threshold is 2"):
         agglomeration_tree(labels, affinities, options=OPTIONS, limit=2)

@@ -1,5 +1,6 @@
 """From boundary probabilities to labels: one answer for every grid and engine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dask.array as da
@@ -135,6 +136,14 @@ def test_cells_box_by_box_are_those_of_the_whole_graph(block_shape, prob, tmp_pa
     expected = agglomerate(open_volume(named), volume, threshold=OPTIONS.threshold)
     np.testing.assert_array_equal(found, expected.compute(scheduler="sync"))
     assert 1 < len(np.unique(found)) < len(np.unique(named))
+
+
+def test_one_machine_holds_the_graph_of_few_cells(prob, expected) -> None:
+    """Which it is follows from the volume alone, and so do the labels."""
+    options = replace(OPTIONS, agglomeration="auto")
+    labels = segment(open_volume(prob), options=options)
+    assert not any("agglomeration" in str(key) for key in dict(labels.__dask_graph__()))
+    np.testing.assert_array_equal(labels.compute(scheduler="sync"), expected)
 
 
 def test_an_unknown_agglomeration_is_refused() -> None:

@@ -12,7 +12,7 @@ Where one machine can hold the graph, that costs less, and gives the same.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dask.delayed import Delayed, delayed
 
@@ -193,7 +193,8 @@ def agglomeration_tree(
     Raises
     ------
     ConfigError
-        If the limit lies outside 0 to 1, or boundaries shall have another linkage than the mean.
+        If the limit lies outside 0 to 1, boundaries shall have another linkage than the mean, or
+        nobody knows who is to hold the graph.
     ContractError
         If there are not three channels; by the block that meets NaN or values outside 0 to 1; by
         the box in which a fragment ends that stands elsewhere too.
@@ -210,7 +211,7 @@ def agglomeration_tree(
     inputs: Any = (pieces, *call.inputs)
     merge, halo = partial(rise, linkage=linkage, limit=limit), (1, 1, 1)
     tree: Any
-    if (held_by(call.grid.domain.size) if held == "auto" else held) == "whole":
+    if _holder(held, call.grid.domain.size) == "whole":
         add, params = partial(add_contacts_of, linkage=linkage), {**params, "domain": None}
         graph = Reduction(
             kernel, add, partial(_merged, linkage=linkage, limit=limit), halo=halo, params=params
@@ -221,6 +222,12 @@ def agglomeration_tree(
         cascade = Cascade(kernel, merge, halo=halo, params=params)
         tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=_STAGE)
     return AgglomerationTree(pieces, call, tree, limit)
+
+
+def _holder(held: Held, voxels: int) -> str:
+    if held not in get_args(Held):
+        raise ConfigError(f"held is {held!r}; choose one of {', '.join(get_args(Held))}")
+    return held_by(voxels) if held == "auto" else held
 
 
 def _measured(
