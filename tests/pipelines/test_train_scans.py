@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from volkit.errors import ConfigError, ContractError, ModelError, SourceError, StaleLedgerError
-from volkit.io.files.scan_bytes import scan_of
+from volkit.io.files.scan_bytes import scan_bytes, scan_of
 from volkit.io.scan_manifest import read_manifest, write_manifest
 from volkit.io.tables import read_table
+from volkit.kernels.affine_sampling import sampled
 from volkit.kernels.calibration import METHODS
 from volkit.ops.stall_calibration import read_calibrator
 from volkit.pipelines.registry import read_workflow
@@ -364,3 +365,56 @@ def test_a_changed_scan_is_not_classified(trained, tmp_path) -> None:
         carried_out(flow)
     assert read_manifest(manifest.uri).digest == manifest.digest
     assert caught.type.__name__ in ("SourceError", "BlockFailedError")
+
+
+def test_maps_are_written_on_the_voxels_of_the_scan_that_was_acquired(
+    trained, scans, tmp_path
+) -> None:
+    folder, *_ = trained
+    data = Path(scans.uri).parent
+    lies = np.array([[0, -1.5, 0, 25], [1.0, 0, 0, 2], [0, 0, 2.5, -3], [0, 0, 0, 1]])
+    (data / "acquired.nii").write_bytes(scan_bytes(np.ones((12, 20, 22), np.float32), lies))
+    like, stored = scan_of("", (data / "acquired.nii").read_bytes())
+    table = data / "acquired.csv"
+    rows = [f"{row.scan},{row.scan}_spot.nii,acquired.nii" for row in scans.rows]
+    table.write_text("\n".join(["scan,spot,acquired", *rows]) + "\n")
+    region = f"{{table: {table}, column: spot, onto: acquired}}"
+    flow = classifying(
+        tmp_path,
+        scans.uri,
+        folder / "networks" / "net",
+        **{"attention.scans": 2, "attention.region": region},
+    )
+    carried_out(flow)
+    known = read_table(folder / "report" / "attention.csv")[0].set_index("scan")
+    found = read_table(tmp_path / "report" / "attention.csv")[0].set_index("scan")
+    assert set(found.index) == set(known.index)
+    np.testing.assert_allclose(found["inside"], known.loc[found.index, "inside"], rtol=1e-3)
+    for name in found.index:
+        values, affine = _map(tmp_path, name)
+        own, own_affine = _map(folder, name)
+        np.testing.assert_allclose(affine, stored)
+        assert values.shape == like.shape
+        expected = sampled(own, own_affine, shape=like.shape, onto=stored)
+        np.testing.assert_allclose(values, expected, atol=1e-3)
+    assert any(_map(tmp_path, name)[0].any() for name in found.index)
+
+
+def _map(folder: Path, scan: str):
+    path = folder / "report" / "attention" / f"{scan}.nii.gz"
+    return scan_of(str(path), gzip.decompress(path.read_bytes()))
+
+
+def test_tables_of_regions_that_lack_something_are_refused(trained, scans, tmp_path) -> None:
+    folder, *_ = trained
+    table = tmp_path / "regions.csv"
+    table.write_text("scan,spot\ns00v0,s00v0_spot.nii\n")
+    for column, said in (("mask", "has no column mask"), ("spot", "has no scan s0")):
+        flow = classifying(
+            tmp_path / "run",
+            scans.uri,
+            folder / "networks" / "net",
+            attention=f"{{scans: 9, region: {{table: {table}, column: {column}}}}}",
+        )
+        with pytest.raises(SourceError, match=said):
+            carried_out(flow)
