@@ -141,6 +141,10 @@ def test_a_network_that_ships_is_proposed_for_the_level_that_it_knows(here: Path
         found.file.read_text()
     )
     assert found.notes == ()
+    part = found.file.read_text().replace("  # box:", "  box:")
+    found.file.write_text(part)
+    runs("plan", found.file)
+    assert read_workflow(found.file).config.input.box.shape == config.block_shape
 
 
 def test_data_unlike_those_of_the_network_are_warned_of(here: Path) -> None:

@@ -83,8 +83,10 @@ class Draft:
 
     def box(self) -> str:
         """Write how to begin with a part."""
-        start, shape = self.roles.main.volume.domain.start, self.roles.main.volume.shape
-        stop = [s + min(n, b) for s, n, b in zip(start, shape, self.block_shape, strict=True)]
+        volume, network = self.roles.main.volume, self.network
+        domain = (volume if network is None else volume.at_level(network.level)).domain
+        start, sides = domain.start, zip(domain.shape, self.block_shape, strict=True)
+        stop = [s + min(side) for s, side in zip(start, sides, strict=True)]
         return f"  # box: {{start: {list(start)}, stop: {stop}}} # to begin with a part, voxels\n"
 
     def level(self) -> str:
