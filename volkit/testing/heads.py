@@ -3,8 +3,11 @@
 Atrophy follows the class, with overlap; beside it every subject has an anatomy of its own, which
 all its scans share.  A network that has seen another scan of a subject can therefore know its
 class without looking at atrophy: where scans are split at random, scores are too good.
+
+``python -m volkit.testing.heads FOLDER --subjects 24`` writes a set.
 """
 
+import argparse
 import csv
 import gzip
 from collections.abc import Iterator, Sequence
@@ -231,3 +234,20 @@ def _pose(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.flo
         each[i, j], each[j, i] = -np.sin(a), np.sin(a)
         turn = each @ turn
     return turn, rng.normal(0, _SHIFT_MM, 3)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write a set of heads as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--subjects", type=int, default=24)
+    parser.add_argument("--scans", type=int, default=3, help="of each subject, about")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    write_heads(
+        given.folder, subjects=given.subjects, scans_per_subject=given.scans, seed=given.seed
+    )
+
+
+if __name__ == "__main__":
+    main()
