@@ -211,6 +211,20 @@ def test_another_manifest_or_option_is_refused(trained, scans, tmp_path) -> None
         carried_out(training(folder, scans.uri, **LEARNING, **{"training.seed": 1}))
 
 
+def test_what_is_stale_is_trained_anew_where_that_is_asked_for(scans, tmp_path) -> None:
+    short = {"training.optimisation": "{epochs: 1, batch: 4, warmup: 0}", "attention.scans": 0}
+    carried_out(training(tmp_path, scans.uri, **short))
+    before = read_table(tmp_path / "report" / "judged.csv")[0]
+    other, told = training(tmp_path, scans.uri, **short, **{"training.seed": 1}), []
+    carried_out(other, told, replace_stale=True)
+    assert [line.split(",")[0] for line in told] == ["fold 0", "fold 1", "fold 2"]
+    after = read_table(tmp_path / "report" / "judged.csv")[0]
+    assert (before["probability"] != after["probability"]).all()
+    told.clear()
+    carried_out(other, told, replace_stale=True)
+    assert not told  # it is not stale any more
+
+
 def test_leaks_and_folds_of_one_class_are_refused(scans, tmp_path) -> None:
     rows = list(scans.rows)
     rows[0] = replace(rows[0], fold=(rows[0].fold + 1) % 3)

@@ -91,7 +91,7 @@ def train(
         scans = ScanSet(manifest, config.input.positive, config.training.window, config.memory_mib)
         check_leakage(manifest, voxels=config.input.compare_voxels)
         listen = None if engine.client is not None else _listener(tell)
-        work = FoldWork(config, scans, "subject", listen)
+        work = FoldWork(config, scans, "subject", listen, engine.replace_stale)
         table = train_all(work, engine=engine, name="folds")
         ensemble = _ensemble(config)
         judged, methods, calibrator = calibrated(table, config, ensemble)

@@ -34,12 +34,15 @@ class FoldWork:
         What was divided; ``scan`` leaks, to be measured.
     listen : callable or None
         Told every epoch; in this process only.
+    anew : bool
+        Train anew what was trained otherwise, instead of refusing.
     """
 
     config: TrainScans
     scans: ScanSet
     by: By = "subject"
     listen: OnEpoch | None = None
+    anew: bool = False
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -95,7 +98,7 @@ def _train_block(block: Block, work: FoldWork) -> Columns:
         rows, number, aside=training.optimisation.aside, seed=training.seed, by=work.by
     )
     fold = work.config.fold(number, work.by)
-    found = train_fold(fold, work.scans, roles, on_epoch=work.listen)
+    found = train_fold(fold, work.scans, roles, on_epoch=work.listen, anew=work.anew)
     parts = ((JUDGED, roles.judged, found.judged), (CHOOSING, roles.choosing, found.choosing))
     return gathered(
         [

@@ -192,9 +192,25 @@ class FoldRun:
             "scores": [asdict(scores) for scores in self.scores],
         }
 
-    def resume(self) -> None:
-        """Take over the state of an earlier run of this training, if there is one."""
-        state = load_state(state_path(self.fold), self.identity)
+    def resume(self, *, anew: bool = False) -> None:
+        """Take over the state of an earlier run of this training, if there is one.
+
+        Parameters
+        ----------
+        anew : bool
+            Begin anew where the state is of another training, instead of refusing.
+
+        Raises
+        ------
+        ConfigError
+            If it is of another training.
+        """
+        try:
+            state = load_state(state_path(self.fold), self.identity)
+        except ConfigError:
+            if not anew:
+                raise
+            return
         if state is None:
             return
         self.network.load_state_dict(state["network"])

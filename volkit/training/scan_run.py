@@ -63,7 +63,12 @@ class ScanResult:
 
 
 def train_fold(
-    fold: ScanFold, scans: ScanSet, roles: ScanRoles, *, on_epoch: OnEpoch | None = None
+    fold: ScanFold,
+    scans: ScanSet,
+    roles: ScanRoles,
+    *,
+    on_epoch: OnEpoch | None = None,
+    anew: bool = False,
 ) -> ScanResult:
     """Train a network on scans, or go on where an earlier run was interrupted.
 
@@ -80,6 +85,8 @@ def train_fold(
         Which of them do what.
     on_epoch : callable or None
         Told after every epoch.
+    anew : bool
+        Begin anew where an earlier state is of another training, instead of refusing.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def train_fold(
         are named.
     """
     run = FoldRun(fold, scans, roles)
-    run.resume()
+    run.resume(anew=anew)
     if not run.finished:
         _learn(run, on_epoch)
     run.network.load_state_dict(run.best_state)
