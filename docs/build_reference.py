@@ -27,6 +27,8 @@ LAYERS = {
     "pipelines": "Use cases from a workflow file to a report",
     "viewer": "Volumes, tables and runs in a browser",
     "bench": "Measurements against peers",
+    "plugins": "What other packages bring, found by their entry points",
+    "xarray": "The accessor `.volkit` of a DataArray",
     "testing": "Specimens, contracts and networks for tests",
 }
 Definition = ast.FunctionDef | ast.ClassDef
