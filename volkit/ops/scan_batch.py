@@ -184,9 +184,6 @@ def _made(job: ScanJob, row: Mapping[str, str]) -> dict[str, Any]:
     try:
         scan = read_acquired(row["uri"], job.options)
         about["source_sha256"] = scan.sha256
-        about["source_voxels_sha256"] = digest(
-            str(scan.values.shape).encode(), scan.values.tobytes()
-        )
         uris = json.loads(row["masks"])
         masks = {name: _mask(uri, name, job) for name, uri in uris.items()}
         prepared = prepare_scan(scan, job.chain, masks=masks)
@@ -199,6 +196,7 @@ def _made(job: ScanJob, row: Mapping[str, str]) -> dict[str, Any]:
         written[mask_key(row["scan"], name)] = scan_bytes(mask, prepared.affine)
     for path, data in written.items():
         job.place.objects.put(path, data)
+    about["source_voxels_sha256"] = prepared.steps[0]["voxels_sha256"]
     return {**about, "state": "ok", "reason": "", **_described(prepared, written)}
 
 

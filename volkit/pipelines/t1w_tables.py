@@ -28,7 +28,7 @@ _TEXTS = {
     "reason": "why it was set aside",
     "uri": "where it was read",
     "source_sha256": "of its file, or of the files of its series",
-    "source_voxels_sha256": "of its voxels in canonical orientation",
+    "source_voxels_sha256": "of its voxels in canonical orientation, where it is ok",
     "path": "where it was written, from the folder of the run",
     "sha256": "of that file",
     "preprocessing": "digest of what decides the voxels",
