@@ -2,7 +2,10 @@
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,27 +70,39 @@ def logged(data: bytes) -> Iterator[bytes]:
         _, length, kind = struct.unpack_from("<IHB", data, place)
         parts.append(data[place + 7 : place + 7 + length])
         place += 7 + length
+        if place > len(data):
+            return  # it is still being written
         if kind in (1, 4):  # whole, or its last part
             yield b"".join(parts)
             parts = []
 
 
-def test_wandb_records_offline_what_was_told(tmp_path, no_network) -> None:
-    pytest.importorskip("wandb")
+def finished(path: Path) -> list[Any]:
+    """Read a log of wandb, whose helper process may end it a moment after the run."""
     from wandb.proto.wandb_internal_pb2 import Record
 
+    until = time.monotonic() + 30
+    while True:
+        records = [Record.FromString(data) for data in logged(path.read_bytes())]
+        if any(record.HasField("exit") for record in records):
+            return records
+        assert time.monotonic() < until, f"the run in {path} does not end"
+        time.sleep(0.05)
+
+
+def test_wandb_records_offline_what_was_told(tmp_path, no_network) -> None:
+    pytest.importorskip("wandb")
     tell(tmp_path, TrackingKeys(wandb="offline", project="brains", name="heads"), TOLD)
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     assert folder.name.endswith(IDENTITY[:16])
-    losses, runs = [], []
-    for data in logged(next(folder.glob("*.wandb")).read_bytes()):
-        record = Record()
-        record.ParseFromString(data)
-        if record.HasField("run"):
-            runs.append((record.run.project, record.run.display_name))
-        if record.HasField("history"):
-            items = {i.key or ".".join(i.nested_key): i.value_json for i in record.history.item}
-            losses.append(float(items["loss"]))
+    records = finished(next(folder.glob("*.wandb")))
+    runs = [(r.run.project, r.run.display_name) for r in records if r.HasField("run")]
+    told = [
+        {i.key or ".".join(i.nested_key): i.value_json for i in r.history.item}
+        for r in records
+        if r.HasField("history")
+    ]
+    losses = [float(items["loss"]) for items in told]
     assert losses == [0.75, 0.5]
     assert runs[0] == ("brains", "heads-fold0")
 
