@@ -46,7 +46,7 @@ def hamming_weights(
     --------
     >>> first, weights = hamming_weights(8, 2, rows=range(1, 2))
     >>> first, weights.round(3).tolist()
-    (2, [[0.017, 0.088, 0.191, 0.255, 0.255, 0.193]])
+    (2, [[0.005, 0.054, 0.176, 0.295, 0.295, 0.176]])
     """
     wanted = range(size) if rows is None else rows
     if not 1 <= size <= extent or not len(wanted) or wanted[0] < 0 or wanted[-1] >= size:

@@ -211,7 +211,7 @@ def _nanometres(place: Objects, scale: float, unit: str) -> float:
 
 def _info(geometry: NDArray[Any], properties: list[dict[str, Any]]) -> dict[str, Any]:
     some = len(geometry) > 0
-    corners = geometry.reshape(len(geometry), -1, 3)
+    corners = geometry.reshape(len(geometry), geometry.shape[-1] // 3, 3)
     low = corners.min(axis=(0, 1)).astype(float) if some else np.zeros(3)
     # A little beyond the last point, so that it lies inside.
     high = corners.max(axis=(0, 1)).astype(float) + 1 if some else np.ones(3)
