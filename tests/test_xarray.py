@@ -120,9 +120,7 @@ def test_a_stored_volume_says_its_size_even_where_one_voxel_is_left(tmp_path) ->
 def test_particles_lie_where_the_coordinates_say() -> None:
     heat = np.zeros((1, 6, 10, 10), np.float32)
     heat[0, 2, 3, 4] = 0.9
-    found = located(heat, chunks=(1, 3, 5, 5)).volkit.pick(
-        PickOptions(("a",), 0.5, 3)
-    )
+    found = located(heat, chunks=(1, 3, 5, 5)).volkit.pick(PickOptions(("a",), 0.5, 3))
     table = found.compute(scheduler="sync")
     assert table[["z_nm", "y_nm", "x_nm"]].to_numpy().tolist() == [[160.0, 64.0, 88.0]]
 

@@ -61,7 +61,9 @@ def _of_one(pipeline: Pipeline) -> Schema:
 
 def _of_all(pipelines: Sequence[Pipeline]) -> Schema:
     """Put the schemas of pipelines into one, of which the key ``pipeline`` chooses."""
-    kinds: dict[type, TypeAdapter[Any]] = {pipeline.config: TypeAdapter(pipeline.config) for pipeline in pipelines}
+    kinds: dict[type, TypeAdapter[Any]] = {
+        pipeline.config: TypeAdapter(pipeline.config) for pipeline in pipelines
+    }
     roots, shared = TypeAdapter.json_schemas(
         [(kind, "validation", adapter) for kind, adapter in kinds.items()],
         schema_generator=_Drawn,
