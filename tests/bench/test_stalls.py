@@ -6,6 +6,7 @@ from volkit.bench import stalls
 from volkit.bench.harness import BENCHES, run_case
 
 
+@pytest.mark.slow
 def test_every_case_runs_and_agrees(capfd) -> None:
     rows = [run_case(case, rounds=1) for case in stalls.cases(quick=True)]
     for row in rows:

@@ -8,6 +8,7 @@ from volkit.bench import statistics
 from volkit.bench.harness import run_case
 
 
+@pytest.mark.slow
 def test_every_case_runs_and_agrees(monkeypatch, capfd) -> None:
     monkeypatch.setattr(statistics, "_QUICK_SIZE", 32)
     rows = [run_case(case, rounds=1) for case in statistics.cases(quick=True)]

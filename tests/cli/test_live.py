@@ -43,13 +43,13 @@ def test_the_command_serves_until_it_is_interrupted(run) -> None:
     try:
         url = served.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/run/[\w-]+/", url)
+        assert "Ctrl-C ends it" in served.stdout.readline()
         with urllib.request.urlopen(url, timeout=20) as answer:
             assert 'data-stage="sums"' in answer.read().decode()
     finally:
         served.send_signal(signal.SIGINT)
-        out, err = served.communicate(timeout=30)
+        _, err = served.communicate(timeout=30)
     assert served.returncode == 0
-    assert "Ctrl-C ends it" in out
     assert "Traceback" not in err
 
 

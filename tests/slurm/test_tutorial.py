@@ -30,6 +30,7 @@ def says(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow  # the same page runs on this machine in test_docs
 def test_plan_run_and_reprocess_on_slurm_give_what_this_machine_gives(tmp_path: Path) -> None:
     workflow = tiny_workflow(tmp_path, shape=(24, 32, 20))
     identity_checkpoint(tmp_path / "better.yaml", gain=0.8)
