@@ -2,8 +2,9 @@
 
 A CSV beside the scans, one row for each: ``scan``, ``subject``, ``session``, ``label``, ``path``
 (from the folder of the manifest), ``part`` (train, val or test; empty with folds), ``sha256`` of
-its file, ``preprocessing`` (digest of the parameters of the chain that made it), and with folds
-``fold``.  Whoever reads a scan through a manifest gets the bytes that were split, or an error.
+its file, ``preprocessing`` (digest of the parameters of the chain that made it), with folds
+``fold``, and ``site`` where it is known.  Whoever reads a scan through a manifest gets the bytes
+that were split, or an error.
 """
 
 import csv
@@ -153,7 +154,7 @@ def read_manifest(uri: str | Path, *, options: OpenOptions | None = None) -> Sca
     if missing:
         raise SourceError(
             f"{uri} has no column {' and '.join(missing)}, but {', '.join(reader.fieldnames or ())}"
-            f"; a manifest has {', '.join(COLUMNS)}, and with folds fold"
+            f"; a manifest has {', '.join(COLUMNS)}, with folds fold, and perhaps site"
         )
     rows = tuple(row_of(str(uri), number, record) for number, record in enumerate(records, 2))
     return ScanManifest(str(uri), rows, how)

@@ -36,6 +36,8 @@ class ScanRow:
         Digest of the chain that made the file; empty for scans as they were acquired.
     fold : int or None
         From 0; None without folds, and for scans that all folds leave out.
+    site : str
+        Where, or on which scanner, it was acquired; empty where that is not known.
     """
 
     scan: str
@@ -47,6 +49,7 @@ class ScanRow:
     sha256: str
     preprocessing: str
     fold: int | None = None
+    site: str = ""
 
     @property
     def place(self) -> str:
@@ -54,13 +57,14 @@ class ScanRow:
         return self.part or f"fold {self.fold}"
 
 
-COLUMNS = tuple(each.name for each in fields(ScanRow) if each.name != "fold")
+_PERHAPS = ("fold", "site")  # columns that are there where a row has one
+COLUMNS = tuple(each.name for each in fields(ScanRow) if each.name not in _PERHAPS)
 
 
 def rows_text(rows: Sequence[ScanRow]) -> str:
     """Write rows as CSV, with a header."""
-    folds = any(row.fold is not None for row in rows)
-    names = (*COLUMNS, "fold") if folds else COLUMNS
+    more = (name for name in _PERHAPS if any(getattr(row, name) not in (None, "") for row in rows))
+    names = (*COLUMNS, *more)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(names)
@@ -84,7 +88,8 @@ def row_of(uri: str, line: int, record: dict[str | None, str | None]) -> ScanRow
     fold = str(record.get("fold") or "").strip()
     if fold and not fold.isdecimal():
         raise SourceError(f"{uri}: line {line} has fold {fold!r}; expected 0, 1, … or nothing")
-    return ScanRow(**known, fold=int(fold) if fold else None)
+    site = str(record.get("site") or "").strip()
+    return ScanRow(**known, fold=int(fold) if fold else None, site=site)
 
 
 def check_rows(uri: str, rows: Sequence[ScanRow]) -> None:

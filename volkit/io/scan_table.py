@@ -30,6 +30,8 @@ class ListedScan:
         Where it lies.
     masks : dict of str to str
         Where masks of it lie, by the name of their column; absent where a cell is empty.
+    site : str
+        Where, or on which scanner, it was acquired; empty where that is not known.
     """
 
     scan: str
@@ -38,6 +40,7 @@ class ListedScan:
     label: str
     uri: str
     masks: dict[str, str] = field(default_factory=dict)
+    site: str = ""
 
 
 def read_scan_table(
@@ -48,9 +51,9 @@ def read_scan_table(
     Parameters
     ----------
     uri : str or Path
-        CSV with the columns ``scan``, ``subject``, ``label`` and ``path``, and ``session`` where it
-        is known; other columns are left alone.  Paths are meant from the folder of the table, and
-        may be URLs.
+        CSV with the columns ``scan``, ``subject``, ``label`` and ``path``, ``session`` and ``site``
+        where they are known; other columns are left alone.  Paths are meant from the folder of the
+        table, and may be URLs.
     masks : sequence of str
         Columns with paths of masks.
     options : OpenOptions, optional
@@ -78,7 +81,8 @@ def read_scan_table(
     if missing:
         raise SourceError(
             f"{uri} has no column {' and '.join(missing)}, but {', '.join(names)}; a table of "
-            f"scans has {', '.join(_NEEDED)}, session where it is known, and the masks asked for"
+            f"scans has {', '.join(_NEEDED)}, session and site where they are known, and the masks "
+            "asked for"
         )
     if not records:
         raise SourceError(f"{uri} names no scan; give a row for each")
@@ -120,6 +124,7 @@ def _row(
         label=told["label"],
         uri=_placed(uri, told["path"]),
         masks={name: _placed(uri, told[name]) for name in masks if told[name]},
+        site=told.get("site", ""),
     )
 
 
