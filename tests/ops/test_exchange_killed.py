@@ -29,13 +29,15 @@ def answered(log: Path) -> list[int]:
 
 
 def marked(folder: Path) -> set[int]:
-    """Blocks whose windows are marked as evaluated."""
-    place = Place.at(folder).inside("prob.exchange").inside(WINDOWS)
-    header = read_header(place)
-    if header is None:
-        return set()
-    done = Ledger(place, header["total"], header["fingerprint"]).done()
-    return set(done.nonzero()[0].tolist())
+    """Blocks marked as evaluated: by their windows, or, killed before that, by their voxels."""
+    place = Place.at(folder)
+    done = set[int]()
+    for root in (place.inside("prob.exchange").inside(WINDOWS), place.inside("prob.ledger")):
+        header = read_header(root)
+        if header is not None:
+            ledger = Ledger(root, header["total"], header["fingerprint"])
+            done |= set(ledger.done().nonzero()[0].tolist())
+    return done
 
 
 def owners() -> dict[int, int]:
