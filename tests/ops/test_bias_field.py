@@ -1,5 +1,7 @@
 """Bias field: shading that was put on a head is taken off again."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -47,13 +49,32 @@ def test_it_is_what_simpleitk_does_in_one_thread_and_the_same_again() -> None:
     image.SetSpacing(SPACING)
     inside = sitk.GetImageFromArray(brain.astype(np.uint8))
     inside.SetSpacing(SPACING)
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     peer = sitk.N4BiasFieldCorrectionImageFilter()
     peer.SetNumberOfThreads(1)
     peer.SetMaximumNumberOfIterations([20, 10])
     peer.SetConvergenceThreshold(0.001)
     peer.Execute(sitk.Shrink(image, [2] * 3), sitk.Shrink(inside, [2] * 3))
     field = sitk.GetArrayFromImage(sitk.Exp(peer.GetLogBiasFieldAsImage(image)))
-    np.testing.assert_allclose(found, given / field, rtol=1e-5)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    np.testing.assert_allclose(found, given / field, rtol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_it_does_not_depend_on_how_many_threads_itk_would_take(threads: int) -> None:
+    _, given, brain = shaded(0.3)
+    _, field = without_bias(given, SPACING, QUICK, mask=brain)
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    try:
+        with ThreadPoolExecutor(2) as two:
+            fits = [two.submit(without_bias, given, SPACING, QUICK, mask=brain) for _ in range(3)]
+            for fit in fits:
+                np.testing.assert_array_equal(fit.result()[1], field)
+        assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == threads
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def test_heads_that_are_too_small_or_dark_are_refused() -> None:

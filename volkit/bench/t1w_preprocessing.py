@@ -34,7 +34,7 @@ _N4 = BiasOptions()  # as real heads want it
 def preprocessing_cases(*, quick: bool) -> Iterator[Case]:
     """Make the cases of a batch beside a loop, without and with N4.
 
-    Both sides do the same to the same scans and write the same files; N4 takes one thread on both.
+    Both sides do the same to the same scans and write the same files; N4 has one thread on both.
     Workers are started before, as one starts Python before a loop.
 
     Parameters

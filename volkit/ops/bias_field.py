@@ -1,6 +1,9 @@
 """Bias field: the shading that coils of a scanner leave on a head, found and divided out by N4."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -51,6 +54,34 @@ class BiasOptions:
             raise ConfigError(f"bias.tolerance is {self.tolerance}; give a number from 0 to 1")
 
 
+class _OneThread:
+    """One thread for ITK while a field is fitted: filters inside N4 ask for the process' default.
+
+    Fits may go on side by side; the default comes back after the last.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._fits, self._before = Lock(), 0, 0
+
+    @contextmanager
+    def given_to(self, process: Any) -> Iterator[None]:
+        with self._lock:
+            if not self._fits:
+                self._before = process.GetGlobalDefaultNumberOfThreads()
+                process.SetGlobalDefaultNumberOfThreads(1)
+            self._fits += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._fits -= 1
+                if not self._fits:
+                    process.SetGlobalDefaultNumberOfThreads(self._before)
+
+
+_ONE_THREAD = _OneThread()
+
+
 def without_bias(
     values: Floats,
     spacing_mm: tuple[float, float, float],
@@ -61,7 +92,7 @@ def without_bias(
     """Divide the shading out of a scan.
 
     It is computed in one thread, so that the result is the same on every machine: sums over
-    threads are not.
+    threads are not. Meanwhile every filter of ITK in this process has one thread.
 
     Parameters
     ----------
@@ -113,8 +144,9 @@ def without_bias(
             "none, or a scan of a head"
         )
     try:
-        corrector.Execute(small, where)
-        logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(head))
+        with _ONE_THREAD.given_to(sitk.ProcessObject):
+            corrector.Execute(small, where)
+            logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(head))
     except RuntimeError as error:
         raise ContractError(
             f"no bias field can be fitted ({_last_line(error)}); give bias.method: none, or a scan "
