@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
-from volkit.kernels.peaks import peaks
+from volkit.kernels.peaks import are_peaks, peaks
 
 
 def slow(values, radius, threshold):
@@ -137,3 +137,10 @@ def test_long_rows_are_searched_to_their_end() -> None:
 def test_refuses_a_box_outside() -> None:
     with pytest.raises(GeometryError, match="choose a box inside it"):
         peaks(np.zeros((2, 2, 2)), radius=1, threshold=0, within=Box((0, 0, 0), (2, 2, 3)))
+
+
+@given(small, radii)
+def test_each_voxel_asked_for_alone(values, radius) -> None:
+    voxels = np.argwhere(np.ones(values.shape, bool))
+    found = voxels[are_peaks(values, voxels, radius=radius)]
+    assert [tuple(p) for p in found.tolist()] == points_of(values, radius=radius, threshold=-1)

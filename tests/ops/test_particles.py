@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+import tensorstore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -100,6 +101,80 @@ def test_jobs_are_the_plain_computation_and_engines_agree_refined(
     once = picked(heat, refined, heat.shape[1:], LazyEngine())
     for engine in (LazyEngine(), JobEngine(tmp_path_factory.mktemp("refined"))):
         pd.testing.assert_frame_equal(picked(heat, refined, block_shape, engine), once)
+
+
+def stored(place, heat, chunk_shape, start=(0, 0, 0)):
+    volume = create_volume(
+        str(place),
+        shape=heat.shape[-3:],
+        channels=len(heat) if heat.ndim == 4 else None,
+        dtype=heat.dtype,
+        chunk_shape=chunk_shape,
+        start=start,
+        voxel_size_nm=SCALE.voxel_size_nm,
+    )
+    volume.write(volume.domain, heat)
+    return volume
+
+
+@settings(max_examples=10)
+@given(
+    heats,
+    fewer_blocks,
+    st.tuples(*[st.integers(1, 9)] * 3),
+    st.tuples(*[st.integers(-5, 5)] * 3),
+    st.booleans(),
+)
+def test_nor_do_chunks_that_are_no_blocks(
+    tmp_path_factory, heat, block_shape, chunk_shape, start, refine
+) -> None:
+    volume = stored(tmp_path_factory.mktemp("heat") / "heat.zarr", heat, chunk_shape, start)
+    options = PickOptions(TWO, 0.1, kernel=(3, 7, 5), refine=refine)
+    grid = Grid(volume.domain, block_shape)
+    found = pick(volume, options, grid=grid).compute(scheduler="sync")
+    once = pick(volume, options, grid=Grid(volume.domain, heat.shape[1:]))
+    pd.testing.assert_frame_equal(found, once.compute(scheduler="sync"))
+    if not refine:
+        corner = volume.scale.to_nm(start)
+        scale = VoxelScale(SCALE.voxel_size_nm, corner)
+        assert rows_of(found) == plain(heat, options, scale)
+
+
+def chunks_decoded():
+    """Ask the library that decodes them."""
+    (found,) = tensorstore.experimental_collect_matching_metrics(
+        "/tensorstore/cache/chunk_cache/reads"
+    )
+    return sum(each["value"] for each in found["values"])
+
+
+def decoded_while_picking(volume, engine):
+    before = chunks_decoded()
+    options = PickOptions(("a",), 0.1, refine=True)
+    found = pick(volume, options, grid=Grid(volume.domain, (16, 32, 32)), engine=engine)
+    found = found if isinstance(found, pd.DataFrame) else found.compute(scheduler="sync")
+    return len(found), chunks_decoded() - before
+
+
+@pytest.mark.parametrize("jobs", [False, True])
+def test_a_chunk_is_decoded_once_unless_a_peak_hangs_on_it(tmp_path, jobs) -> None:
+    def found_and_decoded(name):
+        volume = stored(tmp_path / f"{name}.zarr", heat, (8, 16, 16))
+        return decoded_while_picking(volume, JobEngine(tmp_path / name) if jobs else LazyEngine())
+
+    heat = np.zeros((32, 64, 64), np.float32)  # eight blocks of eight chunks
+    heat[np.ix_([10, 20], [15, 47], [15, 47])] = 0.5
+    assert found_and_decoded("inside") == (8, 64)
+    heat[15, 8, 8] = 0.4  # one more chunk decides about it
+    assert found_and_decoded("face") == (9, 65)
+    heat[15, 31, 31] = 0.9  # and seven about this one, of the seven other blocks
+    assert found_and_decoded("corner") == (10, 72)
+
+
+def test_at_worst_a_block_decodes_its_halo_too(tmp_path) -> None:
+    heat = np.random.default_rng(4).random((32, 64, 64), np.float32)
+    _, decoded = decoded_while_picking(stored(tmp_path / "heat.zarr", heat, (8, 16, 16)), None)
+    assert 64 < decoded <= 8 * 3**3
 
 
 @pytest.mark.parametrize("block_shape", [(4, 4, 4), (2, 8, 4), (4, 1, 8)])

@@ -11,6 +11,7 @@ from dask.base import tokenize
 from dask.delayed import delayed
 
 from volkit.engine.exchange_graph import exchange_array
+from volkit.engine.on_demand import as_asked
 from volkit.engine.op import Array, Columns, Op, Reduction, run_block, run_partial
 from volkit.engine.run import load_shared
 from volkit.errors import GeometryError
@@ -221,7 +222,8 @@ def _reduction_task(
     box = np.empty((1, 1, 1), object)
     values = load_shared(_in_order(shared))
     boxes = [work.reads(block, n) for n in range(len(handles))]
-    box[0, 0, 0] = run_partial(work, block, _inputs(boxes, arrays, handles), values)
+    given = as_asked(work, block, _inputs(boxes, arrays, handles), handles)
+    box[0, 0, 0] = run_partial(work, block, given, values)
     return box
 
 

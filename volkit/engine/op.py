@@ -131,6 +131,9 @@ class Reduction:
         Whether it needs that only where a block begins.  A dask array may have it at the end, too.
     alone : tuple of int
         Numbers of the inputs of which it needs the block itself; a dask array may have more.
+    on_demand : bool
+        Whether it needs context here and there only: it gets an
+        :class:`~volkit.engine.on_demand.OnDemand` in place of each array.
 
     Raises
     ------
@@ -146,14 +149,15 @@ class Reduction:
     version: int = 1
     before: bool = False
     alone: tuple[int, ...] = ()
+    on_demand: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "halo", coord(self.halo, name="halo"))
         _check_json(self.kernel, self.params)
 
     def reads(self, block: Block, number: int) -> Box:
-        """Say what the kernel needs of an input."""
-        if number in self.alone:
+        """Say what the kernel needs of an input, before it asks for more."""
+        if self.on_demand or number in self.alone:
             return block.write
         return Box(block.read.start, block.write.stop) if self.before else block.read
 
@@ -212,9 +216,24 @@ def check_result(op: Op, block: Block, result: Array) -> None:
 
 
 def run_partial(
-    reduction: Reduction, block: Block, arrays: Sequence[Array], shared: Sequence[object] = ()
+    reduction: Reduction, block: Block, arrays: Sequence[Any], shared: Sequence[object] = ()
 ) -> Columns:
     """Apply a Reduction's kernel to a block.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        What to apply.
+    block : Block
+        Where.
+    arrays : sequence of ndarray or OnDemand
+        The inputs, each as the reduction asks for it.
+    shared : sequence
+        Values that every block gets.
+
+    Returns
+    -------
+    dict of ndarray
 
     Raises
     ------

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from volkit.engine.columns import digest, read_columns, write_columns
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
+from volkit.engine.on_demand import as_asked
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
 from volkit.engine.reading import read_metered
 from volkit.engine.reuse import shared_table
@@ -57,7 +58,8 @@ class PartialTask:
                 read_metered(volume, self.reduction.reads(block, n), decides=block.write)
                 for n, volume in enumerate(self.inputs)
             ]
-            parts.append(run_partial(self.reduction, block, arrays, shared))
+            given = as_asked(self.reduction, block, arrays, self.inputs)
+            parts.append(run_partial(self.reduction, block, given, shared))
         write_part(self.folder, number, self.reduction.combine(parts))
 
 

@@ -72,6 +72,33 @@ def peaks(
     return points, values[tuple(points.T)]
 
 
+def are_peaks(
+    values: NDArray[Any], points: NDArray[np.int64], *, radius: Coord | int
+) -> NDArray[np.bool_]:
+    """Tell which voxels are the largest of their neighbourhood, as :func:`peaks` has it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (Z, Y, X)
+        Any real numbers.
+    points : ndarray of int64, shape (N, 3)
+        Voxels of the array, (z, y, x).
+    radius : int or tuple of int
+        Reach of the neighbourhood on each side, (z, y, x), voxels; clipped at the array's faces.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+
+    Examples
+    --------
+    >>> values = np.array([[[0, 3, 3, 0, 1, 0, 0, 5]]])
+    >>> are_peaks(values, np.array([[0, 0, 1], [0, 0, 2], [0, 0, 7]]), radius=2).tolist()
+    [True, False, True]
+    """
+    return _are_largest(_native(values), points, coord(radius, name="radius"))
+
+
 def _native(values: NDArray[Any]) -> NDArray[Any]:
     """Give values in the order of memory, of a type that compiled code knows."""
     if values.dtype == np.bool_:
@@ -117,6 +144,16 @@ def _search(
                         continue
                     if _is_largest(values, z, y, x, radius):
                         found.append((z, y, x))
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def _are_largest(
+    values: NDArray[Any], points: NDArray[np.int64], radius: Coord
+) -> NDArray[np.bool_]:
+    found = np.empty(len(points), np.bool_)
+    for n in range(len(points)):
+        found[n] = _is_largest(values, points[n, 0], points[n, 1], points[n, 2], radius)
     return found
 
 

@@ -5,7 +5,8 @@
     heat map ─► peaks of each block ─► one table ─► best of each neighbourhood ─► centres
 
 A block decides about its own voxels, with a halo as far as max-pooling reaches, so that no point
-is lost or doubled at a seam.  Suppression looks at the whole table, which is small.
+is lost or doubled at a seam; of a stored map the halo is read only where a peak hangs on it.
+Suppression looks at the whole table, which is small.
 """
 
 from collections.abc import Sequence
@@ -17,17 +18,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
+from volkit.engine.on_demand import OnDemand
 from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError, GeometryError
-from volkit.geometry import AXES, Block, Coord, Grid, VoxelScale
+from volkit.geometry import AXES, Block, Grid, VoxelScale
 from volkit.io.points.table import points_frame
 from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.kernels.particle_coordinates import ParticleCoordinates
-from volkit.kernels.peak_offsets import peak_offsets
-from volkit.kernels.peaks import peaks
 from volkit.kernels.suppression import suppress
 from volkit.ops.arguments import arguments
+from volkit.ops.block_peaks import Peaks, block_peaks, peaks_halo
 from volkit.ops.particle_options import PickOptions
 from volkit.ops.particle_scoring import evaluate_points as evaluate_points
 
@@ -86,19 +87,15 @@ def pick(
         _peaks_block,
         _merge_peaks,
         finalize=partial(_points, options=options, scale=scale),
-        halo=_halo(options),
+        halo=peaks_halo(options.reach, refine=options.refine),
         params={
             "thresholds": list(options.thresholds),
             "reach": list(options.reach),
             "refine": options.refine,
         },
+        on_demand=True,
     )
     return call.engine.reduce(reduction, *call.inputs, grid=call.grid, name=name)
-
-
-def _halo(options: PickOptions) -> Coord:
-    z, y, x = (max(n, 1) if options.refine else n for n in options.reach)
-    return z, y, x
 
 
 def _check_heat(heat: Any, options: PickOptions) -> None:
@@ -143,33 +140,36 @@ def stated_scale(heat: Any) -> VoxelScale:
 
 
 def _peaks_block(
-    block: Block, heat: Array, *, thresholds: list[float], reach: list[int], refine: bool
+    block: Block, heat: OnDemand, *, thresholds: list[float], reach: list[int], refine: bool
 ) -> Columns:
     """Find the peaks of each class whose voxel the block decides."""
-    within = block.write.relative_to(block.read)
-    radius = (reach[0], reach[1], reach[2])
-    parts = []
+    _check_numbers(heat.values)
+    unit = _UINT8_ONE if heat.values.dtype == np.uint8 else 1.0
+    found = block_peaks(
+        heat,
+        block,
+        thresholds=[threshold * unit for threshold in thresholds],
+        radius=(reach[0], reach[1], reach[2]),
+        refine=refine,
+    )
+    return _merge_peaks([_columns(each, unit) for each in found])
+
+
+def _check_numbers(heat: Array) -> None:
     for number, values in enumerate(heat if heat.ndim == 4 else heat[None]):
         if values.dtype.kind == "f" and np.isnan(values.min()):
             raise ContractError(
                 f"the heat map of class {number} is NaN in places, which are neither peaks nor "
                 "none; see what made them, or replace them (numpy.nan_to_num)"
             )
-        unit = _UINT8_ONE if values.dtype == np.uint8 else 1.0
-        found, scores = peaks(
-            values, radius=radius, threshold=thresholds[number] * unit, within=within
-        )
-        shifts = peak_offsets(values, found) if refine else np.zeros(found.shape)
-        parts.append(_columns(found + block.read.start, shifts, scores / unit, number))
-    return _merge_peaks(parts)
 
 
-def _columns(voxels: Array, shifts: Array, scores: Array, number: int) -> Columns:
+def _columns(found: Peaks, unit: float) -> Columns:
     return {
-        **{axis: voxels[:, n] for n, axis in enumerate(AXES)},
-        **{f"{axis}_shift": shifts[:, n] for n, axis in enumerate(AXES)},
-        "score": scores.astype(np.float64),
-        "class": np.full(len(voxels), number, np.int64),
+        **{axis: found.voxels[:, n] for n, axis in enumerate(AXES)},
+        **{f"{axis}_shift": found.shifts[:, n] for n, axis in enumerate(AXES)},
+        "score": (found.scores / unit).astype(np.float64),
+        "class": np.full(len(found.voxels), found.channel, np.int64),
     }
 
 

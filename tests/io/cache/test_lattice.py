@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volkit.geometry import Box, Coord
-from volkit.io.cache.lattice import chunk_lattice, merged, request_lattice
+from volkit.io.cache.lattice import chunk_lattice, chunks_met, merged, request_lattice
 from volkit.testing.chunked_source import ChunkedSource
 
 INDICES = st.sets(st.tuples(*[st.integers(0, 5)] * 3), max_size=40)
@@ -66,3 +66,40 @@ def test_requests_do_not_grow_beyond_the_volume_or_into_memory() -> None:
     cell = request_lattice(deep).cell
     assert cell == (32, 512, 512)
     assert prod(cell) * 8 <= 64 * 2**20
+
+
+PLACES = st.tuples(st.integers(0, 28), st.integers(0, 48), st.integers(0, 45))
+BOXES = st.tuples(PLACES, st.tuples(*[st.integers(1, 9)] * 3))
+
+
+@given(
+    small=st.lists(BOXES, max_size=12),
+    held=BOXES,
+    chunk_shape=st.tuples(*[st.integers(3, 20)] * 3),
+    back=st.tuples(*[st.integers(0, 9)] * 3),
+    aligned=st.booleans(),
+)
+def test_what_boxes_need_is_read_and_each_chunk_once(
+    small, held, chunk_shape, back, aligned
+) -> None:
+    values = np.zeros((30, 50, 47), np.uint8)
+    first = tuple(-(b % c) for b, c in zip(back, chunk_shape, strict=True))
+    source = ChunkedSource(values, chunk_shape=chunk_shape, chunk_start=first)
+    whole, chunks = Box.from_shape(values.shape), chunk_lattice(source)
+    boxes = [Box.from_shape(shape, start).intersect(whole) for start, shape in small]
+    known = Box.from_shape(held[1], held[0]).intersect(whole)
+    known = chunks.span(chunks.cells(known)) if aligned else known
+    ends = np.array([[b.start, b.stop] for b in boxes], np.int64).reshape(-1, 2, 3)
+    found = chunks_met(chunks, ends[:, 0], ends[:, 1], held=known)
+    there, needed = np.zeros((2, *values.shape), np.bool_)
+    for box in boxes:
+        needed[box.slices] = True
+    for box in (known, *found):
+        there[box.slices] = True
+    assert not (needed & ~there).any()
+    met = [index for box in found for index in chunks.indices(box)]
+    assert len(met) == len(set(met))
+    if aligned:  # of a chunk that is known in part, nobody looks which
+        needed[known.slices] = False
+    assert all(needed[chunks.box(index).slices].any() for index in met)
+    assert not any(known.contains(box) for box in found)

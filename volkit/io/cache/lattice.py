@@ -1,11 +1,14 @@
-"""Lattices: the chunks of a source, and the requests that fetch several of them at once."""
+"""Lattices: the chunks of a source, and what is fetched of them at once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
 from volkit.io.sources import Source, chunk_start
@@ -105,6 +108,49 @@ def volume_lattices(volume: "Volume") -> tuple[Lattice, Lattice, Coord]:
     return chunk_lattice(source), request_lattice(source), source.voxel_offset
 
 
+def chunks_met(
+    chunks: Lattice, starts: NDArray[Any], stops: NDArray[Any], *, held: Box
+) -> list[Box]:
+    """Find what has to be read so that many small boxes are known, each chunk at most once.
+
+    Parameters
+    ----------
+    chunks : Lattice
+        Of the source.
+    starts, stops : ndarray of int, shape (N, 3)
+        The boxes, array coordinates; none is empty.
+    held : Box
+        What is known already.
+
+    Returns
+    -------
+    list of Box
+        Array coordinates; they share no chunk, reach nowhere beyond all boxes together, and none
+        lies inside ``held``.
+
+    Examples
+    --------
+    >>> chunks = Lattice((0, 0, 0), (4, 8, 8), (64, 8, 80))
+    >>> starts, stops = np.array([[2, 0, 15], [3, 0, 60]]), np.array([[4, 8, 17], [5, 8, 61]])
+    >>> [str(box) for box in chunks_met(chunks, starts, stops, held=Box((0, 0, 0), (4, 8, 16)))]
+    ['[2:5, 0:8, 56:61]', '[2:4, 0:8, 16:24]']
+    """
+    if not len(starts):
+        return []
+    around = Box(_ints(starts.min(axis=0)), _ints(stops.max(axis=0)))
+    first, last = ((ends - chunks.start) // chunks.cell for ends in (starts, stops - 1))
+    low = first.min(axis=0)
+    met = np.zeros(last.max(axis=0) + 1 - low, np.bool_)
+    # Thousands of boxes meet the same few chunks.
+    for a, b, c, d, e, f in np.unique(np.hstack([first - low, last + 1 - low]), axis=0).tolist():
+        met[a:d, b:e, c:f] = True
+    wanted = [_ints(index) for index in np.argwhere(met) + low]
+    wanted = [i for i in wanted if not held.contains(chunks.box(i).intersect(around))]
+    whole = _each(lambda s, n: n - s, chunks.start, chunks.shape)
+    together = merged(wanted, chunks, Lattice(chunks.start, whole, chunks.shape))
+    return [chunks.span(cells).intersect(around) for cells in together]
+
+
 def merged(indices: Iterable[Coord], chunks: Lattice, requests: Lattice) -> list[Box]:
     """Put chunks together that one request can fetch.
 
@@ -165,6 +211,11 @@ def _grown(chunk: Coord, shape: Coord, voxels: int) -> Coord:
             return cast("Coord", tuple(grown))
         thinnest = min(open_axes, key=lambda a: grown[a])
         grown[thinnest] *= 2
+
+
+def _ints(values: NDArray[Any]) -> Coord:
+    z, y, x = values.tolist()
+    return z, y, x
 
 
 def _each(rule: Callable[..., int], *coords: Coord) -> Coord:
