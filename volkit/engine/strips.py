@@ -56,6 +56,10 @@ class Strips:
         self.place.objects.put(_key(target, source), stored)
         return len(stored)
 
+    def has(self, target: int, source: int) -> bool:
+        """Tell whether sums were left for a block, whole or not."""
+        return self.place.objects.modified(_key(target, source)) is not None
+
     def get(self, target: int, source: int) -> Array | None:
         """Take sums that were left for a block.
 
