@@ -144,8 +144,11 @@ def chunks_met(
     # Thousands of boxes meet the same few chunks.
     for a, b, c, d, e, f in np.unique(np.hstack([first - low, last + 1 - low]), axis=0).tolist():
         met[a:d, b:e, c:f] = True
-    wanted = [_ints(index) for index in np.argwhere(met) + low]
-    wanted = [i for i in wanted if not held.contains(chunks.box(i).intersect(around))]
+    index = np.argwhere(met) + low
+    begins = np.maximum(index * chunks.cell + chunks.start, around.start)
+    ends = np.minimum((index + 1) * chunks.cell + chunks.start, around.stop)
+    new = ((begins < held.start) | (ends > held.stop)).any(axis=1)
+    wanted = [_ints(each) for each in index[new]]
     whole = _each(lambda s, n: n - s, chunks.start, chunks.shape)
     together = merged(wanted, chunks, Lattice(chunks.start, whole, chunks.shape))
     return [chunks.span(cells).intersect(around) for cells in together]
