@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
-from volkit.kernels.peaks import are_peaks, peaks
+from volkit.kernels.peaks import are_peaks, peaks, peaks_and_nans
 
 
 def slow(values, radius, threshold):
@@ -87,6 +87,20 @@ def test_nan_is_no_peak_and_hides_none() -> None:
     values = np.full((1, 1, 5), np.nan)
     values[0, 0, 2] = 1
     assert points_of(values, radius=2, threshold=0) == [(0, 0, 2)]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4"])
+def test_nan_is_counted_on_the_way(dtype) -> None:
+    rng = np.random.default_rng(8)
+    values = rng.random((4, 5, 150)).astype(dtype)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    box = Box((1, 0, 3), (4, 4, 141))
+    expected = np.isnan(values[box.slices]).sum()
+    assert expected > 100
+    for threshold in (-1.0, 0.5, 2.0, 1e300):  # above which is everything, some, nothing
+        _, _, nans = peaks_and_nans(values, radius=2, threshold=threshold, within=box)
+        assert nans == expected
+    assert peaks_and_nans(np.ones((2, 2, 90), np.uint8), radius=1, threshold=2)[2] == 0
 
 
 def test_any_memory_layout_and_byte_order() -> None:

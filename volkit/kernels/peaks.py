@@ -53,6 +53,48 @@ def peaks(
     >>> points[:, 2].tolist(), scores.tolist()
     ([1, 7], [3, 5])
     """
+    points, scores, _ = peaks_and_nans(values, radius=radius, threshold=threshold, within=within)
+    return points, scores
+
+
+def peaks_and_nans(
+    values: NDArray[Any], *, radius: Coord | int, threshold: float, within: Box | None = None
+) -> tuple[NDArray[np.int64], NDArray[Any], int]:
+    """Find peaks as :func:`peaks` does, and count NaN on the way, which costs no second look.
+
+    Parameters
+    ----------
+    values : ndarray, shape (Z, Y, X)
+        Any real numbers.
+    radius : int or tuple of int
+        Reach of the neighbourhood on each side, (z, y, x), voxels; clipped at the array's faces.
+    threshold : float
+        Peaks are larger than this.
+    within : Box or None
+        Where peaks and NaN are looked for, voxels of the array; None is all of it.
+
+    Returns
+    -------
+    points : ndarray of int64, shape (N, 3)
+        Peaks, (z, y, x) in voxels of the array, in C order.
+    scores : ndarray, shape (N,)
+        Their values, of the dtype of ``values``.
+    nans : int
+        Voxels that are NaN; 0 where the threshold itself is NaN or infinite, as nothing is looked
+        at then.
+
+    Raises
+    ------
+    GeometryError
+        If the array has not three axes, a radius is negative, or ``within`` reaches over it.
+
+    Examples
+    --------
+    >>> values = np.array([[[0, 3, np.nan, 0, 1, 0, 0, 5]]])
+    >>> points, scores, nans = peaks_and_nans(values, radius=2, threshold=2)
+    >>> points[:, 2].tolist(), scores.tolist(), nans
+    ([1, 7], [3.0, 5.0], 1)
+    """
     radius = coord(radius, name="radius")
     if values.ndim != 3 or min(radius) < 0:
         raise GeometryError(
@@ -66,10 +108,10 @@ def peaks(
     searched = _native(values)
     least = _least_above(threshold, searched.dtype)
     if least is None or within.size == 0:
-        return np.empty((0, 3), np.int64), np.empty(0, values.dtype)
-    found = _search(searched, radius, least, within.start, within.stop)
+        return np.empty((0, 3), np.int64), np.empty(0, values.dtype), 0
+    found, nans = _search(searched, radius, least, within.start, within.stop)
     points = np.array(found, np.int64).reshape(-1, 3)
-    return points, values[tuple(points.T)]
+    return points, values[tuple(points.T)], nans
 
 
 def are_peaks(
@@ -124,9 +166,10 @@ def _least_above(threshold: float, dtype: np.dtype[Any]) -> Any:
 @numba.njit(nogil=True, cache=True)
 def _search(
     values: NDArray[Any], radius: Coord, least: Any, start: Coord, stop: Coord
-) -> list[tuple[int, int, int]]:
+) -> tuple[list[tuple[int, int, int]], int]:
     """Test every voxel, the nearest neighbours first since they refuse almost all."""
     found = [(0, 0, 0) for _ in range(0)]
+    nans = 0
     width = values.shape[2]
     near = min(1, radius[2])
     for z in range(start[0], stop[0]):
@@ -134,17 +177,18 @@ def _search(
             row = values[z, y]
             for first in range(start[2], stop[2], _RUN):
                 last = min(first + _RUN, stop[2])
-                if not _any_at_least(row[first:last], least):
+                if not _any_not_below(row[first:last], least):
                     continue
                 for x in range(first, last):
                     v = row[x]
                     if not v >= least:
+                        nans += v != v  # NaN alone differs from itself
                         continue
                     if near and ((x > 0 and row[x - 1] >= v) or (x + 1 < width and row[x + 1] > v)):
                         continue
                     if _is_largest(values, z, y, x, radius):
                         found.append((z, y, x))
-    return found
+    return found, nans
 
 
 @numba.njit(nogil=True, cache=True)
@@ -158,11 +202,11 @@ def _are_largest(
 
 
 @numba.njit(nogil=True, cache=True)
-def _any_at_least(row: NDArray[Any], least: Any) -> bool:
-    """Count without branches, which compiles to vector instructions."""
+def _any_not_below(row: NDArray[Any], least: Any) -> bool:
+    """Count without branches, which compiles to vector instructions; NaN is not below anything."""
     count = np.int32(0)
     for i in range(len(row)):
-        count += np.int32(row[i] >= least)
+        count += np.int32(not row[i] < least)
     return bool(count > 0)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.on_demand import OnDemand
+from volkit.errors import ContractError
 from volkit.geometry import Block, Box, Coord
 from volkit.kernels.peak_offsets import peak_offsets
-from volkit.kernels.peaks import are_peaks, peaks
+from volkit.kernels.peaks import are_peaks, peaks_and_nans
 
 
 class Peaks(NamedTuple):
@@ -76,13 +77,19 @@ def block_peaks(
     Yields
     ------
     Peaks
+
+    Raises
+    ------
+    ContractError
+        If there is NaN in the block.
     """
     held = heat.held
     several = heat.values.ndim == 4
     maps = heat.values if several else heat.values[None]
     where = {"radius": radius, "within": block.write.relative_to(held)}
-    found = [peaks(m, threshold=t, **where) for m, t in zip(maps, thresholds, strict=True)]
-    found = [(points + held.start, scores) for points, scores in found]
+    found = [peaks_and_nans(m, threshold=t, **where) for m, t in zip(maps, thresholds, strict=True)]
+    _check_numbers([nans for _, _, nans in found])
+    found = [(points + held.start, scores) for points, scores, _ in found]
     halo = peaks_halo(radius, refine=refine)
     windows = [_windows(voxels, block, halo) for voxels, _ in found]
     cut = [((w[:, 0] < held.start) | (w[:, 1] > held.stop)).any(axis=1) for w in windows]
@@ -107,6 +114,15 @@ def _by_face(
         group = rows[face == each]
         starts, stops = windows[group, 0].min(axis=0), windows[group, 1].max(axis=0)
         yield group, Box(tuple(starts), tuple(stops))  # type: ignore[arg-type]
+
+
+def _check_numbers(nans: Sequence[int]) -> None:
+    for number, count in enumerate(nans):
+        if count:
+            raise ContractError(
+                f"the heat map of class {number} is NaN in places, which are neither peaks nor "
+                "none; see what made them, or replace them (numpy.nan_to_num)"
+            )
 
 
 def _windows(voxels: NDArray[np.int64], block: Block, halo: Coord) -> NDArray[np.int64]:

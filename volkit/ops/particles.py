@@ -143,7 +143,6 @@ def _peaks_block(
     block: Block, heat: OnDemand, *, thresholds: list[float], reach: list[int], refine: bool
 ) -> Columns:
     """Find the peaks of each class whose voxel the block decides."""
-    _check_numbers(heat.values)
     unit = _UINT8_ONE if heat.values.dtype == np.uint8 else 1.0
     found = block_peaks(
         heat,
@@ -153,15 +152,6 @@ def _peaks_block(
         refine=refine,
     )
     return _merge_peaks([_columns(each, unit) for each in found])
-
-
-def _check_numbers(heat: Array) -> None:
-    for number, values in enumerate(heat if heat.ndim == 4 else heat[None]):
-        if values.dtype.kind == "f" and np.isnan(values.min()):
-            raise ContractError(
-                f"the heat map of class {number} is NaN in places, which are neither peaks nor "
-                "none; see what made them, or replace them (numpy.nan_to_num)"
-            )
 
 
 def _columns(found: Peaks, unit: float) -> Columns:

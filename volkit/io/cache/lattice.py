@@ -133,7 +133,7 @@ def chunks_met(
     >>> chunks = Lattice((0, 0, 0), (4, 8, 8), (64, 8, 80))
     >>> starts, stops = np.array([[2, 0, 15], [3, 0, 60]]), np.array([[4, 8, 17], [5, 8, 61]])
     >>> [str(box) for box in chunks_met(chunks, starts, stops, held=Box((0, 0, 0), (4, 8, 16)))]
-    ['[2:5, 0:8, 56:61]', '[2:4, 0:8, 16:24]']
+    ['[2:4, 0:8, 16:24]', '[2:5, 0:8, 56:61]']
     """
     if not len(starts):
         return []
