@@ -238,5 +238,5 @@ def test_conda_names_the_versions_of_the_constraints() -> None:
     for name in set(named) & set(found):
         assert named[name] == found[name], f"{name}: write {found[name]}"
     core = {canonicalize_name(Requirement(t).name) for t in PROJECT["project"]["dependencies"]}
-    assert core <= set(named)
+    assert core | packages("dev") <= set(named)
     assert "-e ." in pip

@@ -1,11 +1,10 @@
-"""What notebooks show of grids, checkpoints, runs and progress: right, and escaped."""
+"""What notebooks show of grids, checkpoints and runs: right, and escaped."""
 
 from html.parser import HTMLParser
 
 import numpy as np
 
 import volkit
-from volkit.cli.notebook import NotebookBars, bars
 from volkit.engine.base import Progress
 from volkit.engine.job import JobEngine
 from volkit.geometry import Box, Grid
@@ -90,33 +89,6 @@ def test_a_run_shows_how_far_it_is(tmp_path, monkeypatch) -> None:
     said = words(volkit.read_status(run)._repr_html_())
     assert "2 of 3" in said
     assert "not finished" in said
-
-
-class Output:
-    """What IPython gives for an output that changes."""
-
-    def __init__(self) -> None:
-        self.shown: list[str] = []
-
-    def update(self, data, *, raw):
-        assert raw
-        self.shown.append(data["text/html"])
-
-
-def test_bars_of_a_notebook_move_and_end() -> None:
-    output = Output()
-    show = NotebookBars(output)
-    for done in range(0, 2001, 10):
-        show(Progress("prob", done, 2000, 10 * done, 0, 1.0 + done))
-    show(Progress("region_graph.parts/1", 1, 1, 0, 0, 0.1))  # nobody wants to hear of it
-    show(Progress("labels", 1, 2, 10, 0, 1.0))
-    show(Progress("labels", 2, 2, 20, 0, 2.0))
-    assert len(output.shown) < 20  # not one message for each
-    said = words(output.shown[-1])
-    assert "2,000 of 2,000" in said
-    assert "2 of 2" in said
-    assert "parts/1" not in said
-    assert words(bars({})) == ""
 
 
 def test_progress_is_lines_where_there_is_no_terminal(capsys) -> None:
