@@ -1,6 +1,7 @@
 """The harness: measures with a clock that counts, so that every number is known."""
 
 import json
+import re
 from contextlib import contextmanager
 from itertools import count
 
@@ -9,12 +10,16 @@ import pytest
 from volkit.bench import harness
 from volkit.bench.harness import (
     Case,
+    Report,
+    Row,
     cpu_seconds,
     peak_megabytes,
     run_bench,
     run_case,
     wall_seconds,
 )
+from volkit.bench.machine import Machine
+from volkit.bench.page import bench_page
 from volkit.errors import ConfigError, missing_extra
 
 
@@ -152,6 +157,19 @@ def test_a_report_prints_and_stores_what_was_measured() -> None:
     assert stored["machine"]["cpu"]
     assert {"volkit", "numpy", "dask"} <= stored["machine"]["versions"].keys()
     assert str(report.machine).startswith(stored["machine"]["cpu"])
+
+
+@pytest.mark.parametrize("value", [0.0, -3.5])
+def test_memory_that_does_not_grow_is_far_better_than_its_target(value: float) -> None:
+    """A worker may hold as much for a larger volume, or less: the page shows the longest bar."""
+    rows = (
+        Row("grows", "MB", "lower", value=16.0, spread=0.0, target=8.0, holds=False),
+        Row("does not", "MB", "lower", value=value, spread=0.0, target=8.0, holds=True),
+    )
+    page = bench_page(Report("kernels", False, rows, Machine.here()))
+    wide = [float(w) for w in re.findall(r'<rect [^>]*?width="([\d.]+)"', page)]
+    assert wide[1] == pytest.approx(3 / 0.5 * wide[0], rel=0.01)  # the scale ends at three times
+    assert "1 of 2 targets hold" in page
 
 
 @pytest.mark.usefixtures("known_bench")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from volkit.engine.allocator import ENVIRONMENT
+from volkit.engine.allocator import ENVIRONMENT, kept_bytes
 from volkit.engine.cluster import local_client
 from volkit.engine.cluster.settings import worker_environment
 
@@ -74,6 +74,30 @@ def test_large_arrays_are_not_asked_of_the_system_again_and_again() -> None:
 
     assert faults("") > 100
     assert faults("keep_memory()") < 10
+
+
+# One that is refused leaves the others in force, which by themselves make matters worse.
+TAKEN = """
+import ctypes
+from volkit.engine import allocator
+libc = ctypes.CDLL("libc.so.6")
+print([libc.mallopt(allocator._OPTIONS[n], v) for n, v in allocator.ENVIRONMENT.items()])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what glibc does")
+def test_the_library_of_this_machine_takes_all_that_it_is_told() -> None:
+    done = subprocess.run([sys.executable, "-c", TAKEN], capture_output=True, check=True, text=True)
+    assert done.stdout == "[1, 1, 1]\n"
+
+
+@pytest.mark.parametrize(
+    ("library", "mebibytes"),
+    [("glibc 2.17", 32), ("glibc 2.34", 32), ("glibc 2.36", 1024), ("glibc 3.0", 1024), ("", 32)],
+)
+def test_older_libraries_are_told_what_they_take(library: str, mebibytes: int) -> None:
+    """Up to glibc 2.34, ``do_set_mmap_threshold`` refuses more than HEAP_MAX_SIZE / 2."""
+    assert kept_bytes(library) == mebibytes * 2**20
 
 
 def test_workers_start_with_it() -> None:

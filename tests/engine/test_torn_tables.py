@@ -1,5 +1,7 @@
 """Partial tables are not waited for: those that a power failure tore are told and made again."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -133,6 +135,27 @@ def test_what_lasts_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     tear(tmp_path / "x.npz", "short")
     with pytest.raises(SourceError, match=r"cannot read the table .*x\.npz .*; delete it and run"):
         read_columns(place)
+
+
+class Slow:
+    """A column of which two writers are in the middle at the same time."""
+
+    def __init__(self, meet: threading.Barrier) -> None:
+        self.meet = meet
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        self.meet.wait(timeout=10)
+        return np.arange(50)
+
+
+def test_two_may_write_the_same_table_at_once(tmp_path: Path) -> None:
+    """As when several threads find the same torn one, and each makes it again."""
+    place, meet = Place.at(tmp_path / "x.npz"), threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(write_columns, place, {"a": Slow(meet)}) for _ in range(2)]
+    assert [one.result() for one in both] == [None, None]
+    np.testing.assert_array_equal(read_columns(place)["a"], np.arange(50))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
 
 
 def test_a_part_that_is_gone_is_made_again_from_its_mark(tmp_path: Path) -> None:

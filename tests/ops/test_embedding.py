@@ -126,6 +126,8 @@ def test_components_are_encoders_too(image, tmp_path) -> None:
 def test_what_makes_no_sense_is_refused(image, card, tmp_path) -> None:
     with pytest.raises(ConfigError, match="a side that divides both"):
         embeddings(image, moments, tiles=Tiles((16, 16), side=5))
+    with pytest.raises(ConfigError, match="intensity_range is .* a larger one that becomes 1"):
+        Tiles((16, 16), intensity_range=(7.0, 7.0))
     with pytest.raises(ConfigError, match="has no whole tile of \\(32, 32\\)"):
         embeddings(image, moments, tiles=Tiles((32, 32)))
     with pytest.raises(ContractError, match="give intensity_range"):

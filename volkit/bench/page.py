@@ -8,6 +8,8 @@ from volkit.pipelines.html.document import document
 from volkit.pipelines.html.elements import Html, element, facts, section
 from volkit.pipelines.html.tables import printed, table
 
+_FAR = 1e9  # beyond every scale
+
 
 def bench_page(report: Report) -> str:
     """Write a report as one file of HTML.
@@ -45,6 +47,7 @@ def _against_targets(report: Report) -> Html:
     for row in report.rows:
         if row.value is None or not row.target:
             continue
-        share = row.value / row.target if row.better != "lower" else row.target / row.value
+        pair = (row.value, row.target) if row.better == "higher" else (row.target, row.value)
+        share = pair[0] / pair[1] if pair[1] > 0 else _FAR  # nothing at all, where little is wanted
         reached[row.name] = (share, f"{printed(row.value)} {row.unit}, wanted {row.target:g}")
     return bars(reached, title="Reached over wanted", mark=1.0, marked="target")

@@ -9,25 +9,54 @@ With two heaps that keep what is freed, a process is faster and holds no more.
 
 import ctypes
 import os
+import re
 import sys
 from contextlib import suppress
 
 HEAPS = 2
-KEPT_BYTES = 2**30
-"""Arrays below this come from a heap; a heap gives back what is free beyond it."""
-
-ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": HEAPS,
-    "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES,
-    "MALLOC_TRIM_THRESHOLD_": KEPT_BYTES,
-}
-"""What a process is started with to the same effect."""
+_KEPT_BYTES = 2**30
+_ALWAYS_TAKEN = 2**25
+_TAKES_MORE = (2, 36)  # the first that was tried; up to 2.34 there is a limit in the source
 
 _OPTIONS = {  # of malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
     "MALLOC_ARENA_MAX": -8,
     "MALLOC_MMAP_THRESHOLD_": -3,
     "MALLOC_TRIM_THRESHOLD_": -1,
 }
+
+
+def kept_bytes(library: str) -> int:
+    """Say how large arrays may be that come from a heap, and what a heap keeps.
+
+    Older ones refuse more than 32 MiB.  Had they been told it nevertheless, they would take arrays
+    of 128 KiB from the system, since one number that is told ends the growth of all others.
+
+    Parameters
+    ----------
+    library : str
+        Name and version of the C library, as the system tells them.
+
+    Examples
+    --------
+    >>> kept_bytes("glibc 2.34"), kept_bytes("glibc 2.39")
+    (33554432, 1073741824)
+    """
+    found = re.fullmatch(r"glibc (\d+)\.(\d+)", library)
+    new = found is not None and (int(found[1]), int(found[2])) >= _TAKES_MORE
+    return _KEPT_BYTES if new else _ALWAYS_TAKEN
+
+
+def _library() -> str:
+    known = "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", ())
+    return (os.confstr("CS_GNU_LIBC_VERSION") or "") if known else ""
+
+
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": HEAPS,
+    "MALLOC_MMAP_THRESHOLD_": kept_bytes(_library()),
+    "MALLOC_TRIM_THRESHOLD_": kept_bytes(_library()),
+}
+"""What a process is started with to the same effect."""
 
 
 def keep_memory() -> None:

@@ -1,7 +1,7 @@
 """Cascades in any other engine: tables of blocks as it gives them, risen in this process."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -129,8 +129,8 @@ def tables_at_once(
     list of dict of ndarray, or None
         The table of every block, in C order.
     """
-    kernel, how = partial(_numbered, reduction.kernel), reduction
-    gather = Reduction(kernel, _together, halo=how.halo, params=how.params)
+    kernel = partial(_numbered, reduction.kernel)
+    gather = replace(reduction, kernel=kernel, combine=_together, finalize=None)
     tables = engine.reduce(gather, *inputs, grid=grid, name=name)
     if tables is None:
         return None

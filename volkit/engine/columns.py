@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import uuid
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,7 +59,8 @@ def read_columns(place: Place) -> Columns:
 def _write_file(path: Path, columns: Columns, *, lasting: bool) -> None:
     """Write to a file beside and rename it: a large table needs no second copy in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Threads, and machines that share a folder, may make the same table at the same time.
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with scratch.open("wb") as file:
             np.savez(file, allow_pickle=False, **columns)

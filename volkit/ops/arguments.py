@@ -46,7 +46,11 @@ class Call:
         if self.template is None or not isinstance(result, da.Array):
             return result
         given = self.template
-        coords = {name: found for name, found in given.coords.items() if {*found.dims} <= {*AXES}}
+        coords = {
+            name: found
+            for name, found in given.coords.items()
+            if name != "c" and {*found.dims} <= {*AXES}
+        }
         dims = tuple(AXES) if result.ndim == 3 else ("c", *AXES)
         return xr.DataArray(result, dims=dims, coords=coords, attrs=given.attrs)
 

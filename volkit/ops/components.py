@@ -15,9 +15,7 @@ from volkit.engine.cascade import Shards
 from volkit.engine.op import Columns
 from volkit.errors import ContractError
 from volkit.geometry import Block, Box, Grid
-from volkit.kernels.label import (
-    label_components,
-)
+from volkit.kernels.label import label_components
 from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
 from volkit.ops.component_rims import block_names, block_rims, components_by_rims

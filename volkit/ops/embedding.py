@@ -39,7 +39,7 @@ class Tiles:
     Raises
     ------
     ConfigError
-        If tile and side do not go together.
+        If tile and side do not go together, or the range is empty.
     """
 
     tile: tuple[int, int]
@@ -55,6 +55,12 @@ class Tiles:
             raise ConfigError(
                 f"tiles of {self.tile} brought down to {side}: give 1 or more, and a side that "
                 "divides both"
+            )
+        low, high = self.intensity_range or (0, 1)
+        if not low < high:
+            raise ConfigError(
+                f"intensity_range is {self.intensity_range}; give the value that becomes 0, then a "
+                "larger one that becomes 1"
             )
 
     def halo(self, block_shape: Coord) -> Coord:
