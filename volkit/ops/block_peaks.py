@@ -83,14 +83,10 @@ def block_peaks(
     ContractError
         If there is NaN in the block.
     """
-    held = heat.held
+    held, halo = heat.held, peaks_halo(radius, refine=refine)
     several = heat.values.ndim == 4
     maps = heat.values if several else heat.values[None]
-    where = {"radius": radius, "within": block.write.relative_to(held)}
-    found = [peaks_and_nans(m, threshold=t, **where) for m, t in zip(maps, thresholds, strict=True)]
-    _check_numbers([nans for _, _, nans in found])
-    found = [(points + held.start, scores) for points, scores, _ in found]
-    halo = peaks_halo(radius, refine=refine)
+    found = list(_candidates(heat, maps, block, thresholds, radius))
     windows = [_windows(voxels, block, halo) for voxels, _ in found]
     cut = [((w[:, 0] < held.start) | (w[:, 1] > held.stop)).any(axis=1) for w in windows]
     beyond = np.concatenate([w[c] for w, c in zip(windows, cut, strict=True)])
@@ -104,6 +100,27 @@ def block_peaks(
             yield _placed(number, values, box, voxels[rows], scores[rows], refine=refine)
 
 
+def _candidates(
+    heat: OnDemand,
+    maps: NDArray[Any],
+    block: Block,
+    thresholds: Sequence[float],
+    radius: Coord,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Find the voxels of the block that are the largest of what is held, and their values."""
+    within = block.write.relative_to(heat.held)
+    for number, (values, threshold) in enumerate(zip(maps, thresholds, strict=True)):
+        points, scores, nans = peaks_and_nans(
+            values, radius=radius, threshold=threshold, within=within
+        )
+        if nans:
+            raise ContractError(
+                f"the heat map of class {number} is NaN in places, which are neither peaks nor "
+                "none; see what made them, or replace them (numpy.nan_to_num)"
+            )
+        yield points + heat.held.start, scores
+
+
 def _by_face(
     rows: NDArray[np.int64], windows: NDArray[np.int64], held: Box
 ) -> Iterator[tuple[NDArray[np.int64], Box]]:
@@ -113,16 +130,7 @@ def _by_face(
     for each in np.unique(face):
         group = rows[face == each]
         starts, stops = windows[group, 0].min(axis=0), windows[group, 1].max(axis=0)
-        yield group, Box(tuple(starts), tuple(stops))  # type: ignore[arg-type]
-
-
-def _check_numbers(nans: Sequence[int]) -> None:
-    for number, count in enumerate(nans):
-        if count:
-            raise ContractError(
-                f"the heat map of class {number} is NaN in places, which are neither peaks nor "
-                "none; see what made them, or replace them (numpy.nan_to_num)"
-            )
+        yield group, Box(tuple(starts), tuple(stops))
 
 
 def _windows(voxels: NDArray[np.int64], block: Block, halo: Coord) -> NDArray[np.int64]:
