@@ -64,6 +64,14 @@ def test_the_digest_depends_on_what_is_said_and_on_no_order(tmp_path: Path) -> N
     other = write_manifest(tmp_path / "b.csv", rows()[::-1])
     moved = write_manifest(tmp_path / "c.csv", [*rows()[:-1], replace(rows()[-1], part="val")])
     assert one.digest == other.digest != moved.digest
+    assert one.rows == other.rows  # who counts rows counts the same ones
+
+
+def test_the_order_of_the_file_says_nothing(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "a.csv", rows())
+    head, *lines = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "b.csv").write_text("\n".join([head, *lines[::-1]]) + "\n")
+    assert read_manifest(tmp_path / "b.csv").rows == tuple(rows())
 
 
 def test_folds_are_kept_and_test_stays_out_of_them(tmp_path: Path) -> None:

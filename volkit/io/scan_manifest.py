@@ -36,7 +36,7 @@ class ScanManifest:
     uri : str
         Where it lies; paths are meant from its folder.
     rows : tuple of ScanRow
-        In the order of the file.
+        Sorted by scan, so that nothing that counts them depends on the order of the file.
     options : OpenOptions
         Credentials and patience.
 
@@ -53,11 +53,12 @@ class ScanManifest:
 
     def __post_init__(self) -> None:
         check_rows(self.uri, self.rows)
+        object.__setattr__(self, "rows", tuple(sorted(self.rows, key=lambda row: row.scan)))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the rows, whatever their order: what a training records and asks for again."""
-        return digest(rows_text(sorted(self.rows, key=lambda row: row.scan)).encode())
+        return digest(rows_text(self.rows).encode())
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -170,7 +171,7 @@ def write_manifest(
     uri : str or Path
         CSV; a local path or a URL that ``open_objects`` takes.
     rows : iterable of ScanRow
-        In order.
+        In any order; they are written sorted.
     options : OpenOptions or None
         Credentials and patience.
 

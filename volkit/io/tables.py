@@ -72,6 +72,23 @@ class Schema:
         """Names of the columns."""
         return tuple(column.name for column in self.columns)
 
+    def framed(self, rows: Any) -> pd.DataFrame:
+        """Make a table with the columns of the schema, in their order and of their types.
+
+        Parameters
+        ----------
+        rows : sequence of dict, or dict of sequences
+            What `pandas.DataFrame` takes; what a row lacks is missing, what is more is left out.
+
+        Examples
+        --------
+        >>> Schema((Column("n", "int64"), Column("score", "float64"))).framed([{"n": 1.0}])
+           n  score
+        0  1    NaN
+        """
+        frame = pd.DataFrame(rows, columns=list(self.names))
+        return frame.astype({column.name: column.dtype for column in self.columns})
+
     def check(self, frame: pd.DataFrame) -> None:
         """Compare a table with the schema; nothing is converted.
 

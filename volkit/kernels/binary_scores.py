@@ -113,14 +113,28 @@ def scores_at(
     """
     given, truth = checked(probability, positive)
     count = np.ones(len(given)) if weight is None else np.asarray(weight, np.float64)
-    said = given >= threshold
-    return BinaryScores(
-        float(threshold),
-        float(count[said & truth].sum()),
-        float(count[said & ~truth].sum()),
-        float(count[~said & truth].sum()),
-        float(count[~said & ~truth].sum()),
-    )
+    return weighted_counts(given, truth, count, threshold=threshold)
+
+
+def weighted_counts(
+    probability: Floats, positive: NDArray[np.bool_], weight: Floats, *, threshold: float
+) -> BinaryScores:
+    """Count answers at a threshold, each as often as its weight says.
+
+    Parameters
+    ----------
+    probability, positive, weight : ndarray, shape (N,)
+        Checked before.
+    threshold : float
+        From it on an answer is positive.
+
+    Returns
+    -------
+    BinaryScores
+    """
+    said = probability >= threshold
+    cells = (said & positive, said & ~positive, ~said & positive, ~said & ~positive)
+    return BinaryScores(float(threshold), *(float(weight[cell].sum()) for cell in cells))
 
 
 def roc_area(

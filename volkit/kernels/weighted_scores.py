@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
-from volkit.kernels.binary_scores import BinaryScores, average_precision, roc_area
+from volkit.kernels.binary_scores import average_precision, roc_area, weighted_counts
 from volkit.kernels.calibration import Floats, checked
 from volkit.kernels.calibration_scores import reliability
 
@@ -76,27 +76,6 @@ def weighted_score(
     if name == "ece":
         return lambda weight: _expected_error(given, truth, weight)
     raise ContractError(f"there is no score {name!r}; choose one of {', '.join(COUNTED + FREE)}")
-
-
-def weighted_counts(
-    probability: Floats, positive: NDArray[np.bool_], weight: Floats, *, threshold: float
-) -> BinaryScores:
-    """Count answers at a threshold, each as often as its weight says.
-
-    Parameters
-    ----------
-    probability, positive, weight : ndarray, shape (N,)
-        Checked before.
-    threshold : float
-        From it on an answer is positive.
-
-    Returns
-    -------
-    BinaryScores
-    """
-    said = probability >= threshold
-    cells = (said & positive, said & ~positive, ~said & positive, ~said & ~positive)
-    return BinaryScores(threshold, *(float(weight[cell].sum()) for cell in cells))
 
 
 def _mean(values: Floats, weight: Floats) -> float:

@@ -85,8 +85,7 @@ def method_scores(tried: Mapping[str, Floats], positive: NDArray[np.bool_]) -> p
                 "examples": len(positive),
             }
         )
-    frame = pd.DataFrame(rows)
-    return frame.astype({c.name: c.dtype for c in METHOD_SCORES.columns})
+    return METHOD_SCORES.framed(rows)
 
 
 def best_method(scores: pd.DataFrame) -> str:

@@ -88,8 +88,7 @@ def leakage_table(
             low, high = group_interval(score, subject, draws=draws)
             row |= {column: score(once), f"{column}_low": low, f"{column}_high": high}
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=list(LEAKAGE.names))
-    return frame.astype({c.name: c.dtype for c in LEAKAGE.columns})
+    return LEAKAGE.framed(rows)
 
 
 def leakage_told(table: pd.DataFrame) -> str:

@@ -93,18 +93,16 @@ def predict_scans(
     found: Columns = engine.reduce(stage, grid=grid, name=name, shared=(work,))
     order = np.argsort(found["row"], kind="stable")
     rows = [work.manifest.rows[n] for n in found["row"][order]]
-    frame = pd.DataFrame(
+    told = ("scan", "subject", "session", "label")
+    measured = ("networks", "fold", "probability", "spread")
+    return SCAN_CALLS.framed(
         {
-            **{
-                name: pd.Series([getattr(row, name) for row in rows], dtype="str")
-                for name in ("scan", "subject", "session", "label")
-            },
-            **{name: found[name][order] for name in ("networks", "fold", "probability", "spread")},
+            **{name: [getattr(row, name) for row in rows] for name in told},
+            **{name: found[name][order] for name in measured},
             "calibrated": np.nan,
-            "call": pd.Series([""] * len(rows), dtype="str"),
+            "call": "",
         }
     )
-    return frame.astype({column.name: column.dtype for column in SCAN_CALLS.columns})
 
 
 def _group_block(block: Block, work: ScanWork) -> Columns:

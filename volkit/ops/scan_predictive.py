@@ -7,10 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from volkit.io.tables import Column, Schema
+from volkit.kernels.binary_scores import weighted_counts
 from volkit.kernels.group_bootstrap import group_interval
 from volkit.kernels.proportions import negative_predictive_value, predictive_value
-from volkit.kernels.weighted_scores import Weighted, weighted_counts
-from volkit.ops.scan_scores import LEVELS, Row, answers, at_level, check_judged, framed
+from volkit.kernels.weighted_scores import Weighted
+from volkit.ops.scan_scores import LEVELS, Row, answers, at_level, check_judged
 
 PREDICTIVE = Schema(
     (
@@ -64,7 +65,7 @@ def predictive_values(
                 here = score(np.ones(len(table)))
                 row |= {name: here, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
-    return framed(rows, PREDICTIVE)
+    return PREDICTIVE.framed(rows)
 
 
 def _worth(

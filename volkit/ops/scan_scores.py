@@ -86,7 +86,7 @@ def scan_scores(judged: pd.DataFrame, *, threshold: float = 0.5, draws: int = 50
                  _rows(POOLED, level, pooled, threshold)]  # fmt: skip
         rows += _means(own, level)
         rows += own
-    return framed(rows, SCAN_SCORES)
+    return SCAN_SCORES.framed(rows)
 
 
 def at_level(judged: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def confusion(
                 (negative, negative, found.rejected),
             )
         ]
-    return framed(rows, CONFUSION)
+    return CONFUSION.framed(rows)
 
 
 def _rows(part: str, level: str, table: pd.DataFrame, threshold: float) -> list[Row]:
@@ -223,9 +223,3 @@ def check_judged(judged: pd.DataFrame) -> None:
             f"the table of judged scans has no column {' and '.join(missing)}; give "
             f"{', '.join(_JUDGED)}"
         )
-
-
-def framed(rows: Sequence[Row], schema: Schema) -> pd.DataFrame:
-    """Make a table of rows, with the columns and types of its schema."""
-    frame = pd.DataFrame(rows, columns=list(schema.names))
-    return frame.astype({c.name: c.dtype for c in schema.columns})

@@ -85,8 +85,7 @@ def stall_scores(
     for name in [] if fold is None else np.unique(np.asarray(fold)):
         here = np.asarray(fold) == name
         rows += _rows(str(name), given[here], truth[here], (threshold, best))
-    frame = pd.DataFrame(rows, columns=list(SCORES.names))
-    return frame.astype({c.name: c.dtype for c in SCORES.columns})
+    return SCORES.framed(rows)
 
 
 def _rows(
