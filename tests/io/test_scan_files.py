@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from volkit.io.files.canonical import reoriented
 from volkit.io.files.scan_bytes import scan_bytes
 from volkit.io.objects.protocol import open_objects
 from volkit.io.scan_files import is_nifti, read_acquired, stamp
+from volkit.testing.servers.files import FileServer
+from volkit.testing.servers.loopback import Answer, Call
 
-pytest.importorskip("nibabel")
+nibabel = pytest.importorskip("nibabel")
 
 HEAD = np.random.default_rng(0).integers(0, 900, (4, 5, 6)).astype(np.int16)
 AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])
@@ -45,12 +48,9 @@ def dicom_planes(values: np.ndarray, **changes: object) -> dict[str, bytes]:
         for name, value in changes.items():
             setattr(head, name, value(z) if callable(value) else value)
         head.PixelData = plane.astype(np.int16).tobytes()
-        path = Path(f"{z:02d}.dcm")
-        from io import BytesIO
-
         stream = BytesIO()
         head.save_as(stream, enforce_file_format=True)
-        files[path.name] = stream.getvalue()
+        files[f"{z:02d}.dcm"] = stream.getvalue()
     return files
 
 
@@ -85,6 +85,65 @@ def test_a_store_gives_what_a_folder_does(tmp_path: Path) -> None:
     assert stamp("memory://scan-files/nothing.nii") == ""
 
 
+class Unlisted(FileServer):
+    """Files of a bucket that nobody may list: what is not there is refused, not missed."""
+
+    def answer(self, call: Call) -> Answer:
+        found = super().answer(call)
+        return Answer(403) if found.status == 404 else found
+
+
+def test_what_may_stand_beside_a_scan_may_be_refused(tmp_path: Path) -> None:
+    (tmp_path / "head.nii").write_bytes(scan_bytes(HEAD, AFFINE))
+    with Unlisted(tmp_path) as server:
+        found = read_acquired(f"{server.url}/head.nii")
+        np.testing.assert_array_equal(found.values, HEAD)
+        assert found.facts["contrast_agent"] == ""
+        assert stamp(f"{server.url}/head.nii") != ""
+        with pytest.raises(SourceError, match="access is denied"):
+            read_acquired(f"{server.url}/other.nii")
+
+
+@pytest.mark.parametrize(("packed", "upper"), [(False, False), (True, False), (False, True)])
+def test_a_pair_is_one_scan_by_the_name_of_either_file(
+    packed: bool, upper: bool, tmp_path: Path
+) -> None:
+    ends = [f".{e.upper() if upper else e}{'.gz' * packed}" for e in ("hdr", "img")]
+    pair = nibabel.Nifti1Pair(HEAD.transpose(), AFFINE)
+    files = pair.make_file_map({"header": BytesIO(), "image": BytesIO()})
+    pair.to_file_map(files)
+    for name, end in zip(("header", "image"), ends, strict=True):
+        data = files[name].fileobj.getvalue()
+        (tmp_path / f"head{end}").write_bytes(gzip.compress(data) if packed else data)
+    one, other = (read_acquired(str(tmp_path / f"head{end}")) for end in ends)
+    np.testing.assert_array_equal(one.values, HEAD)
+    np.testing.assert_array_equal(one.affine, AFFINE)
+    assert (one.sha256, one.facts) == (other.sha256, other.facts)
+    stamps = [stamp(str(tmp_path / f"head{end}")) for end in ends]
+    assert stamps[0] == stamps[1] != ""
+    (tmp_path / f"head{ends[1]}").write_bytes(b"other voxels")
+    assert stamp(str(tmp_path / f"head{ends[0]}")) != stamps[0]
+    (tmp_path / f"head{ends[1]}").unlink()
+    assert stamp(str(tmp_path / f"head{ends[0]}")) == ""
+    with pytest.raises(SourceError, match=f"head{ends[1]} beside it does not exist"):
+        read_acquired(str(tmp_path / f"head{ends[0]}"))
+
+
+def test_a_stamp_changes_with_what_is_said_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "head.nii").write_bytes(scan_bytes(HEAD, AFFINE))
+    before = stamp(str(tmp_path / "head.nii"))
+    (tmp_path / "head.json").write_text('{"ContrastBolusAgent": "gadolinium"}')
+    assert stamp(str(tmp_path / "head.nii")) != before
+
+
+def test_a_series_in_a_store_is_refused_by_its_name() -> None:
+    series = open_objects("memory://scan-files/mixed")
+    for name, data in dicom_planes(HEAD, ImagePositionPatient=[0, 0, 1.0]).items():
+        series.put(name, data)
+    with pytest.raises(SourceError, match="^memory://scan-files/mixed: 00.dcm and 01.dcm lie at"):
+        read_acquired("memory://scan-files/mixed")
+
+
 def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "head.nii"
     assert stamp(str(path)) == ""
@@ -106,6 +165,9 @@ def test_a_contrast_agent_is_told_wherever_it_is_named(tmp_path: Path) -> None:
     beside = {"ContrastBolusIngredient": "GADOLINIUM"}
     (tmp_path / "beside_T1w.json").write_text(json.dumps(beside))
     (tmp_path / "plain_T1w.json").write_text("no JSON")
+    (tmp_path / "none_T1w.nii").write_bytes(data)
+    none = {"ContrastBolusAgent": "NONE", "ContrastBolusIngredient": ""}
+    (tmp_path / "none_T1w.json").write_text(json.dumps(none))
     (tmp_path / "series").mkdir()
     for name, each in dicom_planes(HEAD, ContrastBolusAgent="Magnevist").items():
         (tmp_path / "series" / name).write_bytes(each)
@@ -114,6 +176,7 @@ def test_a_contrast_agent_is_told_wherever_it_is_named(tmp_path: Path) -> None:
         for name in ("plain_T1w.nii", "sub-1_ce-gadobutrol_T1w.nii", "beside_T1w.nii", "series")
     }
     assert list(told.values()) == ["", "gadobutrol", "GADOLINIUM", "Magnevist"]
+    assert read_acquired(str(tmp_path / "none_T1w.nii")).facts["contrast_agent"] == ""
 
 
 @pytest.mark.parametrize(
@@ -140,4 +203,5 @@ def test_what_is_absent_or_without_positions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         read_acquired("memory://scan-files/nobody")
     assert is_nifti("s3://bucket/a.NII.GZ?region=eu")
+    assert is_nifti("a.img.gz")
     assert not is_nifti("s3://bucket/series")

@@ -80,6 +80,37 @@ def classify(error: BaseException) -> Fault:
     return Fault.CORRUPT if isinstance(error, EOFError) else Fault.PERMANENT
 
 
+def faults_behind(error: BaseException) -> set[Fault]:
+    """Tell what an exception means, and each of those that led to it.
+
+    A store that refuses is quoted without its answer (``from None``), which is looked at here, too.
+
+    Parameters
+    ----------
+    error : Exception
+        What this package raised.
+
+    Returns
+    -------
+    set of Fault
+
+    Examples
+    --------
+    >>> try:
+    ...     raise SourceError("no scan is there") from PermissionError(13, "denied")
+    ... except SourceError as error:
+    ...     sorted(fault.value for fault in faults_behind(error))
+    ['denied', 'permanent']
+    """
+    found: set[Fault] = set()
+    behind: BaseException | None = error
+    while behind is not None:
+        found.add(classify(behind))
+        hidden = behind.__context__ if behind.__suppress_context__ else None
+        behind = behind.__cause__ or hidden
+    return found
+
+
 def http_status(error: BaseException) -> int | None:
     """Find the HTTP status that an exception carries, wherever its client keeps it."""
     response = getattr(error, "response", None)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from volkit.errors import ConfigError, SourceError
-from volkit.io.classifier import CorruptPayloadError, Fault, brief, classify, http_status
+from volkit.io.classifier import (
+    CorruptPayloadError,
+    Fault,
+    brief,
+    classify,
+    faults_behind,
+    http_status,
+)
 
 __all__ = [
     "Attempts",
@@ -22,6 +29,7 @@ __all__ = [
     "Patience",
     "brief",
     "classify",
+    "faults_behind",
     "http_status",
     "patiently",
     "patiently_async",

@@ -1,28 +1,32 @@
 """Scans as they were acquired: NIfTI files and DICOM series, here or in an object store."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import SourceError
 from volkit.geometry import Box
+from volkit.io.faults import Fault, faults_behind
 from volkit.io.files.affine import Affine, axis_letters
 from volkit.io.files.canonical import canonical
 from volkit.io.files.scan_bytes import stored_scan
-from volkit.io.objects.protocol import open_objects, split_object
+from volkit.io.objects.protocol import Objects, open_objects, split_object
 from volkit.io.seals import digest
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path, split_query
 
-_NIFTI = (".nii", ".nii.gz")
+T = TypeVar("T")
+
+_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 # How DICOM, and the files that converters lay beside NIfTI, name what was injected.
 _AGENTS = ("ContrastBolusAgent", "ContrastBolusIngredient")
+_NO_AGENT = ("", "no", "none", "n/a", "na")  # what is filled in where none was injected
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,9 @@ def read_acquired(uri: str, options: OpenOptions | None = None) -> AcquiredScan:
     Parameters
     ----------
     uri : str
-        A ``.nii`` or ``.nii.gz`` file, or the folder or file of a DICOM series: a path, or a URL
-        that ``open_objects`` takes.
+        A NIfTI file (``.nii``), either file of a pair (``.hdr``, ``.img``), both maybe packed
+        (``.gz``), or the folder or file of a DICOM series: a path, or a URL that ``open_objects``
+        takes.
     options : OpenOptions, optional
         Credentials and patience.
 
@@ -90,7 +95,7 @@ def is_nifti(uri: str) -> bool:
 
 
 def stamp(uri: str, options: OpenOptions | None = None) -> str:
-    """Give a word that changes when a scan is written anew; empty where it is not there.
+    """Give a word that changes when a scan, or what is said beside it, is written anew.
 
     Parameters
     ----------
@@ -98,6 +103,11 @@ def stamp(uri: str, options: OpenOptions | None = None) -> str:
         As for `read_acquired`.
     options : OpenOptions, optional
         Credentials and patience.
+
+    Returns
+    -------
+    str
+        Empty where the scan is not there, or a part of it.
     """
     how = options or OpenOptions()
     path = local_path(uri)
@@ -107,9 +117,14 @@ def stamp(uri: str, options: OpenOptions | None = None) -> str:
         return digest("\n".join(words).encode()) if words else ""
     place, name = split_object(uri)
     objects = open_objects(place, how)
+    if is_nifti(uri):
+        stem, files = _pair(name)
+        own = [objects.modified(each) for each in files]
+        beside = _optional(lambda: objects.modified(f"{stem}.json"))
+        return "" if None in own else " ".join(filter(None, (*own, beside)))
     word = objects.modified(name)
-    if word is not None or is_nifti(uri):
-        return word or ""
+    if word is not None:
+        return word
     series = open_objects(uri, how)
     words = [f"{key} {series.modified(key)}" for key in sorted(series.keys())]
     return digest("\n".join(words).encode()) if words else ""
@@ -118,32 +133,67 @@ def stamp(uri: str, options: OpenOptions | None = None) -> str:
 def _nifti(uri: str, how: OpenOptions) -> AcquiredScan:
     place, name = split_object(uri)
     objects = open_objects(place, how)
-    data = objects.get(name)
-    if data is None:
-        raise SourceError(f"{uri} does not exist; check the path")
-    values, affine = stored_scan(uri, data)
-    stem = name[: -len(next(end for end in reversed(_NIFTI) if name.lower().endswith(end)))]
-    beside = _sidecar(objects.get(f"{stem}.json"))
-    agent = next((str(beside[key]) for key in _AGENTS if beside.get(key)), "")
+    stem, files = _pair(name)
+    parts = [_part(uri, objects, each) for each in files]
+    values, affine = stored_scan(uri, *parts)
+    beside = _sidecar(objects, stem)
+    agent = next(filter(None, (_agent(beside.get(key)) for key in _AGENTS)), "")
     if not agent and "_ce-" in stem:  # as BIDS names scans after a contrast agent
         agent = stem.partition("_ce-")[2].partition("_")[0]
-    return _acquired(values, affine, digest(data), {"format": "NIfTI", "contrast_agent": agent})
+    sha256 = digest(parts[0]) if len(parts) == 1 else digest(*(digest(p).encode() for p in parts))
+    return _acquired(values, affine, sha256, {"format": "NIfTI", "contrast_agent": agent})
 
 
-def _sidecar(data: bytes | None) -> dict[str, Any]:
+def _pair(name: str) -> tuple[str, tuple[str, ...]]:
+    """Give the stem of a NIfTI file's name, and the names of all its files: a pair has two."""
+    end = next(end for end in _NIFTI if name.lower().endswith(end))
+    stem, end = name[: -len(end)], name[-len(end) :]
+    if end.lower().startswith(".nii"):
+        return stem, (name,)
+    kinds = (".HDR", ".IMG") if end[:4].isupper() else (".hdr", ".img")
+    return stem, tuple(f"{stem}{kind}{end[4:]}" for kind in kinds)
+
+
+def _part(uri: str, objects: Objects, name: str) -> bytes:
+    data = objects.get(name)
+    if data is None:
+        raise SourceError(
+            f"{uri} does not exist; check the path"
+            if uri.partition("?")[0].endswith(name)
+            else f"{uri} is one file of a pair, and {name} beside it does not exist; restore it"
+        )
+    return data
+
+
+def _agent(said: object) -> str:
+    text = str(said or "").strip()
+    return "" if text.casefold() in _NO_AGENT else text
+
+
+def _optional(ask: Callable[[], T | None]) -> T | None:
+    """Ask for what may not be there: a store whose folders nobody may list refuses it instead."""
     try:
-        found = json.loads(data or b"{}")
+        return ask()
+    except SourceError as error:
+        if Fault.DENIED not in faults_behind(error):
+            raise
+        return None
+
+
+def _sidecar(objects: Objects, stem: str) -> dict[str, Any]:
+    try:
+        found = json.loads(_optional(lambda: objects.get(f"{stem}.json")) or b"{}")
     except ValueError:
         return {}  # it is of others; the scan says all that must be known
     return found if isinstance(found, dict) else {}
 
 
 def _dicom(uri: str, path: Path) -> AcquiredScan:
-    from volkit.io.files.dicom import open_dicom
+    from volkit.io.files.dicom import open_series
 
     if not path.exists():
         raise SourceError(f"{uri} does not exist; check the path")
-    source = open_dicom(str(path), 0, OpenOptions())
+    source = open_series(uri, path, OpenOptions())
     if "affine_mm" not in source.attributes:
         raise SourceError(
             f"{uri} states no positions of its planes, so nobody knows how they lie; export the "
@@ -155,7 +205,7 @@ def _dicom(uri: str, path: Path) -> AcquiredScan:
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
     facts = {
         "format": "DICOM",
-        "contrast_agent": str(source.attributes.get("contrast_agent", "")),
+        "contrast_agent": _agent(source.attributes.get("contrast_agent")),
     }
     affine = np.array(source.attributes["affine_mm"], np.float64)
     sha256 = digest(*(digest(file.read_bytes()).encode() for file in files))

@@ -94,10 +94,31 @@ def open_dicom(uri: str, level: int, options: OpenOptions) -> ArraySource:
         planes are missing or there twice.
     """
     check_level(uri, level)
-    files = _files(uri, local_path(uri) or Path(uri))
-    heads = [_head(uri, path) for path in files]
+    return open_series(uri, local_path(uri) or Path(uri), options)
+
+
+def open_series(uri: str, path: Path, options: OpenOptions) -> ArraySource:
+    """Open a series whose files lie elsewhere than its URI says, as copies of it do.
+
+    Parameters
+    ----------
+    uri : str
+        What messages name.
+    path : Path
+        Folder or file.
+    options : OpenOptions
+        As for `open_dicom`.
+
+    Raises
+    ------
+    SourceError
+        What `open_dicom` raises.
+    """
+    files = _files(uri, path)
+    heads = [_head(uri, file) for file in files]
     _check_one_series(uri, files, heads)
-    planes = [p for path, head in zip(files, heads, strict=True) for p in planes_of(path, head)]
+    named = zip(files, heads, strict=True)
+    planes = [plane for file, head in named for plane in planes_of(uri, file, head)]
     series = order_planes(uri, planes)
     head = heads[0]
     _check_decoder(uri, head)

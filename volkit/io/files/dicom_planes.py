@@ -76,11 +76,13 @@ class Series:
     voxel_size_mm: tuple[float, float, float] | None
 
 
-def planes_of(path: Path, head: Any) -> list[Plane]:
+def planes_of(uri: str, path: Path, head: Any) -> list[Plane]:
     """List the planes of a file, from its header alone.
 
     Parameters
     ----------
+    uri : str
+        Of the series, for messages.
     path : Path
         The file.
     head : pydicom.Dataset
@@ -96,8 +98,8 @@ def planes_of(path: Path, head: Any) -> list[Plane]:
     each = list(head.get("PerFrameFunctionalGroupsSequence") or [])
     if each and len(each) != count:
         raise SourceError(
-            f"{path}: {count} frames, of which {len(each)} are described; the file is damaged: "
-            "copy it again"
+            f"{uri}: {path.name} has {count} frames, of which {len(each)} are described; it is "
+            "damaged: copy it again"
         )
     try:
         return [
@@ -111,7 +113,8 @@ def planes_of(path: Path, head: Any) -> list[Plane]:
         ]
     except (TypeError, ValueError) as error:
         raise SourceError(
-            f"{path}: a position, spacing or rescaling in it is no number ({error}); mend it"
+            f"{uri}: a position, spacing or rescaling in {path.name} is no number ({error}); mend "
+            "it"
         ) from error
 
 

@@ -20,10 +20,13 @@ try:
     import nibabel
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 except ImportError as error:
     raise missing_extra("nibabel", "formats") from error
 
-_DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError)
+DAMAGE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError)
+"""What nibabel raises where a file is damaged, or another format."""
+
 # Millimetres where the header names no unit: what the tools of the field take it for.
 _MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1e3, "micron": 1e-3}
 
@@ -88,7 +91,7 @@ def open_nifti(uri: str, level: int, options: OpenOptions) -> ArraySource:
     read = flat_reader(
         uri, voxels, dtype=stored.raw, shape=stored.shape, offset=int(image.dataobj.offset)
     )
-    affine = _affine(image)
+    affine = stated_affine(uri, image)
     attributes = _attributes(uri, image, stored)
     if affine is not None:
         attributes |= affine_attributes(affine)
@@ -108,7 +111,7 @@ def _load(uri: str, path: Path) -> Any:
         image: Any = nibabel.load(path)
         image.file_map["image"].filename  # noqa: B018 (formats of other software have no such map)
         image.header.get_xyzt_units()
-    except (*_DAMAGE, AttributeError, KeyError) as error:
+    except (*DAMAGE, AttributeError, KeyError) as error:
         raise SourceError(
             f"{uri}: {path.name} cannot be opened as NIfTI ({error}); it may be truncated or "
             "another format: copy it again"
@@ -151,22 +154,40 @@ def _scaled_reader(
     return lambda slices: stored.scaled(read(slices))
 
 
-def _unit_mm(uri: str, image: Any) -> float:
-    unit = image.header.get_xyzt_units()[0]
-    if unit not in _MILLIMETRES:
-        raise SourceError(f"{uri} has lengths in {unit!r}; expected mm, meter or micron: mend it")
-    return _MILLIMETRES[unit]
+def stated_affine(uri: str, image: Any) -> Affine | None:
+    """Give the affine of an image in millimetres; None where it states none, only extents.
 
+    Parameters
+    ----------
+    uri : str
+        Where it comes from, for messages.
+    image : nibabel image
+        Opened.
 
-def _affine(image: Any) -> Affine | None:
-    """Give the affine in millimetres; None where the file states none, only extents."""
+    Returns
+    -------
+    ndarray of float64, shape (4, 4), or None
+        Voxel indices (x, y, z) to millimetres, RAS.
+
+    Raises
+    ------
+    SourceError
+        If its lengths are no lengths.
+    """
     header = image.header
     codes = [int(header[name]) for name in ("sform_code", "qform_code") if name in header]
     if not any(codes):
         return None
     affine = np.array(image.affine, np.float64)
-    affine[:3] *= _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    affine[:3] *= _unit_mm(uri, image)
     return affine
+
+
+def _unit_mm(uri: str, image: Any) -> float:
+    unit = image.header.get_xyzt_units()[0]
+    if unit not in _MILLIMETRES:
+        raise SourceError(f"{uri} has lengths in {unit!r}; expected mm, meter or micron: mend it")
+    return _MILLIMETRES[unit]
 
 
 def _attributes(uri: str, image: Any, stored: Stored) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""Scans as bytes: small NIfTI files read and written whole, in canonical orientation."""
+"""Scans as bytes: small NIfTI files read and written whole, in canonical orientation.
+
+nibabel is an extra: it is imported where it is needed, and by `volkit.io.files.nifti`.
+"""
 
 import gzip
 import zlib
+from io import BytesIO
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +17,6 @@ from volkit.io.files.affine import Affine
 from volkit.io.files.canonical import canonical
 
 _PACKED = b"\x1f\x8b"
-_MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1e3, "micron": 1e-3}
 
 
 def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
@@ -41,7 +45,9 @@ def scan_of(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
     return np.ascontiguousarray(turned), affine
 
 
-def stored_scan(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
+def stored_scan(
+    uri: str, data: bytes, voxels: bytes | None = None
+) -> tuple[NDArray[np.float32], Affine]:
     """Understand the bytes of a NIfTI file as a scan, in the orientation of the file.
 
     Parameters
@@ -49,7 +55,9 @@ def stored_scan(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
     uri : str
         Where they come from, for messages.
     data : bytes
-        ``.nii``, or packed as ``.nii.gz``.
+        ``.nii`` or, of a pair, ``.hdr``; plain, or packed by gzip.
+    voxels : bytes, optional
+        Of a pair, ``.img``.
 
     Returns
     -------
@@ -61,53 +69,75 @@ def stored_scan(uri: str, data: bytes) -> tuple[NDArray[np.float32], Affine]:
     Raises
     ------
     SourceError
-        If they are damaged, not three-dimensional, or state no affine.
+        If they are damaged, not three-dimensional, no real numbers, or state no affine.
     """
-    image = _image(uri, data)
-    shape = tuple(image.shape)
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != 3 or 0 in shape:
-        raise SourceError(
-            f"{uri} has shape {shape}, expected three axes: it is a series or no volume; store one "
-            "scan in a file"
-        )
-    header = image.header
-    if not (int(header["sform_code"]) or int(header["qform_code"])):
+    from volkit.io.files.nifti import stated_affine
+
+    image = _image(uri, data, voxels)
+    affine = stated_affine(uri, image)
+    if affine is None:
         raise SourceError(
             f"{uri} states no affine (sform and qform are 0), so nobody knows which way its axes "
             "run; convert it again from DICOM"
         )
-    try:
-        values = np.asarray(image.dataobj, np.float32).reshape(shape).transpose()
-    except (ValueError, OSError, TypeError) as error:
-        raise SourceError(f"{uri}: its voxels cannot be read ({error}); copy it again") from error
-    affine = np.array(image.affine, np.float64)
-    affine[:3] *= _MILLIMETRES[header.get_xyzt_units()[0]]
-    return values, affine
+    shape = tuple(int(n) for n in image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 1:
+        raise SourceError(
+            f"{uri} has shape {shape}, expected three axes: it is a series or no volume; store one "
+            "scan in a file"
+        )
+    if image.dataobj.dtype.kind not in "uif":
+        raise SourceError(
+            f"{uri} has voxels of {image.dataobj.dtype}, expected real numbers; convert it to grey "
+            "values"
+        )
+    return np.asarray(image.dataobj, np.float32).reshape(shape).transpose(), affine
 
 
-def _image(uri: str, data: bytes) -> Any:
-    nibabel = _nibabel()
-    damage = (
-        *(OSError, EOFError, ValueError, KeyError, zlib.error),
-        nibabel.filebasedimages.ImageFileError,
-        nibabel.spatialimages.HeaderDataError,
-        nibabel.wrapstruct.WrapStructError,
-    )
+def _image(uri: str, data: bytes, voxels: bytes | None) -> Any:
+    """Open a file all of whose voxels are there."""
+    from volkit.io.files.nifti import DAMAGE
+
     try:
-        plain = gzip.decompress(data) if data[:2] == _PACKED else data
-        two = int.from_bytes(plain[:4], "little") in (540, 540 << 24) or plain[4:7] == b"n+2"
-        image = (nibabel.Nifti2Image if two else nibabel.Nifti1Image).from_bytes(plain)
-        unit = image.header.get_xyzt_units()[0]
-    except damage as error:
+        plain, apart = _unpacked(data), None if voxels is None else _unpacked(voxels)
+        image = _opened(plain, apart)
+        image.header.get_xyzt_units()
+    except (*DAMAGE, KeyError, zlib.error) as error:
         raise SourceError(
             f"{uri} cannot be read as NIfTI ({error}); it may be truncated or another format: copy "
             "it again"
         ) from error
-    if unit not in _MILLIMETRES:
-        raise SourceError(f"{uri} has lengths in {unit!r}; expected mm, meter or micron: mend it")
+    # Of a damaged header: room for what it says is not there is not asked for.
+    left = len(plain if apart is None else apart) - int(image.dataobj.offset)
+    wanted = prod(int(n) for n in image.shape) * image.dataobj.dtype.itemsize
+    if left < wanted:
+        raise SourceError(
+            f"{uri} cannot be read as NIfTI: its voxels take {wanted} bytes, {max(left, 0)} are "
+            "there; it is truncated or damaged: copy it again"
+        )
     return image
+
+
+def _unpacked(data: bytes) -> bytes:
+    return gzip.decompress(data) if data[:2] == _PACKED else data
+
+
+def _opened(plain: bytes, apart: bytes | None) -> Any:
+    import nibabel
+
+    two = nibabel.Nifti2Header.may_contain_header(plain)
+    if apart is None:
+        return (nibabel.Nifti2Image if two else nibabel.Nifti1Image).from_bytes(plain)
+    if not two and not nibabel.Nifti1Header.may_contain_header(plain):
+        raise ValueError(
+            "no magic number: Analyze 7.5 does not say which way its axes run, convert it to NIfTI "
+            "with a tool that knows"
+        )
+    files = {"header": BytesIO(plain), "image": BytesIO(apart)}
+    kind = nibabel.Nifti2Pair if two else nibabel.Nifti1Pair
+    return kind.from_file_map({k: nibabel.FileHolder(fileobj=v) for k, v in files.items()})
 
 
 def scan_bytes(values: NDArray[Any], affine: Affine) -> bytes:
@@ -125,20 +155,12 @@ def scan_bytes(values: NDArray[Any], affine: Affine) -> bytes:
     bytes
         The same for the same scan, on every machine.
     """
-    nibabel = _nibabel()
+    try:
+        import nibabel
+    except ImportError as error:
+        raise missing_extra("nibabel", "formats") from error
     image = nibabel.Nifti1Image(np.ascontiguousarray(values).transpose(), affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, 2)
     image.set_qform(affine, 2)
     return bytes(image.to_bytes())
-
-
-def _nibabel() -> Any:
-    try:
-        import nibabel
-        import nibabel.filebasedimages
-        import nibabel.spatialimages
-        import nibabel.wrapstruct
-    except ImportError as error:
-        raise missing_extra("nibabel", "formats") from error
-    return nibabel
