@@ -2,6 +2,7 @@
 
 import stat
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,27 @@ def test_a_program_that_fails_is_told_with_what_it_said(
     slow = StripOptions(method="synthstrip", command=program, seconds=0.05)
     with pytest.raises(ContractError, match="took more than 0.05 s"):
         find_brain(values(scan), scan.affine, slow)
+
+
+def test_what_a_program_began_ends_with_it(scan: Head, tmp_path: Path) -> None:
+    """A wrapper, as those of containers are, is not all that runs."""
+    wrapper, begun = tmp_path / "wrapper", tmp_path / "begun"
+    wrapper.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {begun}\nwait\n")
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    slow = StripOptions(method="synthstrip", command=str(wrapper), seconds=1.0)
+    with pytest.raises(ContractError, match="took more than 1 s"):
+        find_brain(values(scan), scan.affine, slow)
+    number = begun.read_text().strip()
+    deadline = time.monotonic() + 30
+    while running(number):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def running(number: str) -> bool:
+    """Tell whether a process works; one that nobody has buried yet does not."""
+    stat_of = Path("/proc", number, "stat")
+    return stat_of.exists() and stat_of.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_what_is_not_installed_is_refused_before(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ record of what it was made from; where a table grows, scans that it held before 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field
 from math import isnan, nan
 from typing import Any
 
@@ -17,7 +16,7 @@ from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError, GeometryError, SourceError
 from volkit.geometry import Block, Box, Grid
-from volkit.io.faults import Fault, classify
+from volkit.io.faults import Fault, faults_behind
 from volkit.io.files.scan_bytes import scan_bytes
 from volkit.io.place import Place
 from volkit.io.scan_files import AcquiredScan, read_acquired, stamp
@@ -35,7 +34,7 @@ from volkit.ops.scan_quality import FACES, NOTHING, Quality
 
 _ASIDE = (SourceError, ContractError, GeometryError)
 # A store that fails now may answer later: such a scan is tried again, not set aside.
-_AGAIN = (Fault.TRANSIENT, Fault.DENIED)
+_AGAIN = {Fault.TRANSIENT, Fault.DENIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +49,38 @@ class ScanJob:
         Folder of the run: gets ``scans/NAME.nii``, ``masks/NAME-MASK.nii``, ``records/NAME.json``.
     options : OpenOptions
         How scans are reached.
+
+    Attributes
+    ----------
+    facts : dict
+        JSON: what decides the results.  Networks and weights are read for it once, when the job is
+        made.
+
+    Raises
+    ------
+    ModelError, SourceError
+        What `volkit.ops.scan_chain.chain_facts` raises.
     """
 
     chain: ChainOptions
     place: Place
     options: OpenOptions
+    facts: Mapping[str, Any] = field(init=False, compare=False)
 
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What decides the results, as JSON."""
-        return _facts(self.chain)
+    def __post_init__(self) -> None:
+        tissue = self.chain.tissue
+        facts = {
+            "chain": chain_facts(self.chain),
+            "limits": json.loads(json.dumps(asdict(self.chain.limits))),
+            "patience": self.chain.strip.seconds,  # who is given more of it may finish
+            "tissue": None if tissue is None else network_facts(tissue),
+        }
+        object.__setattr__(self, "facts", facts)
 
     @property
     def preprocessing(self) -> str:
         """SHA-256 of what decides the voxels: the column of that name in a manifest."""
-        return digest(json.dumps(chain_facts(self.chain), sort_keys=True).encode())
-
-
-@lru_cache(maxsize=8)
-def _facts(chain: ChainOptions) -> dict[str, Any]:
-    tissue = None if chain.tissue is None else network_facts(chain.tissue)
-    limits = json.loads(json.dumps(asdict(chain.limits)))
-    return {"chain": chain_facts(chain), "limits": limits, "tissue": tissue}
+        return digest(json.dumps(self.facts["chain"], sort_keys=True).encode())
 
 
 def scan_columns(scans: Sequence[ListedScan], options: OpenOptions) -> Columns:
@@ -188,7 +197,7 @@ def _made(job: ScanJob, row: Mapping[str, str]) -> dict[str, Any]:
         masks = {name: _mask(uri, name, job) for name, uri in uris.items()}
         prepared = prepare_scan(scan, job.chain, masks=masks)
     except _ASIDE as error:
-        if _may_pass(error):
+        if faults_behind(error) & _AGAIN:
             raise
         return {**about, "state": "set aside", "reason": str(error), **_unmade()}
     written = {scan_key(row["scan"]): scan_bytes(prepared.values, prepared.affine)}
@@ -204,18 +213,9 @@ def _mask(uri: str, name: str, job: ScanJob) -> AcquiredScan:
     try:
         return read_acquired(uri, job.options)
     except SourceError as error:
-        if _may_pass(error):
+        if faults_behind(error) & _AGAIN:
             raise
         raise ContractError(f"its mask {name} cannot be read: {error}") from error
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Tell whether the store failed, at the bottom of it, rather than the scan."""
-    while error is not None:
-        if classify(error) in _AGAIN:
-            return True
-        error = error.__cause__
-    return False
 
 
 def _described(prepared: PreparedScan, written: Mapping[str, bytes]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from volkit.kernels.brain_mask import z_scores
 from volkit.kernels.scan_grid import Shape, brought_to, cube_box, cut_out, isotropic, margin_box
 from volkit.models.checkpoint import read_checkpoint
 from volkit.ops.bias_field import BiasOptions, without_bias
-from volkit.ops.scan_quality import Limits, Quality, measure
+from volkit.ops.scan_quality import Limits, Quality, check_usable, measure
 from volkit.ops.skull_strip import StripOptions, Stripped, find_brain
 from volkit.ops.tissue_network import TissueOptions, find_tissues
 
@@ -127,6 +127,7 @@ def chain_facts(options: ChainOptions) -> dict[str, Any]:
     """
     told = {k: v for k, v in asdict(options).items() if k not in ("limits", "tissue")}
     strip = options.strip
+    del told["strip"]["seconds"]
     if strip.network is not None:
         told["strip"]["network"] = network_facts(strip.network)
     if strip.weights is not None:
@@ -173,7 +174,7 @@ def prepare_scan(
     ConfigError, ModelError, MissingExtraError
         If the chain itself cannot be carried out.
     """
-    _refuse_unusable(scan, options.limits)
+    check_usable(scan, options.limits)
     steps = _Steps()
     steps.add("reorient", scan.values, stored=dict(scan.facts), file_sha256=scan.sha256)
     values, field_range = _unshaded(scan, options, steps)
@@ -240,21 +241,6 @@ class _Steps:
         self.made.append({"step": step, **plain, "voxels_sha256": sha256})
 
 
-def _refuse_unusable(scan: AcquiredScan, limits: Limits) -> None:
-    agent = scan.facts.get("contrast_agent")
-    if agent and not limits.contrast_agent:
-        raise ContractError(
-            f"it was acquired after a contrast agent ({agent}), which brightens vessels and "
-            "meninges; take the scan before it, or allow limits.contrast_agent"
-        )
-    if min(scan.values.shape) < 2:
-        raise ContractError(f"{scan.values.shape} voxels are a plane, no head; give a volume")
-    if not np.isfinite(scan.values).all():
-        raise ContractError("it has NaN or infinite voxels; convert it again")
-    if scan.values.min() == scan.values.max():
-        raise ContractError(f"all its voxels are {scan.values.flat[0]:g}; it is empty")
-
-
 def _unshaded(
     scan: AcquiredScan, options: ChainOptions, steps: _Steps
 ) -> tuple[Floats, tuple[float, float]]:
@@ -292,6 +278,10 @@ def _resampled(
             raise ContractError(
                 f"the mask {name} has {mask.values.shape} voxels in another frame than the scan, "
                 f"which has {scan.values.shape}; give one that was drawn on this scan"
+            )
+        if not np.isfinite(mask.values).all():
+            raise ContractError(
+                f"the mask {name} has NaN or infinite voxels; give one that is 0 where it is not"
             )
         inside = (mask.values != 0).astype(np.uint8)
         found[name], _ = isotropic(inside, scan.spacing_mm, voxel_mm, nearest=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ConfigError, ContractError
 from volkit.io.files.affine import Affine
+from volkit.io.scan_files import AcquiredScan
 from volkit.kernels.brain_mask import Signal, brain_signal, cut_share
 from volkit.kernels.scan_grid import margin_box
 
@@ -15,6 +16,8 @@ FACES = ("inferior", "superior", "posterior", "anterior", "left", "right")
 """Of an array in canonical orientation: the first and last plane along z, y and x."""
 
 Margins = tuple[int, int, int, int, int, int]
+
+_LARGEST_MM = 700  # the bore of the widest scanners: more is a wrong unit, not a head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,41 @@ NOTHING = Quality(
     nan, nan, Signal(nan, nan, nan, nan, nan), (-1, -1, -1, -1, -1, -1), (nan, nan), (-1,) * 6
 )
 """Of a scan that was set aside before it was measured."""
+
+
+def check_usable(scan: AcquiredScan, limits: Limits) -> None:
+    """Refuse a scan that is no head, before anything is done to it.
+
+    Parameters
+    ----------
+    scan : AcquiredScan
+        As it was acquired.
+    limits : Limits
+        Whether one after a contrast agent is taken.
+
+    Raises
+    ------
+    ContractError
+        If it cannot be used; the message says why.
+    """
+    agent = scan.facts.get("contrast_agent")
+    if agent and not limits.contrast_agent:
+        raise ContractError(
+            f"it was acquired after a contrast agent ({agent}), which brightens vessels and "
+            "meninges; take the scan before it, or allow limits.contrast_agent"
+        )
+    if min(scan.values.shape) < 2:
+        raise ContractError(f"{scan.values.shape} voxels are a plane, no head; give a volume")
+    extent = [n * s for n, s in zip(scan.values.shape, scan.spacing_mm, strict=True)]
+    if max(extent) > _LARGEST_MM:
+        raise ContractError(
+            f"its field of view is {' x '.join(f'{mm:g}' for mm in extent)} mm (z, y, x), that of "
+            f"a head is below {_LARGEST_MM} mm; correct its voxel size or unit"
+        )
+    if not np.isfinite(scan.values).all():
+        raise ContractError("it has NaN or infinite voxels; convert it again")
+    if scan.values.min() == scan.values.max():
+        raise ContractError(f"all its voxels are {scan.values.flat[0]:g}; it is empty")
 
 
 def margins(mask: NDArray[np.bool_]) -> Margins:

@@ -8,6 +8,7 @@ that somebody stripped before.
 
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,17 +181,14 @@ def _by_program(values: NDArray[np.float32], affine: Affine, options: StripOptio
         model = [] if options.weights is None else ["--model", os.fspath(options.weights)]
         command = [program, "-i", str(head), "-m", str(mask), *model]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=options.seconds, check=False
-            )
+            ended, said = _run(command, options.seconds)
         except subprocess.TimeoutExpired as error:
             raise ContractError(
                 f"{options.command} took more than {options.seconds:g} s; give strip.seconds more"
             ) from error
-        if done.returncode or not mask.is_file():
-            said = " ".join((done.stderr or done.stdout).split())[-_SHOWN:]
+        if ended or not mask.is_file():
             raise ContractError(
-                f"{options.command} ended with {done.returncode} and "
+                f"{options.command} ended with {ended} and "
                 f"{'a' if mask.is_file() else 'no'} mask: {said or 'it said nothing'}"
             )
         found, frame = scan_of(str(mask), mask.read_bytes())
@@ -200,3 +198,21 @@ def _by_program(values: NDArray[np.float32], affine: Affine, options: StripOptio
             f"of {values.shape}; use a version that keeps the frame"
         )
     return found > 0.5
+
+
+def _run(command: list[str], seconds: float) -> tuple[int, str]:
+    """Run a program; what it began ends with it.  Give its code, and the end of what it said."""
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # wrappers of containers begin others, which only a group reaches
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, " ".join((err or out).split())[-_SHOWN:]
