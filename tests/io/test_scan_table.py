@@ -25,6 +25,12 @@ def test_paths_are_meant_from_the_table(tmp_path: Path) -> None:
     assert c.uri == "/data/c"
 
 
+def test_a_table_may_be_named_by_a_url_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "scans.csv").write_text(TEXT)
+    scans = read_scan_table(f"file://{tmp_path}/scans.csv", masks=["brain"])
+    assert scans == read_scan_table(tmp_path / "scans.csv", masks=["brain"])
+
+
 def test_a_table_in_a_store_names_what_lies_beside_it() -> None:
     open_objects("memory://study").put("scans.csv", TEXT.encode())
     a, b, _ = read_scan_table("memory://study/scans.csv")

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from volkit.errors import SourceError
@@ -107,7 +107,7 @@ def check_rows(uri: str, rows: Sequence[ScanRow]) -> None:
         _check_row(uri, row)
     for name in ("scan", "path", "sha256"):
         _check_once(uri, rows, name)
-    _check_subjects(uri, rows)
+    check_subjects(uri, ((row.subject, row.label) for row in rows))
     chains = sorted({row.preprocessing for row in rows})
     if len(chains) > 1:
         raise SourceError(
@@ -150,15 +150,29 @@ def _check_once(uri: str, rows: Sequence[ScanRow], name: str) -> None:
     raise SourceError(f"{uri} {what}; keep one row of each")
 
 
-def _check_subjects(uri: str, rows: Sequence[ScanRow]) -> None:
+def check_subjects(uri: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Refuse subjects with scans of several classes.
+
+    Parameters
+    ----------
+    uri : str
+        Of the table, for messages.
+    pairs : iterable of (str, str)
+        Subject and class of every scan.
+
+    Raises
+    ------
+    SourceError
+        Which names the first of them.
+    """
     labels = defaultdict(set)
-    for row in rows:
-        labels[row.subject].add(row.label)
+    for subject, label in pairs:
+        labels[subject].add(label)
     mixed = sorted(subject for subject, found in labels.items() if len(found) > 1)
     if mixed:
+        both = " and ".join(sorted(labels[mixed[0]]))
+        others = f", and so have {len(mixed) - 1} others" if len(mixed) > 1 else ""
         raise SourceError(
-            f"{uri}: subject {mixed[0]} has scans of the classes "
-            f"{' and '.join(sorted(labels[mixed[0]]))}"
-            + (f", and so have {len(mixed) - 1} others" if len(mixed) > 1 else "")
-            + "; correct the table, or leave them out"
+            f"{uri}: subject {mixed[0]} has scans of the classes {both}{others}; correct the "
+            "table, or leave them out"
         )

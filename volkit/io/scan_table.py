@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,9 @@ from pathlib import Path
 from volkit.errors import SourceError
 from volkit.io.objects.protocol import open_objects, split_object
 from volkit.io.place import Place
+from volkit.io.scan_rows import check_subjects
 from volkit.io.sources import OpenOptions
-from volkit.io.uris import local_path, split_scheme
+from volkit.io.uris import split_scheme
 
 _NEEDED = ("scan", "subject", "label", "path")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it becomes the name of a file
@@ -88,7 +88,7 @@ def read_scan_table(
         raise SourceError(f"{uri} names no scan; give a row for each")
     rows = tuple(_row(uri, n, record, masks) for n, record in enumerate(records, 2))
     _check_once(uri, rows)
-    _check_classes(uri, rows)
+    check_subjects(str(uri), ((row.subject, row.label) for row in rows))
     return rows
 
 
@@ -122,17 +122,16 @@ def _row(
         subject=told["subject"],
         session=told.get("session", ""),
         label=told["label"],
-        uri=_placed(uri, told["path"]),
-        masks={name: _placed(uri, told[name]) for name in masks if told[name]},
+        uri=placed(uri, told["path"]),
+        masks={name: placed(uri, told[name]) for name in masks if told[name]},
         site=told.get("site", ""),
     )
 
 
-def _placed(table: str | Path, path: str) -> str:
+def placed(table: str | Path, path: str) -> str:
+    """Say where a path in a table leads: from the folder of the table, unless it says it all."""
     if split_scheme(path)[0] or Path(path).is_absolute():
         return path
-    if local_path(str(table)) is not None:
-        return str(Path(table).parent / path)
     return Place.at(str(table)).above.inside(path).uri
 
 
@@ -148,17 +147,3 @@ def _check_once(uri: str | Path, rows: Sequence[ListedScan]) -> None:
                     "one row"
                 )
             seen[value] = row.scan
-
-
-def _check_classes(uri: str | Path, rows: Sequence[ListedScan]) -> None:
-    labels = defaultdict(set)
-    for row in rows:
-        labels[row.subject].add(row.label)
-    mixed = sorted(subject for subject, found in labels.items() if len(found) > 1)
-    if mixed:
-        both = " and ".join(sorted(labels[mixed[0]]))
-        others = f", and so have {len(mixed) - 1} others" if len(mixed) > 1 else ""
-        raise SourceError(
-            f"{uri}: subject {mixed[0]} has scans of the classes {both}{others}; correct the "
-            "table, or leave them out"
-        )
