@@ -16,6 +16,11 @@ def ramp(shape, affine) -> np.ndarray:
     return at[0] + 10 * at[1] + 100 * at[2]
 
 
+def cut(step: Step) -> Step:
+    """The same step, from one voxel further out."""
+    return Step(step.scale, tuple(o - s for o, s in zip(step.offset, step.scale, strict=True)))
+
+
 def test_values_stay_where_they_are_in_space() -> None:
     affine = np.diag([1.0, 2.0, 3.0, 1.0])
     affine[:3, 3] = -5, -8, -9
@@ -32,6 +37,10 @@ def test_the_nearest_voxel_keeps_a_mask_a_mask() -> None:
     assert np.unique(found).tolist() == [0, 1]
     assert found.sum() == 8 * mask.sum()
     assert found[4:8, 4:8, 4:8].all()
+    # Voxels at the border are as large as others.
+    whole = sampled(np.ones((6,) * 3), np.eye(4), shape=(14,) * 3,
+                    onto=cut(step).joined(np.eye(4)), nearest=True)  # fmt: skip
+    np.testing.assert_array_equal(whole, np.pad(np.ones((12,) * 3), 1))
 
 
 def test_outside_there_is_nothing() -> None:

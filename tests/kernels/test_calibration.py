@@ -126,5 +126,11 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
         with_prior(half, fitted=0.0, wanted=0.5)
     with pytest.raises(ContractError, match="no calibrator"):
         Calibrator.from_json({"method": "platt"})
-    with pytest.raises(ContractError, match="fit one"):
-        Calibrator("platt", np.zeros(0), np.zeros(1), 0.5)
+    for method, x, y in (
+        ("platt", [], [0.0]),
+        ("platt", [], [1.0, np.nan]),
+        ("isotonic", [0.1, np.nan], [0.2, 0.3]),
+        ("temperature", [], [0.0]),
+    ):
+        with pytest.raises(ContractError, match="fit one"):
+            Calibrator(method, np.array(x), np.array(y), 0.5)

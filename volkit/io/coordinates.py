@@ -71,7 +71,7 @@ def check_same_place(array: "xr.DataArray", other: Any) -> None:
             continue
         a, b = (np.asarray(one.coords[axis], np.float64) for one in (array, other))
         step = np.abs(np.diff(a)).min() if len(a) > 1 else 1.0
-        if a.shape != b.shape or np.abs(a - b).max(initial=0.0) > 0.01 * step:
+        if a.shape != b.shape or not np.abs(a - b).max(initial=0.0) <= 0.01 * step:
             raise GeometryError(
                 f"coordinates along {axis} differ: {_span(a)} and {_span(b)}; cut both to the same "
                 "voxels (xarray.align), or drop the coordinates (drop_vars) if they mean nothing"
@@ -98,7 +98,7 @@ def _along(array: "xr.DataArray", axis: str) -> tuple[float, float]:
     if not len(steps):
         return _stated(array, axis), float(values[0])
     step = float((values[-1] - values[0]) / len(steps))
-    if step <= 0 or np.abs(steps - step).max() > _UNEVEN * step:
+    if not (step > 0 and np.abs(steps - step).max() <= _UNEVEN * step):  # nor with NaN in it
         raise GeometryError(
             f"the coordinate {axis} goes {_span(values)} nm in steps of {steps.min():g} to "
             f"{steps.max():g}; voxels lie in ascending, even steps: sort or resample it"

@@ -33,7 +33,8 @@ def sampled(
     Returns
     -------
     ndarray of float32, ``shape``
-        0 outside of the volume.
+        0 outside of the volume, whose voxels end half a voxel beyond their centres; interpolated,
+        it ends at the outermost centres.
 
     Raises
     ------
@@ -61,6 +62,7 @@ def sampled(
             change[:3, 3][::-1],
             output_shape=shape,
             order=0 if nearest else 1,
-            mode="constant",
+            # Else the outer half of the outermost voxels would be outside, too.
+            mode="grid-constant" if nearest else "constant",
         )
     )

@@ -46,7 +46,13 @@ class Calibrator:
         object.__setattr__(self, "x", np.asarray(self.x, np.float64))
         object.__setattr__(self, "y", np.asarray(self.y, np.float64))
         sizes = {**dict.fromkeys(_BY_POINTS, len(self.x)), "platt": 2, "temperature": 1}
-        sound = self.method in sizes and len(self.y) == sizes[self.method] > 0
+        sound = (
+            self.method in sizes
+            and self.x.ndim == self.y.ndim == 1
+            and len(self.y) == sizes[self.method] > 0
+            and np.isfinite([*self.x, *self.y]).all()
+            and (self.method != "temperature" or self.y[0] > 0)
+        )
         if not sound or (np.diff(self.x) <= 0).any() or not 0 <= self.prior <= 1:
             raise ContractError(
                 f"a calibrator of method {self.method!r} with {len(self.x)} and {len(self.y)} "

@@ -22,7 +22,8 @@ def described(frame: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], tuple[Prope
     Parameters
     ----------
     frame : pandas.DataFrame
-        Numbers, truth values and words; columns of very many words are left out.
+        Numbers, truth values and words, some of which may be missing; columns of very many words
+        are left out.
 
     Returns
     -------
@@ -55,6 +56,8 @@ def described(frame: pd.DataFrame) -> tuple[dict[str, NDArray[Any]], tuple[Prope
 def _property(name: str, values: pd.Series) -> tuple[Property, NDArray[Any]] | None:
     prop: Property = {"id": _identifier(name), "type": "float32", "description": name}
     if pd.api.types.is_bool_dtype(values):
+        if values.isna().any():  # nobody knows: neither 0 nor 1
+            return prop, values.to_numpy(np.float32, na_value=np.nan)
         return {**prop, "type": "uint8"}, values.to_numpy(np.uint8)
     if pd.api.types.is_numeric_dtype(values):
         numbers = values.to_numpy()
