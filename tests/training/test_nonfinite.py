@@ -6,13 +6,6 @@ from torch import nn
 from volkit.training.nonfinite import first_nonfinite
 
 
-class Root(nn.Module):
-    """Finite everywhere, with a gradient of 0 / 0 at 0."""
-
-    def forward(self, x):
-        return x.square().sqrt()
-
-
 def network() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv3d(1, 2, 1), nn.BatchNorm3d(2), nn.ReLU(), nn.Conv3d(2, 1, 1))
@@ -27,11 +20,13 @@ def test_each_place_is_told_from_the_others() -> None:
     nn.init.constant_(net[3].weight, torch.inf)
     assert first_nonfinite(net, images) == "the weight 3.weight"
     net = network()
-    net[1].running_var[1] = torch.nan
+    net[1].eval().running_var[1] = torch.nan
     assert first_nonfinite(net, images) == "the buffer 1.running_var"
     net = network()
     nn.init.constant_(net[0].weight, 3e38)
     nn.init.constant_(net[0].bias, 3e38)
+    net(images + 1)  # the step that failed: running statistics are infinite since
+    assert not torch.isfinite(net[1].running_mean).all()
     assert first_nonfinite(net, images + 1) == "the answer of 0"
     net = network()
     net[3].bias.grad = torch.full((1,), torch.nan)

@@ -123,6 +123,42 @@ def test_a_resumed_training_ends_with_the_same_bytes(scans, fold, tmp_path, kept
     assert len(told) == 3 - kept  # nothing is left to do
 
 
+def test_what_a_killed_run_had_not_told_yet_is_told(scans, fold) -> None:
+    """Between the state of the last epoch and its row in the table, there is nothing left to do."""
+    run = FoldRun(fold, scans, roles_of(scans, fold))
+    losses = [run.epoch().loss for _ in range(3)]
+    assert run.finished
+    train_fold(fold, scans, run.roles)
+    frame = read_table(Path(fold.checkpoint).parent / "tracking" / "net-fold0.csv")[0]
+    assert frame["step"].tolist() == [0, 1, 2]
+    assert frame["loss"].tolist() == losses
+
+
+NETWORKS = {
+    "scan_resnet": {"widths": [2, 2, 4, 4]},
+    "scan_densenet": {"stem": 8, "growth": 4, "blocks": [2, 2]},
+    "scan_transformer": {"patch": 8, "width": 8, "hidden": 16, "layers": 2, "heads": 2},
+    "section_net": {"sections": 3, "widths": [2, 4], "blocks": [1, 1]},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_trained_and_its_card_is_read(name, scans, fold) -> None:
+    pytest.importorskip("monai")
+    window = (32, 32, 32)
+    training = replace(
+        optimised(fold, epochs=1, warmup=0).training,
+        network=ScanNetwork(name, NETWORKS[name]),
+        window=window,
+    )
+    fold, scans = replace(fold, training=training), ScanSet(scans.manifest, "AD", window)
+    found = train_fold(fold, scans, roles_of(scans, fold))
+    images = np.stack([standardised(scans.unit(n)) for n in roles_of(scans, fold).judged])[:, None]
+    with torch.inference_mode():
+        said = read_module(found.checkpoint)(torch.from_numpy(images)).double().softmax(1)[:, 0]
+    np.testing.assert_allclose(found.judged, said, atol=1e-5)
+
+
 def test_a_state_of_other_scans_or_options_does_not_go_on(scans, fold) -> None:
     roles = roles_of(scans, fold)
     train_fold(fold, scans, roles)
@@ -173,6 +209,21 @@ def test_frozen_parts_of_given_weights_keep_every_bit(scans, fold, tmp_path) -> 
     assert own["fc.weight"].shape == (2, 4)
 
 
+def test_where_weights_lie_does_not_count_but_what_they_are(scans, fold, tmp_path) -> None:
+    def of(name: str, seed: int) -> ScanFold:
+        torch.manual_seed(seed)
+        save_file(VideoResNet(in_channels=3, classes=7, **SMALL).state_dict(), tmp_path / name)
+        network = ScanNetwork(arguments=SMALL, weights=str(tmp_path / name))
+        return replace(fold, training=replace(fold.training, network=network))
+
+    roles, told = roles_of(scans, fold), []
+    train_fold(of("film.safetensors", 5), scans, roles)
+    train_fold(of("moved.safetensors", 5), scans, roles, on_epoch=told.append)
+    assert told == []  # all was done already
+    with pytest.raises(ConfigError, match="belongs to a run of another configuration"):
+        train_fold(of("film.safetensors", 6), scans, roles)
+
+
 def test_the_best_weights_are_chosen_by_scans_that_do_not_judge(tmp_path, fold) -> None:
     manifest = write_scan_set(tmp_path / "scans", subjects=16, scans=2)
     scans = ScanSet(manifest, "AD", WINDOW)
@@ -198,6 +249,20 @@ def test_a_loss_that_is_not_finite_names_batch_and_tensor(scans, fold) -> None:
     ):
         run.epoch()
     assert not Path(fold.checkpoint).exists()
+
+
+def test_the_layer_that_overflows_is_named_and_not_what_follows_from_it(scans, fold) -> None:
+    run = FoldRun(fold, scans, roles_of(scans, fold))
+    torch.nn.init.constant_(run.network.layer3[0].conv1[0].weight, 3e38)
+    with pytest.raises(ModelError, match=r"is the answer of layer3\.0\.conv1\.0 "):
+        run.epoch()
+
+
+def test_the_gradient_that_is_not_finite_is_named(scans, fold) -> None:
+    run = FoldRun(fold, scans, roles_of(scans, fold))
+    run.network.fc.bias.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(ModelError, match=r"the loss is 0\.\d+, .* is the gradient of fc\.bias "):
+        run.epoch()
 
 
 def test_a_scan_that_changed_after_the_split_is_refused(tmp_path, fold) -> None:

@@ -33,6 +33,12 @@ def test_the_table_holds_every_step_also_of_the_run_before(tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold0.csv", "fold0.csv.json"]
 
 
+def test_what_the_run_before_could_not_tell_any_more_is_told(tmp_path) -> None:
+    tell(tmp_path, TrackingKeys(), TOLD[:1])
+    tell(tmp_path, TrackingKeys(), [], known=TOLD)
+    assert read_table(tmp_path / "fold0.csv")[0]["loss"].tolist() == [0.75, 0.5]
+
+
 def test_tensorboard_reads_what_was_told(tmp_path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -43,6 +49,9 @@ def test_tensorboard_reads_what_was_told(tmp_path) -> None:
     events = EventAccumulator(str(tmp_path / "tensorboard" / "fold0"))
     events.Reload()
     assert [(e.step, round(e.value, 6)) for e in events.Scalars("loss")] == [(0, 0.75), (1, 0.5)]
+    tell(tmp_path, keys, TOLD[1:])  # of another training, that replaces it
+    events.Reload()
+    assert [(e.step, round(e.value, 6)) for e in events.Scalars("loss")] == [(0, 0.5)]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Where numbers stop being finite: the first tensor of a step that holds NaN or infinity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,8 +20,8 @@ def first_nonfinite(network: nn.Module, images: Tensor) -> str:
     Returns
     -------
     str
-        The images, a weight, a buffer, the answer of a layer, or a gradient; where all are finite,
-        that says so.
+        The images, a weight, a buffer that answers depend on, the answer of a layer, or a gradient;
+        where all are finite, that says so.
 
     Examples
     --------
@@ -32,18 +32,30 @@ def first_nonfinite(network: nn.Module, images: Tensor) -> str:
     """
     if not _finite(images):
         return f"image {_which(images)} of the batch"
-    kinds = (("weight", network.named_parameters()), ("buffer", network.named_buffers()))
-    for kind, named in kinds:
-        for name, value in named:
-            if not _finite(value):
-                return f"the {kind} {name}"
+    for name, weight in network.named_parameters():
+        if not _finite(weight):
+            return f"the weight {name}"
+    for name, value in _used_buffers(network):
+        if not _finite(value):
+            return f"the buffer {name}"
     layer = _first_layer(network, images)
     if layer:
         return f"the answer of {layer}"
     for name, weight in network.named_parameters():
         if weight.grad is not None and not _finite(weight.grad):
             return f"the gradient of {name}"
-    return "none of images, weights, answers and gradients, but the loss itself"
+    return "none of images, weights, answers and gradients, but the loss, or their norm"
+
+
+def _used_buffers(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """List the buffers of parts that are not trained: running statistics of others follow answers.
+
+    The step that failed has spoilt those already.
+    """
+    for name, part in network.named_modules():
+        if not part.training:
+            for own, value in part.named_buffers(recurse=False):
+                yield f"{name}.{own}" if name else own, value
 
 
 def _first_layer(network: nn.Module, images: Tensor) -> str:

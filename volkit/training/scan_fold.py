@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from volkit.errors import ConfigError, ModelError
 from volkit.models.checkpoint import save_checkpoint
+from volkit.models.module_loading import lay_out
 from volkit.models.running import Running
 from volkit.training.nonfinite import first_nonfinite
 from volkit.training.scan_batches import plain_batches, shuffled_batches, varied_batches
@@ -47,10 +48,8 @@ class FoldRun:
         training = fold.training
         torch.manual_seed(_seed(training.seed, fold.number))
         self.device = torch.device(Running(fold.device).resolved().device)
-        self.network = starting_network(training, classes=2).to(
-            self.device,
-            memory_format=torch.channels_last_3d,
-        )  # type: ignore[call-overload]
+        self.network = starting_network(training, classes=2).to(self.device)
+        lay_out(self.network)
         moving = [p for p in self.network.parameters() if p.requires_grad]
         options = training.optimisation
         self.optimiser = torch.optim.AdamW(
@@ -72,7 +71,11 @@ class FoldRun:
     @property
     def identity(self) -> str:
         """Digest of what decides the weights."""
-        plain = replace(self.fold, threads=1, tracking=TrackingKeys())
+        told = self.fold.training.network
+        # Where weights lie does not matter: what they are is among the facts.
+        network = replace(told, weights=None if told.weights is None else "")
+        training = replace(self.fold.training, network=network)
+        plain = replace(self.fold, training=training, threads=1, tracking=TrackingKeys())
         return fingerprint(plain, self.facts)
 
     @property
@@ -128,7 +131,8 @@ class FoldRun:
         self.optimiser.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(self._answer(given), target, weight=self.weight)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), inf)
+        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(grads)
         if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
             raise self._not_finite(given, rows, step, float(loss.detach()))
         self.optimiser.step()

@@ -104,8 +104,7 @@ def train_fold(
     """
     run = FoldRun(fold, scans, roles)
     run.resume(anew=anew)
-    if not run.finished:
-        _learn(run, on_epoch)
+    _learn(run, on_epoch)
     run.network.load_state_dict(run.best_state)
     return ScanResult(
         read_checkpoint(fold.checkpoint),

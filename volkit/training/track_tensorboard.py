@@ -35,7 +35,7 @@ class TensorBoardTracker:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise missing_extra("tensorboard", "tracking") from error
-        self._writer = SummaryWriter(str(self.folder), purge_step=self.first or None)
+        self._writer = SummaryWriter(str(self.folder), purge_step=self.first)
 
     def log(self, step: int, values: Values) -> None:
         """Write the numbers of a step, each under its name."""

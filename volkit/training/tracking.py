@@ -23,7 +23,7 @@ class Tracker(Protocol):
     """Who is told the numbers of a training."""
 
     def log(self, step: int, values: Values) -> None:
-        """Hear the numbers of a step, from 0 on, each step once and in order."""
+        """Hear the numbers of a step, from 0 on, in order; the last one of a run before again."""
 
     def close(self) -> None:
         """Hear that there will be no more."""
@@ -148,8 +148,8 @@ def tracked(
     MissingExtraError
         If one is asked for and not installed.
     """
-    first = len(known)
-    rows = [{"step": float(n), **values} for n, values in enumerate(known)]
+    first = max(len(known) - 1, 0)
+    rows = [{"step": float(n), **values} for n, values in enumerate(known[:first])]
     told: list[Tracker] = [TableTracker(folder / f"{name}.csv", rows)]
     if keys.tensorboard:
         from volkit.training.track_tensorboard import TensorBoardTracker
@@ -161,6 +161,9 @@ def tracked(
         told.append(WandbTracker(folder, keys, name, identity=identity, facts=facts))
     trackers = Trackers(tuple(told))
     try:
+        # The run before may have ended between a step and telling of it: its last is told again.
+        for step, values in enumerate(known[first:], first):
+            trackers.log(step, values)
         yield trackers
     finally:
         trackers.close()
