@@ -78,9 +78,14 @@ def test_what_others_wrote(
     slow = source.read_once(box)
     if quick is None:
         raise AssertionError("tensorstore knows all of these")
-    found = quick.read(source.order.stored(box))
-    assert found is not None
-    np.testing.assert_array_equal(found, slow)
+    for large in (0, fast._LARGE):  # bytes from which on NumPy gives the memory
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fast, "_LARGE", large)
+            found = quick.read(source.order.stored(box))
+        assert found is not None
+        assert found.flags.c_contiguous
+        assert found.flags.writeable
+        np.testing.assert_array_equal(found, slow)
     assert volume.read(box).dtype == np.dtype(how["dtype"]).newbyteorder("=")
 
     strict = open_volume(folder)
@@ -119,6 +124,17 @@ def test_writers_store_the_same_bytes(
         np.testing.assert_array_equal(volume.read(), values)
         files.append({p.name for p in (tmp_path / name).rglob("*") if p.is_file()})
     assert files[0] == files[1]
+
+
+def test_a_chunk_missing_from_a_large_box_is_named(tmp_path: Path) -> None:
+    shape = (161, 162, 163)  # voxels of one byte, more than a small box may have
+    array = zarr.create_array(tmp_path / "em.zarr", shape=shape, dtype="u1", chunks=(90, 90, 90))
+    values = np.random.default_rng(0).integers(1, 9, shape, np.uint8)
+    array[:90] = values[:90]
+    with pytest.raises(MissingChunkError, match=r"chunk \(1, 0, 0\)"):
+        open_volume(tmp_path / "em.zarr").read()
+    array[90:] = values[90:]
+    np.testing.assert_array_equal(open_volume(tmp_path / "em.zarr").read(), values)
 
 
 def test_codecs_that_tensorstore_does_not_know(tmp_path: Path) -> None:

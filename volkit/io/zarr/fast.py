@@ -12,6 +12,7 @@ import tensorstore
 from volkit.io.axes import Array
 
 _DRIVERS = {2: "zarr", 3: "zarr3"}
+_LARGE = 2**22  # bytes: from here on NumPy asks for large pages, tensorstore for small ones
 _FAILURES = (ValueError, RuntimeError, OSError, KeyError, NotImplementedError)
 
 _inherited: list[int] = []  # not empty in a process that was forked
@@ -48,10 +49,9 @@ class FastArray:
         if _inherited:
             return None
         try:
-            values: Array = np.asarray(self.array[stored].read(order="C").result())
+            return _read(self.array[stored])
         except _FAILURES:
             return None
-        return values
 
     def write(self, stored: tuple[slice, ...], values: Array) -> bool:
         """Write a box of whole stored objects, each beside its name and then renamed.
@@ -108,6 +108,17 @@ def fast_array(folder: Path, version: int, *, zeros: bool) -> FastArray | None:
     except _FAILURES:
         return None
     return FastArray(found, writes=version == 3)
+
+
+def _read(part: Any) -> Array:
+    """Read a part in C order; where it is large, into memory of NumPy's."""
+    dtype = part.dtype.numpy_dtype
+    if part.size * dtype.itemsize < _LARGE:
+        return np.asarray(part.read(order="C").result())
+    values: Array = np.empty(part.shape, dtype)
+    own = tensorstore.array(values, context=_context(), copy=False, write=True)
+    own.write(part).result()
+    return values
 
 
 @cache
