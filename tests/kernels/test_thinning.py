@@ -88,6 +88,53 @@ def test_what_is_not_seen_is_said_to_be_unsettled() -> None:
     np.testing.assert_array_equal(moments[settled], thinning_moments(longer)[10:][settled])
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(*[st.integers(1, 6)] * 3),
+    start=st.tuples(*[st.integers(-3, 3)] * 3),
+    faces=st.tuples(*[st.booleans()] * 6),
+)
+@settings(max_examples=40)
+def test_moments_are_those_of_rounds_over_all_voxels(seed, shape, start, faces) -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 0.5)
+    mask = noise > np.quantile(noise, 0.3)
+    found = thinning_moments(mask, start=start, open_before=faces[:3], open_after=faces[3:])
+    np.testing.assert_array_equal(found, by_rounds(mask, start, faces))
+
+
+def by_rounds(mask: np.ndarray, start, faces) -> np.ndarray:
+    """Ask every voxel in every round, as thinning is defined."""
+    unknown = np.zeros([n + 2 for n in mask.shape], bool)
+    for side, there in ((0, faces[:3]), (-1, faces[3:])):
+        for axis in range(3):
+            np.moveaxis(unknown, axis, 0)[side] |= there[axis]
+    for side, there in ((0, faces[:3]), (-1, faces[3:])):
+        for axis in range(3):
+            np.moveaxis(unknown, axis, 0)[side] &= there[axis]
+    present, moments = np.pad(mask, 1), np.zeros(unknown.shape, np.uint8)
+    moments[present] = KEPT
+    changed, turn = True, 0
+    while changed:
+        changed, turn = False, turn + 1
+        marks = [(v, answer(present, unknown, v, True)) for v in np.argwhere(present)]
+        for step in np.ndindex(2, 2, 2):
+            for v, mark in marks:
+                here = mark != NEVER and tuple((v - 1 + start) & 1) == step
+                now = answer(present, unknown, v, False) if here else NEVER
+                if now != NEVER:
+                    gone = now == mark == ALWAYS
+                    present[tuple(v)], unknown[tuple(v)] = False, not gone
+                    moments[tuple(v)] = turn if gone else UNSETTLED
+                    changed = True
+    return moments[1:-1, 1:-1, 1:-1]
+
+
+def answer(present: np.ndarray, unknown: np.ndarray, voxel: np.ndarray, ends: bool) -> int:
+    around = tuple(slice(n - 1, n + 2) for n in voxel)
+    bits = (as_bits(np.flatnonzero(cube[around]).tolist()) for cube in (present, unknown))
+    return int(removable(*bits, ends))
+
+
 @pytest.mark.parametrize("start", [(0, 0, 0), (3, 4, 6), (-5, 1, 0)])
 def test_subfields_count_from_where_the_block_lies(start) -> None:
     mask = np.random.default_rng(0).random((8, 8, 8)) > 0.3

@@ -17,7 +17,7 @@ from volkit.errors import ContractError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.kernels.label import label_components
-from volkit.ops.components import connected_components
+from volkit.ops.components import connected_components, foreground
 from volkit.ops.relabelling import relabel_consecutive
 
 SHAPE = (7, 6, 9)
@@ -119,6 +119,18 @@ def test_consecutive_names_keep_the_order(block_shape, lazy: bool, tmp_path: Pat
 def test_options_that_cannot_be_are_refused(options, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         components(NOISE, block_shape=(5, 5, 5), **options)
+
+
+@given(
+    values=arrays(np.uint8, (2, 3, 4)) | arrays(np.int16, (2, 3, 4)) | arrays(bool, (2, 3, 4)),
+    threshold=st.floats(-300, 300) | st.integers(-300, 300) | st.sampled_from([np.inf, -np.inf]),
+    below=st.booleans(),
+)
+def test_whole_numbers_are_compared_as_floats_would_be(values, threshold, below: bool) -> None:
+    found = foreground(values, threshold=threshold, channel=0, below=below)
+    as_float = values.astype(np.float64)
+    np.testing.assert_array_equal(found, as_float < threshold if below else as_float > threshold)
+    assert found.dtype == bool
 
 
 def test_nan_is_refused_with_its_block() -> None:

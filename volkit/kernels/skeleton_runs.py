@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
-from volkit.kernels.sparse_voxels import set_voxels
+from volkit.kernels.sparse_voxels import set_voxels, within
 
 Table = dict[str, NDArray[Any]]
 """``run`` (int64, a row for each; columns below), ``junction`` (int64: index, radius, z, y, x of
@@ -55,7 +55,7 @@ def skeleton_runs(
     Parameters
     ----------
     skeleton : ndarray of bool, shape (Z, Y, X)
-        Of the block and of two voxels around it, where the volume has them.
+        Of the block and of two voxels or more around it, where the volume has them.
     core : Box
         The block itself, in the array's own coordinates.
     radius : ndarray of int64, shape (N,)
@@ -81,20 +81,16 @@ def skeleton_runs(
     >>> run[END].tolist(), run[STEPS].tolist(), int(run[POINTS])
     ([0, 4], [0, 4, 0, 0, 0, 0, 0, 0], 5)
     """
-    padded = np.pad(skeleton, 1)
-    around = core.grow((1, 1, 1))  # the same box of the padded array is a voxel wider, and shifted
-    seen = Box(around.start, around.stop).shift((1, 1, 1))
-    near = set_voxels(padded[seen.slices]) + seen.start
-    place = near - 1 + np.array(start)
+    near = set_voxels(skeleton)
+    near = near[within(near, core.grow((1, 1, 1)))]
+    place = near + np.array(start)
     index = (place[:, 0] * domain_shape[1] + place[:, 1]) * domain_shape[2] + place[:, 2]
-    inside = ((near > core.start) & (near <= core.stop)).all(1)
-    given = np.flatnonzero(inside)
+    own = within(near, core)
+    given = np.flatnonzero(own)
     rows = np.zeros((len(near), WIDTH), np.int64)
     rows[given] = _rows(index[given], place[given], radius, reach, domain_shape)
-    row_of = np.full(padded.shape, -1, np.int32)
-    row_of[tuple(near.T)] = np.arange(len(near))
-    degree, neighbours = _neighbours(padded, row_of, near)
-    in_run = inside & (degree <= 2)
+    degree, neighbours = _neighbours(skeleton, near, index, start, domain_shape)
+    in_run = own & (degree <= 2)
     knots = given[degree[given] > 2]
     junction = np.column_stack([index[knots], radius[degree[given] > 2], place[knots]])
     return {
@@ -126,18 +122,21 @@ def _rows(index: Any, place: Any, radius: Any, reach: Any, domain_shape: Coord) 
 
 
 @numba.njit(nogil=True, cache=True)
-def _neighbours(padded: Any, row_of: Any, near: Any) -> Any:
-    """Count the neighbours of each voxel and list those that are near."""
+def _neighbours(skeleton: Any, near: Any, index: Any, start: Coord, domain_shape: Coord) -> Any:
+    """Count the neighbours of each voxel and list those that are near; the index is sorted."""
     degree = np.zeros(len(near), np.int64)
     neighbours = np.full((len(near), 26), -1, np.int64)
-    nz, ny, nx = padded.shape
+    nz, ny, nx = skeleton.shape
     for n in range(len(near)):
         z, y, x = near[n]
         for k in range(max(0, z - 1), min(nz, z + 2)):
             for j in range(max(0, y - 1), min(ny, y + 2)):
+                row = ((k + start[0]) * domain_shape[1] + j + start[1]) * domain_shape[2] + start[2]
                 for i in range(max(0, x - 1), min(nx, x + 2)):
-                    if padded[k, j, i] and not (k == z and j == y and i == x):
-                        neighbours[n, degree[n]] = row_of[k, j, i]
+                    if skeleton[k, j, i] and not (k == z and j == y and i == x):
+                        at = np.searchsorted(index, row + i)
+                        if at < len(index) and index[at] == row + i:
+                            neighbours[n, degree[n]] = at
                         degree[n] += 1
     return degree, neighbours
 

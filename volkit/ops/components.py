@@ -5,6 +5,7 @@ touch across faces are united under their smallest id, which is the id of the wh
 """
 
 from collections.abc import Sequence
+from math import ceil, floor, isfinite
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,31 @@ def single_channel(array: Array, channel: int) -> Array:
     return channels[channel]
 
 
+def foreground(
+    array: Array, *, threshold: float, channel: int, below: bool = False
+) -> NDArray[np.bool_]:
+    """Take the voxels of one channel that are above a threshold, or below it.
+
+    Raises
+    ------
+    ContractError
+        If there is no such channel, or values are NaN.
+    """
+    values = single_channel(array, channel)
+    if values.dtype.kind == "f" and np.isnan(values.min()):
+        raise ContractError(
+            "values are NaN, which are neither above nor below a threshold; replace them "
+            "(numpy.nan_to_num)"
+        )
+    if values.dtype == bool and threshold == 0 and not below:
+        return values
+    if values.dtype.kind in "iu" and isfinite(threshold):
+        # Whole numbers are compared as such: beside a float, NumPy makes floats of them all.
+        threshold = ceil(threshold) if below else floor(threshold)
+    mask: NDArray[np.bool_] = values < threshold if below else values > threshold
+    return mask
+
+
 def named_components(block: Block, mask: Array, connectivity: int, domain: Box) -> Labels:
     """Label a mask of ``block.write`` by first voxels in the domain."""
     return label_components(
@@ -165,7 +191,7 @@ def named_components(block: Block, mask: Array, connectivity: int, domain: Box) 
 def _rims_block(
     block: Block, prob: Array, *, connectivity: int, domain: list[list[int]], **how: Any
 ) -> Columns:
-    mask = _foreground(prob, **how)
+    mask = foreground(prob, **how)
     return block_rims(block, mask, connectivity=connectivity, domain=domain_box(domain))
 
 
@@ -178,19 +204,8 @@ def _named_block(
     domain: list[list[int]],
     **how: Any,
 ) -> Labels:
-    mask = _foreground(prob, **how)
+    mask = foreground(prob, **how)
     return block_names(block, mask, shards, connectivity=connectivity, domain=domain_box(domain))
-
-
-def _foreground(prob: Array, *, threshold: float, below: bool, channel: int) -> NDArray[np.bool_]:
-    values = single_channel(prob, channel)
-    if values.dtype.kind == "f" and np.isnan(values.min()):
-        raise ContractError(
-            "values are NaN, which are neither above nor below a threshold; replace them "
-            "(numpy.nan_to_num)"
-        )
-    mask: NDArray[np.bool_] = values < threshold if below else values > threshold
-    return mask
 
 
 def _equal_rims_block(

@@ -13,7 +13,7 @@ from volkit.io.volume import Volume
 from volkit.kernels.clips import Clip
 from volkit.kernels.relabel import renamed
 from volkit.kernels.vessel_outline import outlined, segment_signal, segment_voxels
-from volkit.ops.vessel_skeleton import foreground
+from volkit.ops.components import foreground
 
 Array = NDArray[Any]
 Outline = Literal["painted", "channel", "none"]

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
 from volkit.errors import ConfigError, ContractError
-from volkit.geometry import Block, Box, Coord, Grid, coord
+from volkit.geometry import Block, Coord, Grid, coord
 from volkit.io.volume import Volume
 from volkit.kernels.relabel import renamed
 from volkit.kernels.skeleton_branches import join_runs
 from volkit.kernels.skeleton_runs import FIRST, RADIUS_UNIT, add_runs, skeleton_runs
-from volkit.kernels.sparse_voxels import set_voxels
+from volkit.kernels.sparse_voxels import set_voxels, within
 from volkit.kernels.vessel_radius import Spacing, background_distance, distance_beyond
 from volkit.kernels.vessel_rules import SpurRule, apply_rule
 from volkit.kernels.vessel_segments import junction_columns, segment_columns
 from volkit.ops.arguments import arguments
-from volkit.ops.components import connected_components, domain_box, domain_param
-from volkit.ops.vessel_skeleton import foreground, open_faces, skeleton_stages
+from volkit.ops.components import connected_components, domain_box, domain_param, foreground
+from volkit.ops.vessel_skeleton import open_faces, skeleton_stages
 
 Array = NDArray[Any]
 _NM_PER_UM = 1000.0
@@ -205,7 +205,8 @@ def _runs_block(
     domain: list[list[int]],
 ) -> Columns:
     whole, core = domain_box(domain), block.write.relative_to(block.read)
-    voxels = set_voxels(skeleton[core.slices]) + core.start
+    voxels = set_voxels(skeleton)
+    voxels = voxels[within(voxels, core)]
     distance, reach = np.zeros(0), np.zeros((0, 3), np.int64)
     if len(voxels):
         mask = foreground(values, threshold=threshold, channel=channel)
@@ -215,13 +216,12 @@ def _runs_block(
         near = background_distance(mask, voxels, spacing=(1.0, 1.0, 1.0))[:, None]
         span = np.maximum(distance[:, None] / np.array(spacing), near)
         reach = np.ceil(span).astype(np.int64) - 1
-    seen = core.grow((2, 2, 2)).intersect(Box.from_shape(skeleton.shape))
     return skeleton_runs(
-        skeleton[seen.slices] > 0,
-        core.relative_to(seen),
+        skeleton > 0,
+        core,
         np.rint(distance / RADIUS_UNIT).astype(np.int64),
         reach,
-        start=seen.shift(block.read.relative_to(whole).start).start,
+        start=block.read.relative_to(whole).start,
         domain_shape=whole.shape,
     )
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
-from volkit.errors import ConfigError, ContractError
+from volkit.errors import ConfigError
 from volkit.geometry import Block, Box, Coord, Grid, coord
+from volkit.kernels.sparse_voxels import within
 from volkit.kernels.thinning import KEPT, Moments, thinning_moments
 from volkit.kernels.thinning_leftovers import (
     add_leftovers,
@@ -24,7 +25,7 @@ from volkit.kernels.thinning_leftovers import (
     settle_leftovers,
 )
 from volkit.ops.arguments import Call, arguments
-from volkit.ops.components import domain_box, domain_param, single_channel
+from volkit.ops.components import domain_box, domain_param, foreground
 
 Array = NDArray[Any]
 Faces = tuple[bool, bool, bool]
@@ -98,38 +99,24 @@ def skeleton_stages(
     place = {"domain": domain_param(grid)}
     thin = Op(
         _moments_block,
-        dtype=np.uint16,
+        dtype=np.uint8,
         halo=halo,
         params={"threshold": threshold, "channel": channel, **place},
+        version=2,
     )
     moments = engine.map(thin, call.inputs[0], grid=grid, name=f"{name}_moments")
     gather = Reduction(
         _leftovers_block,
         add_leftovers,
-        partial(settle_leftovers, domain_shape=grid.domain.shape),
+        partial(settle_leftovers, start=grid.domain.start, domain_shape=grid.domain.shape),
         halo=(1, 1, 1),
         params=place,
+        version=2,
+        before=True,
     )
     settled = engine.reduce(gather, moments, grid=grid, name=f"{name}_leftovers")
     keep = Op(_skeleton_block, dtype=np.uint8, params=place)
     return engine.map(keep, moments, grid=grid, name=name, shared=(settled,))
-
-
-def foreground(values: Array, *, threshold: float, channel: int) -> NDArray[np.bool_]:
-    """Take the voxels above a threshold.
-
-    Raises
-    ------
-    ContractError
-        If there is no such channel, or values are NaN.
-    """
-    single = single_channel(values, channel)
-    if single.dtype.kind == "f" and np.isnan(single.min()):
-        raise ContractError(
-            "values are NaN, which are neither above nor below a threshold; replace them "
-            "(numpy.nan_to_num)"
-        )
-    return single if single.dtype == bool and threshold == 0 else single > threshold
 
 
 def open_faces(block: Block, domain: Box) -> tuple[Faces, Faces]:
@@ -145,23 +132,20 @@ def _moments_block(
     before, after = open_faces(block, domain_box(domain))
     mask = foreground(values, threshold=threshold, channel=channel)
     if not mask[block.crop].any():
-        return np.zeros(block.write.shape, np.uint16)
-    return thinning_moments(
+        return np.zeros(block.write.shape, np.uint8)
+    moments = thinning_moments(
         mask,
         start=block.read.start,
         open_before=before,
         open_after=after,
     )
+    return np.ascontiguousarray(moments[block.crop])
 
 
 def _leftovers_block(block: Block, moments: Moments, *, domain: list[list[int]]) -> Columns:
     whole = domain_box(domain)
     return gather_leftovers(
-        moments,
-        block.write.relative_to(block.read),
-        start=block.read.start,
-        place=block.read.relative_to(whole).start,
-        domain_shape=whole.shape,
+        moments, place=block.read.relative_to(whole).start, domain_shape=whole.shape
     )
 
 
@@ -172,7 +156,6 @@ def _skeleton_block(
     if len(settled["index"]):
         here = block.write.relative_to(domain_box(domain))
         places = np.stack(np.unravel_index(settled["index"], domain_box(domain).shape), -1)
-        inside = ((places >= here.start) & (places < here.stop)).all(1)
-        z, y, x = (places[inside] - here.start).T
+        z, y, x = (places[within(places, here)] - here.start).T
         skeleton[z, y, x] = 1
     return skeleton
