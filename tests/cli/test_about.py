@@ -1,9 +1,11 @@
 """The command info, as a person sees it."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import matplotlib.image
 import numpy as np
 import pytest
@@ -96,6 +98,16 @@ def test_thumbnails(em: Path, says: Says, tmp_path: Path) -> None:
     assert picture[-1, -1, 0] > 0.95
 
 
+def test_a_voxel_size_that_is_not_stated_is_said_to_be_assumed(tmp_path: Path, says: Says) -> None:
+    with h5py.File(tmp_path / "em.h5", "w") as file:
+        file["raw"] = np.zeros((4, 8, 8), np.uint8)
+    found = rows(says("info", f"{tmp_path}/em.h5::raw", "--no-rate"))
+    assert found["voxel size"] == "not stated; 1 x 1 x 1 nm is assumed"
+    assert "extent" not in found
+    tree = json.loads(says("info", f"{tmp_path}/em.h5::raw", "--no-rate", "--json"))
+    assert (tree["voxel_size_nm"], tree["voxel_size_stated"]) == ([1, 1, 1], False)
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_shown(em: Path, says: Says) -> None:
     for chunk in (em / "0" / "c").rglob("*"):
         if chunk.is_file():
@@ -103,6 +115,8 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_shown(em: Path, says: Says)
     said = says("info", em, "--thumbnail")
     assert rows(said)["shape (z, y, x)"] == "6 x 40 x 50"
     assert "time to mirror: not known, for reading failed:" in said
+    tree = json.loads(says("info", em, "--json"))
+    assert (tree["shape"], tree["bytes_per_second"]) == ([6, 40, 50], None)
     assert "no thumbnail: " in said
 
 

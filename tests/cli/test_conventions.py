@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from rich.table import Table
 
 from volkit.cli import main
 from volkit.cli.app import app
 from volkit.cli.commands import plain
+from volkit.cli.work import terminal
 from volkit.errors import ConfigError
 from volkit.io.open import create_volume
 from volkit.testing.workflows import tiny_workflow
@@ -135,9 +137,22 @@ def test_exit_codes(tiny: Path, tmp_path: Path, ends: Ends) -> None:
     for name, value in (("one", 1), ("two", 2)):
         volume = create_volume(tmp_path / f"{name}.zarr", shape=(4, 4, 4), dtype=np.uint8)
         volume.write(volume.domain, np.full((4, 4, 4), value, np.uint8))
-    sides = tmp_path / "one.zarr", tmp_path / "two.zarr", "--output", tmp_path / "diff"
-    assert ends("diff", *sides)[0] == 0
+    sides = tmp_path / "one.zarr", tmp_path / "two.zarr", "--output", tmp_path / "[diff]"
+    code, out, _ = ends("diff", *sides)
+    assert code == 0
+    assert f"report: {tmp_path}/[diff]/" in out  # brackets are no colours
     assert ends("diff", *sides, "--exit-code")[0] == 3
+
+
+def test_what_looks_like_a_colour_or_an_emoji_is_printed_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = "pip install 'volkit[torch]', only [labels], rows 1:100:1"
+    terminal().print(text, highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row(text)
+    terminal().print(table)
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [text, text]
 
 
 def test_codes_are_those_of_the_page(ends: Ends) -> None:

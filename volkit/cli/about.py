@@ -7,24 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.color import Color
-from rich.console import Console
-from rich.segment import Segment, Segments
-from rich.style import Style
 from rich.table import Table
 
-from volkit.cli.commands import say_json, wants_json
+from volkit.cli.commands import say, say_json, wants_json
 from volkit.cli.progress import clock, size
+from volkit.cli.thumbnails import draw, write_png
 from volkit.cli.work import terminal
 from volkit.errors import VolkitError
 
 if TYPE_CHECKING:
     from volkit.io.sources import OpenArguments
     from volkit.io.volume import Volume
-    from volkit.pipelines.thumbnail import Pixels, Thumbnail
+    from volkit.pipelines.reading_rate import ReadingRate
 
-_TERMINAL_PIXELS = 64  # wide or high: a character holds two, one above the other
-_PNG_PIXELS = 768
 _SAID = ("kind", "type", "description", "sources", "source", "stage", "method", "version")
 _LONGEST_WORDS = 200  # characters of what a volume says of itself
 
@@ -62,9 +57,12 @@ def info(
     how: OpenArguments = {} if credentials is None else {"credentials": credentials}
     volume = open_volume(uri, level=level, **how)
     if wants_json():
-        say_json(_facts_tree(volume, rate=rate))
+        found, why = _reading_rate(volume) if rate else (None, "")
+        if why:
+            say(f"time to mirror: {why}")
+        say_json(_facts_tree(volume, found))
         if png is not None:
-            _write_png(console, volume, png)
+            write_png(console, volume, png)
         return
     console.print(_facts_table(volume))
     if volume.levels > 1:
@@ -77,9 +75,9 @@ def info(
         console.print(words, soft_wrap=True, highlight=False)
     drawn = console.is_terminal if thumbnail is None and png is None else bool(thumbnail)
     if drawn:
-        _draw(console, volume)
+        draw(console, volume)
     if png is not None:
-        _write_png(console, volume, png)
+        write_png(console, volume, png)
 
 
 def levels_table(volume: "Volume") -> Table:
@@ -94,11 +92,9 @@ def levels_table(volume: "Volume") -> Table:
     table.add_column("level")
     for name in ("shape (z, y, x)", "voxel size, nm", "chunks", "size"):
         table.add_column(name, justify="right")
-    whole = replace(volume, region=None)
-    for number in range(volume.levels):
-        level = whole.at_level(number)
+    for level in _levels(volume):
         table.add_row(
-            str(number),
+            str(level.level),
             _by(level.shape),
             _by(level.voxel_size_nm),
             _by(level.chunk_shape),
@@ -115,25 +111,27 @@ def levels_tree(volume: "Volume") -> list[dict[str, Any]]:
     volume : Volume
         At any level.
     """
-    whole = replace(volume, region=None)
     return [
         {
-            "level": number,
+            "level": level.level,
             "shape": level.shape,
             "voxel_size_nm": level.voxel_size_nm,
             "chunk_shape": level.chunk_shape,
             "bytes": _bytes(level),
         }
-        for number in range(volume.levels)
-        if (level := whole.at_level(number))
+        for level in _levels(volume)
     ]
 
 
-def _facts_tree(volume: "Volume", *, rate: bool) -> dict[str, Any]:
-    from volkit.ops.level_plan import holds_labels
-    from volkit.pipelines.reading_rate import reading_rate
+def _levels(volume: "Volume") -> "Iterator[Volume]":
+    whole = replace(volume, region=None)
+    return (whole.at_level(number) for number in range(volume.levels))
 
-    found = reading_rate(volume) if rate else None
+
+def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
+    from volkit.io.stated_size import says_size
+    from volkit.ops.level_plan import holds_labels
+
     return {
         "uri": volume.uri,
         "level": volume.level,
@@ -142,27 +140,33 @@ def _facts_tree(volume: "Volume", *, rate: bool) -> dict[str, Any]:
         "dtype": str(volume.dtype),
         "holds": "labels" if holds_labels(volume) else "image",
         "voxel_size_nm": volume.voxel_size_nm,
+        "voxel_size_stated": says_size(volume),
         "origin_nm": volume.origin_nm,
         "domain": volume.domain,
         "chunk_shape": volume.chunk_shape,
         "write_shape": volume.write_shape,
         "bytes": _bytes(volume),
-        "bytes_per_second": None if found is None else found.bytes_per_second,
-        "seconds_to_mirror": None if found is None else found.seconds_for(volume),
+        "bytes_per_second": None if rate is None else rate.bytes_per_second,
+        "seconds_to_mirror": None if rate is None else rate.seconds_for(volume),
         "levels": levels_tree(volume),
         "says": _said(volume),
     }
 
 
 def _facts_table(volume: "Volume") -> Table:
+    from volkit.io.stated_size import says_size
+
+    stated = says_size(volume)
     size_nm = [extent * nm for extent, nm in zip(volume.shape, volume.voxel_size_nm, strict=True)]
     stored = prod(-(-n // u) for n, u in zip(volume.shape, volume.write_shape, strict=True))
     rows = {
         "shape (z, y, x)": _by(volume.shape),
         "channels": "none" if volume.channels is None else str(volume.channels),
         "dtype": f"{volume.dtype}, {_kind(volume)}",
-        "voxel size": _lengths(volume.voxel_size_nm),
-        "extent": _lengths(size_nm),
+        "voxel size": _lengths(volume.voxel_size_nm)
+        if stated
+        else "not stated; 1 x 1 x 1 nm is assumed",
+        **({"extent": _lengths(size_nm)} if stated else {}),
         "domain": str(volume.domain),
         "origin": _lengths(volume.origin_nm),
         "levels": f"{volume.levels} (this is level {volume.level})",
@@ -203,70 +207,28 @@ def _brief(value: Any) -> str:
     return str(value["uri"]) if isinstance(value, dict) and "uri" in value else str(value)
 
 
-def _time_to_mirror(volume: "Volume") -> str:
+def _reading_rate(volume: "Volume") -> "tuple[ReadingRate | None, str]":
+    """Time a few pieces; where that tells nothing, say why."""
     from volkit.pipelines.reading_rate import reading_rate
 
     try:
         found = reading_rate(volume)
     except VolkitError as error:
-        return f"time to mirror: not known, for reading failed: {error}"
+        return None, f"not known, for reading failed: {error}"
+    large = "not timed, for its chunks are so large that one takes long"
+    return found, "" if found else large
+
+
+def _time_to_mirror(volume: "Volume") -> str:
+    found, why = _reading_rate(volume)
     if found is None:
-        return "time to mirror: not timed, for its chunks are so large that one takes long"
+        return f"time to mirror: {why}"
     seconds = found.seconds_for(volume)
     shown = "less than a second" if seconds < 1 else f"about {clock(seconds)}"
     return (
         f"time to mirror: {shown} at {size(round(found.bytes_per_second))}/s (an estimate from "
         f"pieces read one after another: {found.pieces})"
     )
-
-
-def _draw(console: Console, volume: "Volume") -> None:
-    """Draw a thumbnail with half blocks; in colours also where the output is no terminal."""
-    found = _thumbnail(console, volume, _TERMINAL_PIXELS)
-    if found is None:
-        return
-    colours = (
-        console
-        if console.is_terminal
-        else Console(force_terminal=True, color_system="truecolor", width=console.width)
-    )
-    colours.print()
-    colours.print(Segments(_half_blocks(found.pixels)), end="")
-    console.print(found.caption, style="dim", highlight=False)
-
-
-def _write_png(console: Console, volume: "Volume", path: Path) -> None:
-    from matplotlib.image import imsave
-
-    found = _thumbnail(console, volume, _PNG_PIXELS)
-    if found is not None:
-        imsave(path, found.pixels, format="png")
-        console.print(f"{found.caption}: {path}", soft_wrap=True, highlight=False)
-
-
-def _thumbnail(console: Console, volume: "Volume", longest: int) -> "Thumbnail | None":
-    from volkit.pipelines.thumbnail import thumbnail
-
-    try:
-        with console.status("reading the middle plane"):
-            return thumbnail(volume, longest=longest)
-    except VolkitError as error:
-        # What is known of the volume has been said, and is right without a picture.
-        console.print(f"no thumbnail: {error}", soft_wrap=True, highlight=False, markup=False)
-        return None
-
-
-def _half_blocks(pixels: "Pixels") -> Iterator[Segment]:
-    for row in range(0, len(pixels), 2):
-        for column in range(pixels.shape[1]):
-            above = Color.from_rgb(*map(int, pixels[row, column]))
-            below = (
-                Color.from_rgb(*map(int, pixels[row + 1, column]))
-                if row + 1 < len(pixels)
-                else None
-            )
-            yield Segment("▀", Style(color=above, bgcolor=below))
-        yield Segment.line()
 
 
 def _by(values: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from volkit.cli.boxes import parse_shape
 from volkit.cli.clusters import ClusterFile, cluster_settings
@@ -83,9 +84,7 @@ def _batch(
         found = run_batch(
             batch,
             on_progress=on_progress,
-            on_message=lambda text: console.print(
-                text, soft_wrap=True, highlight=False, markup=False
-            ),
+            on_message=lambda text: console.print(text, soft_wrap=True, highlight=False),
             replace_stale=replace,
         )
     if not wants_json():
@@ -122,12 +121,12 @@ def _show(console: Console, items: "tuple[ItemStatus, ...]") -> None:
     few = len(items) <= _MOST_ROWS
     first = items if few else sorted(items, key=lambda item: item.state == "finished")
     for item in first[:_MOST_ROWS]:
-        colour = _COLOURS.get(item.state, "yellow")
+        state = Text(item.state, style=_COLOURS.get(item.state, "yellow"))
         blocks = f"{item.done:,}/{item.total:,}" if item.total else ""
         taken = clock(item.seconds) if item.seconds else ""
-        error = (item.error.splitlines() or [""])[0].replace("[", "\\[")
+        error = (item.error.splitlines() or [""])[0]
         attempts = str(item.attempts or "")
-        table.add_row(item.name, f"[{colour}]{item.state}[/]", blocks, attempts, taken, error)
+        table.add_row(item.name, state, blocks, attempts, taken, error)
     console.print(table)
     if not few:
         more = len(items) - _MOST_ROWS

@@ -1,18 +1,17 @@
 """The command diff: two volumes, tables or runs compared."""
 
-import hashlib
-import os
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from volkit.cli import tables
 from volkit.cli.boxes import parse_box
 from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.progress import shown
+from volkit.cli.result_folders import result_folder
 from volkit.cli.work import interruptible, terminal
 
 if TYPE_CHECKING:
@@ -64,7 +63,9 @@ def diff(
     if box is not None:
         tree["box"] = parse_box(box)
     tree = override(tree, settings or [])
-    tree["output"] = output or tree.get("output") or _folder(tree)
+    tree["output"] = (
+        output or tree.get("output") or result_folder("diff", tree, ["old", "new"], named=2)
+    )
     config = validate(tree, Diff, where="volkit diff")
     console = terminal()
     with interruptible(), shown(console) as on_progress:
@@ -91,21 +92,11 @@ def _show(console: Console, found: "Compared") -> None:
         console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
 
 
-def _folder(tree: dict[str, Any]) -> str:
-    """Name a folder that another comparison does not take."""
-    sides = [tree["old"], tree["new"]]
-    names = [re.sub(r"[^\w@-]+", "-", side.rstrip("/").rpartition("/")[2]) for side in sides]
-    whole = [side if "://" in side else os.path.abspath(side) for side in sides]  # noqa: PTH100
-    rest = {name: tree[name] for name in sorted(tree) if name not in ("old", "new", "cluster")}
-    said = repr((whole, rest))
-    return "-".join(["diff", *names, hashlib.sha256(said.encode()).hexdigest()[:6]])
-
-
 def _verdicts(found: "Compared") -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("compared", "verdict", "share", "numbers"):
         table.add_column(name, justify="right" if name == "share" else "left")
     for item in found.verdicts:
-        colour = _COLOURS.get(item.verdict.split()[0], "red")
-        table.add_row(item.name, f"[{colour}]{item.verdict}[/]", f"{item.share:.3%}", item.says)
+        verdict = Text(item.verdict, style=_COLOURS.get(item.verdict.split()[0], "red"))
+        table.add_row(item.name, verdict, f"{item.share:.3%}", item.says)
     return table

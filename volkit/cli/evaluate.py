@@ -1,9 +1,6 @@
 """The command evaluate: a prediction scored against the truth."""
 
-import hashlib
 import json
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +11,7 @@ from volkit.cli import tables
 from volkit.cli.boxes import parse_box
 from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.progress import shown
+from volkit.cli.result_folders import result_folder
 from volkit.cli.work import interruptible, terminal
 
 if TYPE_CHECKING:
@@ -69,7 +67,11 @@ def evaluate(
     tree |= {"convention": convention}
     tree |= {} if box is None else {"box": parse_box(box)}
     tree = override(tree, settings or [])
-    tree["output"] = output or tree.get("output") or _folder(tree)
+    tree["output"] = (
+        output
+        or tree.get("output")
+        or result_folder("evaluation", tree, ["pred", "truth"], named=1)
+    )
     config = validate(tree, Evaluate, where="volkit evaluate")
     console = terminal()
     with interruptible(), shown(console) as on_progress:
@@ -93,16 +95,4 @@ def _show(console: Console, found: "Scored") -> None:
     for name, place in found.outcome.files:
         console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
     command, argument = found.outcome.following
-    console.print(
-        f"next: {command} {tables.brief(argument)}", soft_wrap=True, highlight=False, markup=False
-    )
-
-
-def _folder(tree: dict[str, Any]) -> str:
-    """Name a folder that another evaluation does not take."""
-    sides = [tree["pred"], tree["truth"]]
-    name = re.sub(r"[^\w@-]+", "-", sides[0].rstrip("/").rpartition("/")[2])
-    whole = [side if "://" in side else os.path.abspath(side) for side in sides]  # noqa: PTH100
-    rest = {key: tree[key] for key in sorted(tree) if key not in ("pred", "truth", "cluster")}
-    digest = hashlib.sha256(repr((whole, rest)).encode()).hexdigest()[:6]
-    return f"evaluation-{name}-{digest}"
+    console.print(f"next: {command} {tables.brief(argument)}", soft_wrap=True, highlight=False)

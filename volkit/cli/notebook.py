@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-
 from volkit.errors import missing_extra
 from volkit.markup import Html, element
 
@@ -34,8 +32,9 @@ def progress() -> "Iterator[Callable[[base.Progress], None]]":
     prob                 8/8 blocks, done in 0:02
     """
     from volkit.cli.progress import shown
+    from volkit.cli.work import terminal
 
-    with shown(Console(width=120)) as show:
+    with shown(terminal()) as show:
         yield show
 
 

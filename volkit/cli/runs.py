@@ -53,7 +53,7 @@ def status(
         found = read_status(place)
         console.print(run_tables.status_table(found))
         for line in run_tables.status_lines(found):
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+            console.print(line, soft_wrap=True, highlight=False)
 
 
 @command(app)
@@ -112,7 +112,7 @@ def verify(
     else:
         console.print(run_tables.verify_table(found))
         for line in run_tables.finding_lines(found):
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+            console.print(line, soft_wrap=True, highlight=False)
         for done in repaired:
             typer.echo(
                 f"{done.stage}: {done.bad:,} not sound and {done.doubtful:,} that may have been "

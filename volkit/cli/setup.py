@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.completion import checkpoints, pipelines
@@ -68,7 +69,7 @@ def init(
         return
     console = terminal()
     for line in (*found.seen, *found.notes):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False)
     typer.echo(f"workflow: {brief(found.file)} ({found.pipeline})")
     typer.echo(f"next: volkit {found.following} {brief(found.file)}")
 
@@ -104,10 +105,10 @@ def doctor(
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         for check in found:
-            colour = _COLOURS[check.state]
-            table.add_row(f"[{colour}]{check.state}[/]", check.name, _text(check.says))
+            state = Text(check.state, style=_COLOURS[check.state])
+            table.add_row(state, check.name, check.says)
             if check.advice:
-                table.add_row("", "", _text(f"→ {check.advice}"))
+                table.add_row("", "", f"→ {check.advice}")
         console.print(table)
     if failed:
         raise typer.Exit(FAILED)
@@ -160,13 +161,7 @@ def list_plugins(
     for name in ("kind", "name", "package", "object", "state"):
         table.add_column(name)
     for item in found:
-        colour = _COLOURS[item.state]
-        state = f"[{colour}]{item.state}[/]" + (f": {_text(item.why)}" if item.why else "")
-        origin = f"{item.package} {item.version}"
-        table.add_row(item.kind, _text(item.name), origin, _text(item.target), state)
+        why = f": {item.why}" if item.why else ""
+        state = Text.assemble((item.state, _COLOURS[item.state]), why)
+        table.add_row(item.kind, item.name, f"{item.package} {item.version}", item.target, state)
     terminal().print(table)
-
-
-def _text(words: str) -> str:
-    """Keep brackets from being taken for colours."""
-    return words.replace("[", "\\[")

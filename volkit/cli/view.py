@@ -86,7 +86,7 @@ def _show(uris: list[str], options: "ViewOptions", port: int, *, browser: bool) 
     with View.of(uris, options=options, port=port) as shown:
         try:
             for message in shown.found.messages:
-                console.print(f"note: {message}", soft_wrap=True, highlight=False, markup=False)
+                console.print(f"note: {message}", soft_wrap=True, highlight=False)
             if wants_json():
                 say_json({"url": shown.url, "notes": shown.found.messages})
             else:

@@ -138,9 +138,12 @@ def terminal() -> Console:
 
     Where JSON is wanted it writes to standard error.
     """
-    console = Console(stderr=wants_json())
+    # Brackets in names and messages are not colours, and 1:100:1 is no emoji.
+    console = Console(stderr=wants_json(), markup=False, emoji=False)
     # A file or a pipe has no width; what is written there need not be cut to 80 columns.
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH, stderr=wants_json())
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    return console
 
 
 def say_error(message: str) -> None:
