@@ -1,5 +1,7 @@
 """Where cards and weights lie: local paths, fsspec URLs and the package itself."""
 
+import lzma
+import zlib
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile
@@ -93,10 +95,11 @@ def _unzipped(uri: str) -> bytes:
     with fsspec.open(outer, "rb") as stream, ZipFile(stream) as archive:
         try:
             return archive.read(inner)
-        except (KeyError, RuntimeError) as error:  # not there, or behind a password
-            if isinstance(error, KeyError):
-                raise FileNotFoundError(uri) from None
-            raise ValueError(str(error)) from error
+        except KeyError:
+            raise FileNotFoundError(uri) from None
+        # Behind a password, packed in an unknown way, or damaged: each way of packing has its own.
+        except (RuntimeError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise ValueError(str(error) or "it ends too early") from error
 
 
 def builtin_names() -> list[str]:

@@ -10,8 +10,9 @@ import yaml
 
 from volkit.cli import main
 from volkit.errors import ConfigError, ModelError
+from volkit.models.architectures import build
 from volkit.models.bioimageio.export import export_package
-from volkit.models.checkpoint import load, read_checkpoint, write_card
+from volkit.models.checkpoint import load, read_checkpoint, save_checkpoint, write_card
 from volkit.models.scaling import Scaling
 
 spec = pytest.importorskip("bioimageio.spec", reason="the extra bioimageio is not installed")
@@ -130,6 +131,27 @@ def test_a_network_that_ships_with_volkit_becomes_a_package(tmp_path, capsys) ->
     assert f"architecture: {own.architecture}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "extra"),
+    [
+        ("meshnet", {"out_channels": 2, "channels": 2}, "torch"),
+        ("high_res_net", {"out_channels": 2}, "models"),  # volkit's name of a network of MONAI
+    ],
+)
+def test_a_package_asks_for_the_extra_that_its_network_needs(
+    architecture, arguments, extra, tmp_path
+) -> None:
+    own = save_checkpoint(
+        build(architecture, **arguments).state_dict(),
+        tmp_path / "net.yaml",
+        {"architecture": architecture, "arguments": arguments, "channels": [1, 2],
+         "window": [8, 8, 8]},
+    )  # fmt: skip
+    path = export_package(own, tmp_path / "package")
+    needed = yaml.safe_load((path / "environment.yaml").read_text())["dependencies"]
+    assert needed[-1] == {"pip": [f"volkit[{extra}]"]}
+
+
 def test_a_card_is_shown_as_a_page(card, tmp_path, capsys) -> None:
     page = tmp_path / "card.html"
     write_card(replace(card, description="a <b> & c", licence="unknown"), card.uri)
@@ -156,5 +178,7 @@ def test_what_no_description_can_say_is_refused(card, tmp_path) -> None:
         export_package(
             replace(card, scaling=Scaling("quantile", low=0.0, high=0.01)), tmp_path / "p"
         )
+    with pytest.raises(ModelError, match=r"adds the epsilon 0.5; bioimage.io knows none over 0.1"):
+        export_package(replace(card, scaling=Scaling("moments", epsilon=0.5)), tmp_path / "p")
     assert not (tmp_path / "p").exists()
     call("checkpoint", "export", card.uri, tmp_path / "p.yaml", code=1)

@@ -11,7 +11,8 @@ from volkit.models.scaling import Scaling
 FORMAT_VERSION = "0.5.4"
 """What is written; every reader of 0.5 reads it."""
 
-_NO_EPSILON = 1e-30  # the least that may be said, which changes no float32
+_NO_EPSILON = 1e-30  # it has to be positive; this changes no float32
+_MOST_EPSILON = 0.1  # that may be said
 _LEAST_DEVIATION = 1e-6  # that may be said
 _INPUT, _OUTPUT = "image", "answer"
 Rdf = dict[str, Any]
@@ -123,6 +124,11 @@ def preprocessing(scaling: Scaling) -> list[dict[str, Any]]:
     list of dict
         Steps that compute the same in float32.
 
+    Raises
+    ------
+    ModelError
+        If there are none.
+
     Examples
     --------
     >>> preprocessing(Scaling("fixed", shift=10.0, divide=20.0))
@@ -137,6 +143,11 @@ def preprocessing(scaling: Scaling) -> list[dict[str, Any]]:
             return [{"id": "fixed_zero_mean_unit_variance", "kwargs": known}]
         line = {"gain": 1 / divide, "offset": -shift / divide}
         return [{"id": "scale_linear", "kwargs": line}]
+    if scaling.epsilon is not None and scaling.epsilon > _MOST_EPSILON:
+        raise ModelError(
+            f"the card adds the epsilon {scaling.epsilon}; bioimage.io knows none over "
+            f"{_MOST_EPSILON}"
+        )
     epsilon = {"eps": scaling.epsilon or _NO_EPSILON}
     if scaling.kind == "moments":
         return [{"id": "zero_mean_unit_variance", "kwargs": epsilon}]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from volkit.errors import ConfigError, ModelError
 from volkit.io.png import png_bytes
 from volkit.io.preview import grey_pixels
-from volkit.models.architectures import MONAI
+from volkit.models import location
 from volkit.models.bioimageio.description import Rdf, described
 from volkit.models.card import PROGRAMS, Checkpoint
 from volkit.models.card_facts import card_facts
@@ -150,7 +150,7 @@ def _weights(
     if card.format not in PROGRAMS:
         data = stored_bytes(inner.state_dict(), "state_dict")
         stored["weights.pt"] = data
-        stored["environment.yaml"] = _environment(card).encode()
+        stored["environment.yaml"] = _environment(inner).encode()
         said["pytorch_state_dict"] = {
             "source": "weights.pt",
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -191,8 +191,9 @@ def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(v) if isinstance(v, tuple) else v for key, v in arguments.items()}
 
 
-def _environment(card: Checkpoint) -> str:
-    extra = "models" if card.architecture.startswith(MONAI) else "torch"
+def _environment(module: torch.nn.Module) -> str:
+    borrowed = any(type(part).__module__.startswith("monai.") for part in module.modules())
+    extra = "models" if borrowed else "torch"
     return f"channels: [conda-forge]\ndependencies:\n  - pip\n  - pip: ['volkit[{extra}]']\n"
 
 
@@ -206,7 +207,7 @@ def _documentation(card: Checkpoint) -> str:
 
 
 def _name(card: Checkpoint) -> str:
-    stem = Path(card.uri.partition("::")[0].removeprefix("builtin:")).stem or card.architecture
+    stem = location.stem(card.uri)[0] or card.architecture
     kept = "".join(c if c.isalnum() or c in " -_()" else " " for c in stem)
     return f"{kept[:100]} (volkit)" if len(kept) < 5 else kept[:100]
 

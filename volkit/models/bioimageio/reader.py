@@ -43,6 +43,7 @@ def read_package(uri: str) -> Checkpoint:
         raise ModelError(
             f"{uri} describes a {said.get('type')} in format {said.get('format_version')}; volkit "
             f"reads models of {' and '.join(VERSIONS)}: update it with bioimageio update-format"
+            " (package bioimageio.core)"
         )
     try:
         return parse_card(_card(said, uri), uri)
@@ -53,7 +54,8 @@ def read_package(uri: str) -> Checkpoint:
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         told = str(error) if isinstance(error, ConfigError) else f"it lacks or garbles {error}"
         raise ModelError(
-            f"{uri} cannot be understood ({told}); check it with bioimageio validate-format"
+            f"{uri} cannot be understood ({told}); check it with bioimageio "
+            "validate-format (package bioimageio.core)"
         ) from error
 
 

@@ -1,7 +1,8 @@
 """Tensors of a model description: axes, extents, halo and offset, of versions 0.4 and 0.5 alike."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from volkit.errors import ModelError
@@ -68,7 +69,7 @@ def read_input(said: Mapping[str, Any]) -> Tensor:
     """
     steps = said.get("preprocessing") or ()
     if isinstance(said.get("axes"), str):
-        return _old(said, steps, lost={}, halo={})
+        return _old(said, steps)
     axes = _axes(said)
     name = str(said.get("id", "input"))
     sizes = {a: _size(axes, axes[a].get("size"), name) for a in axes if a in "zyx"}
@@ -89,7 +90,7 @@ def read_output(said: Mapping[str, Any], given: Tensor) -> Tensor:
         lost = {a: _old_lost(said, letters.index(a), a, given) for a in letters if a in "zyx"}
         told = said.get("halo") or [0] * len(letters)
         halo = {a: int(n) for a, n in zip(letters, told, strict=True) if a in "zyx"}
-        return _old(said, steps, lost=lost, halo=halo)
+        return replace(_old(said, steps, given), lost=lost, halo=halo)
     axes = _axes(said)
     space = [a for a in axes if a in "zyx"]
     lost = {a: _lost(axes[a], a, given) for a in space}
@@ -100,9 +101,7 @@ def read_output(said: Mapping[str, Any], given: Tensor) -> Tensor:
 def _old(
     said: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]],
-    *,
-    lost: Mapping[str, int],
-    halo: Mapping[str, int],
+    given: Tensor | None = None,
 ) -> Tensor:
     letters = str(said["axes"])
     shape: Any = said.get("shape")
@@ -110,23 +109,19 @@ def _old(
     least, step = _old_shape(shape, len(letters), name, said)
     _check_axes(letters, name)
     at = letters.index("c")
-    count = least[at] if not _implicit(shape) else _implicit_channels(shape, at, name)
+    count = _implicit_channels(shape, at, given) if _implicit(shape) else least[at]
     sizes = {a: (least[n], step[n]) for n, a in enumerate(letters) if a in "zyx"}
-    return Tensor(name, letters, sizes, lost, halo, count, steps=steps)
+    return Tensor(name, letters, sizes, {}, {}, count, steps=steps)
 
 
 def _implicit(shape: Any) -> bool:
     return isinstance(shape, Mapping) and "reference_tensor" in shape
 
 
-def _implicit_channels(shape: Mapping[str, Any], at: int, name: str) -> int:
-    """Count the channels of an output that follows from its input: only new ones are counted."""
-    if shape["scale"][at]:
-        raise ModelError(
-            f"the channels of {name} follow from those of {shape['reference_tensor']}; write their "
-            "number into the description (scale: null, offset: half of it)"
-        )
-    return int(2 * shape["offset"][at])
+def _implicit_channels(shape: Mapping[str, Any], at: int, given: Tensor | None) -> int:
+    """Count the channels of a tensor whose shape follows from that of another."""
+    known = 0 if given is None else given.channels
+    return round(known * float(shape["scale"][at] or 0) + 2 * float(shape["offset"][at]))
 
 
 def _old_shape(
@@ -183,7 +178,7 @@ def _new(
     if isinstance(names, str):
         raise ModelError(f"channels are named {names!r}, which does not count them; list the names")
     classes = tuple(str(name) for name in names)
-    plain = all(name.lower().startswith(("channel", "c")) and name[-1:].isdigit() for name in names)
+    plain = all(re.fullmatch(r"c(hannel)?[ _]?\d+", name.lower()) for name in classes)
     scales = {a: float(axis.get("scale", 1.0)) for a, axis in axes.items() if a in "zyx"}
     units = {a: _NANOMETRES.get(str(axes[a].get("unit"))) for a in scales}
     size_nm = {a: scales[a] * unit for a, unit in units.items() if unit is not None}

@@ -1,13 +1,13 @@
 """Weights of a model description: which of the forms in it is taken, and how it is built."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from volkit.errors import ModelError
 from volkit.models import location
 from volkit.models.card import EXPORTED
-from volkit.models.trust import LIBRARY, SOURCE
+from volkit.models.trust import LIBRARY, SOURCE, is_foreign
 
 _MONAI = "monai.networks.nets"
 _OWN = ("volkit.models.architectures", "build")
@@ -35,10 +35,19 @@ def chosen_weights(said: Mapping[str, Any], uri: str) -> Part:
     ModelError
         If there is none, or only such that would run code that is not trusted.
     """
-    forms = list(_forms(said, uri))
+    forms: list[tuple[Part, bool]] = []
+    faults: list[ModelError] = []
+    for name, understood in _FORMS.items():
+        if entry := said.get(name):
+            try:
+                forms.append(understood(entry, uri))
+            except ModelError as error:  # another form may do
+                faults.append(error)
     safe = [part for part, needs_trust in forms if not needs_trust]
     if safe:
         return _with_digest(safe[0], uri)
+    if faults and not forms:
+        raise faults[0]
     if not forms:
         raise ModelError(
             f"{uri} has its weights as {', '.join(said) or 'nothing'}; volkit runs "
@@ -56,17 +65,14 @@ def chosen_weights(said: Mapping[str, Any], uri: str) -> Part:
     return _with_digest(forms[0][0], uri)
 
 
-def _forms(said: Mapping[str, Any], uri: str) -> Iterator[tuple[Part, bool]]:
-    """List the forms that could be run, and whether that takes trust."""
-    if entry := said.get("pytorch_state_dict"):
-        part = _file(entry, uri, "state_dict")
-        yield from _built(part, entry, uri)
-    if entry := said.get("onnx"):
-        if entry.get("external_data"):
-            raise ModelError(f"{uri}: ONNX with external data is not read; put it into one file")
-        yield {**_file(entry, uri, "onnx"), "architecture": EXPORTED}, False
-    if entry := said.get("torchscript"):
-        yield {**_file(entry, uri, "torchscript"), "architecture": EXPORTED}, True
+def _onnx(entry: Mapping[str, Any], uri: str) -> tuple[Part, bool]:
+    if entry.get("external_data"):
+        raise ModelError(f"{uri}: ONNX with external data is not read; put it into one file")
+    return {**_file(entry, uri, "onnx"), "architecture": EXPORTED}, False
+
+
+def _torchscript(entry: Mapping[str, Any], uri: str) -> tuple[Part, bool]:
+    return {**_file(entry, uri, "torchscript"), "architecture": EXPORTED}, True
 
 
 def _file(entry: Mapping[str, Any], uri: str, form: str) -> Part:
@@ -85,8 +91,8 @@ def _name(source: Any, uri: str) -> str:
     return name
 
 
-def _built(part: Part, entry: Mapping[str, Any], uri: str) -> Iterator[tuple[Part, bool]]:
-    """Find how an architecture is built: known ones first."""
+def _state_dict(entry: Mapping[str, Any], uri: str) -> tuple[Part, bool]:
+    """Find how an architecture is built, and whether that runs code of others."""
     told = entry.get("architecture")
     if isinstance(told, Mapping):  # 0.5
         arguments = dict(told.get("kwargs") or {})
@@ -100,18 +106,25 @@ def _built(part: Part, entry: Mapping[str, Any], uri: str) -> Iterator[tuple[Par
         digest = entry.get("architecture_sha256")
         if not file:
             package, _, called = called.rpartition(".")
-    part = {**part, "arguments": arguments}
+    part = {**_file(entry, uri, "state_dict"), "arguments": arguments}
     if package is not None and (str(package), called) == _OWN and "name" in arguments:
         name = arguments.pop("name")
-        yield {**part, "architecture": str(name)}, False
-    elif package is not None and (package == _MONAI or str(package).startswith(f"{_MONAI}.")):
-        yield {**part, "architecture": f"monai:{called}"}, False
-    elif package is not None:
-        yield {**part, "architecture": f"{LIBRARY}{package}:{called}"}, True
-    else:
-        name = _name(file, uri)
-        known = digest or _digest(location.beside(uri, name))
-        yield {**part, "architecture": f"{SOURCE}{name}:{called}:{known}"}, True
+        return {**part, "architecture": str(name)}, is_foreign(str(name))
+    if package is not None and (package == _MONAI or str(package).startswith(f"{_MONAI}.")):
+        return {**part, "architecture": f"monai:{called}"}, False
+    if package is not None:
+        return {**part, "architecture": f"{LIBRARY}{package}:{called}"}, True
+    name = _name(file, uri)
+    known = digest or _digest(location.beside(uri, name))
+    return {**part, "architecture": f"{SOURCE}{name}:{called}:{known}"}, True
+
+
+_FORMS: Mapping[str, Callable[[Mapping[str, Any], str], tuple[Part, bool]]] = {
+    "pytorch_state_dict": _state_dict,
+    "onnx": _onnx,
+    "torchscript": _torchscript,
+}
+"""Forms that volkit runs, the first choice first: keys of a card, and whether it takes trust."""
 
 
 def _with_digest(part: Part, uri: str) -> Part:
