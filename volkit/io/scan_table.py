@@ -130,7 +130,6 @@ def _row(
 
 def placed(table: str | Path, path: str) -> str:
     """Say where a path in a table leads: from the folder of the table, unless it says it all."""
-    """Say where a path in a table leads: from the folder of the table, unless it says it all."""
     if split_scheme(path)[0] or Path(path).is_absolute():
         return path
     return Place.at(str(table)).above.inside(path).uri
