@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from volkit.engine.op import Columns
-from volkit.errors import MissingExtraError, VolkitError
+from volkit.errors import MissingExtraError, SourceError, VolkitError
 from volkit.geometry import Box
 from volkit.io.clips import read_frames
 from volkit.kernels.clips import Clip, OutlineRule, cut_clip, outline_mask
@@ -30,6 +30,7 @@ class Unreadable:
 
 
 Shown = Iterator[tuple[int, Clip | Unreadable, Mapping[str, float]]]
+_SAME_NS = 2 * 10**9  # file systems keep times to the nanosecond or to two seconds, and share files
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +81,28 @@ class FilmClips:
     def clips(self, table: Columns, rows: Sequence[int]) -> Shown:
         """Read and cut the films of rows; one that is damaged does not stop the others.
 
+        Nor does one that is not the film of its stamp any more: it is as unreadable.
+
         Raises
         ------
         OSError
             If a film is gone: then others may be, too, and none of them is damaged.
         """
         for row in rows:
-            path = Path(self.folder) / str(table["filename"][row])
-            path.stat()
-            try:
-                clip = cut_clip(read_frames(path), self.outline)
-            except MissingExtraError:
-                raise  # no film can be read
-            except VolkitError as error:
-                yield row, Unreadable(str(error)), {}
-            else:
-                yield row, clip, self.signal(clip)
+            name, stamp = str(table["filename"][row]), str(table["stamp"][row])
+            clip = self._clip(Path(self.folder) / name)
+            # Asked afterwards, so that nothing that was put there meanwhile passes for the old one.
+            if not same_film(str(film_stamps(Path(self.folder), [name])[0]), stamp):
+                clip = Unreadable(f"{name} was replaced while it was worked on")
+            yield row, clip, {} if isinstance(clip, Unreadable) else self.signal(clip)
+
+    def _clip(self, path: Path) -> Clip | Unreadable:
+        try:
+            return cut_clip(read_frames(path), self.outline)
+        except MissingExtraError:
+            raise  # no film can be read
+        except VolkitError as error:
+            return Unreadable(str(error))
 
     def signal(self, clip: Clip) -> dict[str, float]:
         """Measure what is within the outline of a clip; nothing where there is none."""
@@ -112,6 +119,34 @@ def film_stamps(folder: Path, names: Sequence[str]) -> "np.ndarray[Any, np.dtype
     """Stamp films by size and time of change, so that a changed one is noticed."""
     found = [(folder / name).stat() for name in names]
     return np.array([f"{s.st_size}-{s.st_mtime_ns}" for s in found], dtype=np.str_)
+
+
+def same_film(stamp: str, other: str) -> bool:
+    """Tell whether stamps are of one film, which two machines may see.
+
+    Examples
+    --------
+    >>> same_film("5-1700000000000000000", "5-1700000000250000000")
+    True
+    >>> same_film("5-1700000000000000000", "6-1700000000000000000")
+    False
+    """
+    (size, changed), (other_size, other_changed) = (s.split("-") for s in (stamp, other))
+    return size == other_size and abs(int(changed) - int(other_changed)) < _SAME_NS
+
+
+def readable(shown: Shown) -> Iterator[tuple[int, Clip, Mapping[str, float]]]:
+    """Give clips of which each must be there.
+
+    Raises
+    ------
+    SourceError
+        At the first that cannot be read.
+    """
+    for row, clip, signal in shown:
+        if isinstance(clip, Unreadable):
+            raise SourceError(f"a clip cannot be read any more: {clip.reason}")
+        yield row, clip, signal
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """Clips set aside: what cannot be read does not stop the others, and is tried again next time.
 
-The stage of all clips is finished once, with the damaged ones noted beside what films they were.
-Each of these that can be read later is a stage of its own, so that nothing else is done again.
+The stage of all clips is about the films that were there when it was begun, which are noted: it is
+finished with them, however often it is killed.  A film that was damaged then, or is another one
+now, is a stage of its own, so that nothing else is done again.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
-from volkit.errors import SourceError
+from volkit.errors import BlockFailedError, SourceError
 from volkit.io.place import Place
 from volkit.io.tables import Column, Schema, write_table
 from volkit.ops.stall_ensemble import StallEnsemble
@@ -28,9 +29,9 @@ from volkit.ops.stall_prediction import (
     gathered,
     predict,
 )
-from volkit.ops.stall_sources import FilmClips, Unreadable
+from volkit.ops.stall_sources import FilmClips, Shown, Unreadable, readable
 
-_NOTE = "set_aside.json"
+_NOTE = "films_{}.json"
 _SCHEMA = Schema(
     (Column("filename", "str", "", "clip"), Column("reason", "str", "", "why it was not judged"))
 )
@@ -53,6 +54,22 @@ class Answered:
     aside: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    """Films that could be read a moment ago: where one cannot, its stage is not finished."""
+
+    source: FilmClips
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Those of the films."""
+        return self.source.facts
+
+    def clips(self, table: Columns, rows: Sequence[int]) -> Shown:
+        """Read and cut the films of rows, or raise SourceError."""
+        return readable(self.source.clips(table, rows))
+
+
 def ask_all(
     columns: Columns,
     source: FilmClips,
@@ -72,7 +89,7 @@ def ask_all(
     ensemble : StallEnsemble
         The networks.
     engine : JobEngine
-        Folder and workers; the folder keeps what was set aside.
+        Folder and workers; the folder keeps which films the stage of all is about.
     options : PredictionOptions
         How clips are worked off.
 
@@ -85,18 +102,13 @@ def ask_all(
     SourceError
         If no clip can be read, or the note of an earlier run cannot be understood.
     """
-    place, job = engine.place, _digest(columns["segment_id"], source.facts, ensemble.facts)
-    # A damaged film that was replaced is a new one; to the stage of all it stays what it was.
-    stamps = dict(zip(columns["filename"].tolist(), columns["stamp"].tolist(), strict=True))
-    before = stamps | _noted(place, job)
-    then = np.array([before[name] for name in columns["filename"].tolist()], np.str_)
+    note = _NOTE.format(_digest(columns["segment_id"], source.facts, ensemble.facts)[:16])
+    then = _begun_with(engine.place, note, columns)
     found = predict({**columns, "stamp": then}, source, ensemble, engine=engine, options=options)
-    broken = set(found["segment_id"][found[UNREADABLE] != ""].tolist())
-    rows = [n for n, key in enumerate(columns["segment_id"].tolist()) if key in broken]
-    if rows:
-        _note(place, job, {name: before[name] for name in columns["filename"][rows].tolist()})
-    parts, aside = [_taken(found, found[UNREADABLE] == "")], {}
-    for row in rows:
+    ids = columns["segment_id"]
+    left = np.isin(ids, found["segment_id"][found[UNREADABLE] != ""]) | (columns["stamp"] != then)
+    parts, aside = [_taken(found, ~np.isin(found["segment_id"], ids[left]))], {}
+    for row in left.nonzero()[0]:
         one = _taken(columns, np.array([row]))
         name = str(one["filename"][0])
         ((_, clip, _),) = source.clips(one, [0])
@@ -104,8 +116,14 @@ def ask_all(
             aside[name] = clip.reason
             continue
         stage = f"predictions_{one['segment_id'][0]}_{_digest(one['stamp'])[:8]}"
-        parts.append(predict(one, source, ensemble, engine=engine, options=options, name=stage))
-    if len(aside) == len(stamps):
+        how: Any = {"engine": engine, "options": options, "name": stage}
+        try:
+            parts.append(predict(one, _Readable(source), ensemble, **how))
+        except BlockFailedError as error:
+            if not isinstance(error.__cause__, SourceError):
+                raise
+            aside[name] = str(error.__cause__)
+    if len(aside) == len(ids):
         raise SourceError(f"none of {len(aside)} clips can be read; {next(iter(aside.values()))}")
     return Answered(by_segment(gathered(parts)), aside)
 
@@ -139,24 +157,22 @@ def _taken(columns: Columns, rows: NDArray[Any]) -> Columns:
     return {name: column[rows] for name, column in columns.items()}
 
 
-def _noted(place: Place, job: str) -> dict[str, str]:
-    """Read which films could not be read, as they were then; of another job, nothing."""
-    data = place.objects.get(_NOTE)
+def _begun_with(place: Place, note: str, columns: Columns) -> NDArray[np.str_]:
+    """Read the stamps of the films that the stage of all was begun with; note them before it is."""
+    names, now = columns["filename"].tolist(), columns["stamp"].tolist()
+    data = place.objects.get(note)
     if data is None:
-        return {}
+        films = dict(zip(names, now, strict=True))
+        place.objects.put(note, (json.dumps(films, indent=1) + "\n").encode())
+        return np.array(now, np.str_)
     try:
-        known = json.loads(data)
-        return dict(known["films"]) if known["of"] == job else {}
+        films = json.loads(data)
+        return np.array([films[name] for name in names], np.str_)
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError(
-            f"{place.inside(_NOTE)} cannot be understood ({error!r}); delete it, and what "
+            f"{place.inside(note)} cannot be understood ({error!r}); delete it, and what "
             "predictions there are"
         ) from error
-
-
-def _note(place: Place, job: str, films: dict[str, str]) -> None:
-    text = json.dumps({"of": job, "films": films}, indent=1) + "\n"
-    place.objects.put(_NOTE, text.encode())
 
 
 def _digest(*values: Any) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from volkit.engine.op import Columns
-from volkit.errors import SourceError
 from volkit.geometry import VoxelScale
 from volkit.io.objects import open_objects
 from volkit.io.open import create_volume
@@ -24,7 +23,7 @@ from volkit.ops.stall_calls import probability_of
 from volkit.ops.stall_ensemble import StallEnsemble
 from volkit.ops.stall_prediction import ClipSource
 from volkit.ops.stall_review import final_label
-from volkit.ops.stall_sources import Unreadable
+from volkit.ops.stall_sources import readable
 from volkit.pipelines.stalls_sheet import (
     card,
     png_bytes,
@@ -75,11 +74,7 @@ def clips_of(rows: pd.DataFrame, columns: Columns, source: ClipSource) -> list[t
     """
     place = {int(key): n for n, key in enumerate(columns["segment_id"])}
     wanted = [place[int(key)] for key in rows["segment_id"]]
-    found: dict[int, Clip] = {}
-    for n, clip, _ in source.clips(columns, sorted(wanted)):
-        if isinstance(clip, Unreadable):
-            raise SourceError(f"a clip that was judged cannot be read any more: {clip.reason}")
-        found[n] = clip
+    found = {n: clip for n, clip, _ in readable(source.clips(columns, sorted(wanted)))}
     return [(row, found[n]) for n, (_, row) in zip(wanted, rows.iterrows(), strict=True)]
 
 
