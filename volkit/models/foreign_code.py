@@ -56,7 +56,12 @@ def build_foreign(checkpoint: Checkpoint) -> nn.Module:
 def _module(checkpoint: Checkpoint, file: str, digest: str) -> Any:
     """Run a file of Python that lies beside a card."""
     source = location.beside(checkpoint.uri, file)
-    data = location.read_bytes(source)
+    try:
+        data = location.read_bytes(source)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{source}, the architecture of {checkpoint.uri}, is not there; fetch the whole package"
+        ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise ModelError(
