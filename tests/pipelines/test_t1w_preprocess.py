@@ -246,6 +246,23 @@ def test_folds_leave_the_share_of_the_test_out(study: Path, tmp_path: Path) -> N
     assert Counter(row.fold for row in manifest.rows) == {None: 4, 0: 4, 1: 4}
 
 
+def test_sites_are_counted_and_told_of_where_they_give_classes_away(
+    study: Path, tmp_path: Path
+) -> None:
+    def placed(rows, _):
+        return [{**row, "site": {"AD": "north", "CN": "south"}[row["label"]]} for row in rows]
+
+    said: list[str] = []
+    outcome = run(told(changed(study, tmp_path / "study", placed), tmp_path / "run"), said=said)
+    (warning,) = [text for text in said if text.startswith("warning: ")]
+    assert "knows the sites alone is right about 100 of 100 scans" in warning
+    counts = read_table(dict(outcome.files)["sites"])[0]
+    assert counts.groupby("site")["subjects"].sum().to_dict() == {"north": 6, "south": 6}
+    command, manifest = outcome.following
+    assert command == "volkit run workflows/t1w/train.yaml --set input.manifest="
+    assert {row.site for row in read_manifest(manifest).rows} == {"north", "south"}
+
+
 def test_tissues_have_a_table(study: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
@@ -265,6 +282,7 @@ def test_tissues_have_a_table(study: Path, tmp_path: Path) -> None:
     ("setting", "said"),
     [
         ("split.folds=1", "split: folds is 1"),
+        ("split={folds: 2, shares: {test: 1}}", "shares .* leave nothing for 2 folds"),
         ("split.shares={training: 1}", "shares .* for train, val, test"),
         ("chain.strip.method=bet", "chain.strip: strip.method is 'bet'"),
         ("output=s3://bucket/run", "is a URL; give a folder"),

@@ -3,6 +3,9 @@
 import gzip
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from volkit.pipelines.registry import read_workflow
 from volkit.pipelines.run_page import write_run_page
 from volkit.pipelines.scans_record import read_record
 from volkit.testing.scan_sets import write_scan_set
+from volkit.training.scan_split import fold_scans
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows" / "t1w"
 SMALL = {
@@ -171,25 +175,53 @@ def test_the_page_of_the_run_shows_it(trained) -> None:
         assert part in text, part
 
 
-def test_a_run_goes_on_where_it_was_and_repeats_nothing(scans, tmp_path) -> None:
-    carried_out(training(tmp_path / "whole", scans.uri, **{"attention.scans": 0}))
-    flow = training(tmp_path / "run", scans.uri, **{"attention.scans": 0})
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from volkit.pipelines.registry import read_workflow
+from volkit.training.scan_fold import FoldRun
 
-    def stop(text: str) -> None:
-        if text.startswith("fold 1, epoch 1"):
-            raise KeyboardInterrupt
+torch.set_num_threads(1)
+step = FoldRun._step
 
-    with pytest.raises(KeyboardInterrupt):
-        flow.pipeline.run(flow, on_progress=None, on_message=stop, replace_stale=False)
-    told = []
+def killed(run, images, rows, number):
+    if (run.fold.number, number) == (1, run.per_epoch + 2):  # two steps into the second epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(run, images, rows, number)
+
+FoldRun._step = killed
+flow = read_workflow(Path(sys.argv[1]), sys.argv[2:])
+flow.pipeline.run(flow, on_progress=None, on_message=print, replace_stale=False)
+"""
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """All that a training is for: weights, what was said of scans, and of epochs."""
+    files = [*folder.glob("networks/*.safetensors"), *folder.glob("networks/tracking/*.csv")]
+    return {path.name: path.read_bytes() for path in (*files, folder / "report" / "judged.csv")}
+
+
+def test_after_sigkill_within_an_epoch_no_epoch_is_repeated(scans, tmp_path) -> None:
+    three = "{epochs: 3, batch: 4, learning_rate: 3e-3}"
+    more = {"training.optimisation": three, "attention.scans": 0}
+    settings = {**SMALL, **more, "output": tmp_path / "run", "input.manifest": scans.uri}
+    told = [f"{name}={value}" for name, value in settings.items()]
+    command = [sys.executable, "-c", KILLED, str(WORKFLOWS / "train.yaml"), *told]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    state = torch.load(tmp_path / "run" / "networks" / "net-fold1.state.pt", weights_only=True)
+    assert [scores["epoch"] for scores in state["scores"]] == [1]
+
+    flow, told = training(tmp_path / "run", scans.uri, **more), []
     carried_out(flow, told)
     epochs = [line.split(":")[0] for line in told if line.startswith("fold")]
-    assert epochs == ["fold 1, epoch 2 of 2", "fold 2, epoch 1 of 2", "fold 2, epoch 2 of 2"]
-    names = ["scan", "fold", "probability"]
-    whole, resumed = (
-        read_table(tmp_path / run / "report" / "judged.csv")[0][names] for run in ("whole", "run")
-    )
-    assert whole.equals(resumed)
+    left = [(1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert epochs == [f"fold {fold}, epoch {epoch} of 3" for fold, epoch in left]
+    carried_out(training(tmp_path / "whole", scans.uri, **more))
+    found = written(tmp_path / "run")
+    assert len(found) == 3 + 3 + 1
+    assert found == written(tmp_path / "whole")
     told.clear()
     carried_out(flow, told)
     assert not [line for line in told if line.startswith("fold")]
@@ -224,6 +256,14 @@ def test_what_is_stale_is_trained_anew_where_that_is_asked_for(scans, tmp_path) 
     carried_out(other, told, replace_stale=True)
     assert not told  # it is not stale any more
 
+    fewer = write_manifest(Path(scans.uri).with_name("fewer.csv"), fold_scans(scans.rows, 2))
+    carried_out(training(tmp_path, fewer.uri, **short), replace_stale=True)
+    history = read_table(tmp_path / "report" / "history.csv")[0]
+    assert set(history["fold"]) == {0, 1}  # a third network is left there, of the run before
+    flow = classifying(tmp_path / "calls", fewer.uri, tmp_path / "networks" / "net")
+    with pytest.raises(ModelError, match="is of 2 networks; 3 are given, 2 of them among those"):
+        flow.pipeline.plan(flow.config)
+
 
 def test_leaks_and_folds_of_one_class_are_refused(scans, tmp_path) -> None:
     rows = list(scans.rows)
@@ -241,18 +281,39 @@ def test_leaks_and_folds_of_one_class_are_refused(scans, tmp_path) -> None:
 
 def test_parts_are_trained_chosen_and_judged(tmp_path) -> None:
     manifest = write_scan_set(tmp_path / "scans", subjects=24, scans=1, folds=0)
-    flow = training(
-        tmp_path / "run",
-        manifest.uri,
-        **{"training.optimisation": "{epochs: 3, batch: 4, choose: auc}", "attention.scans": 0},
-    )
-    outcome = carried_out(flow)
+    sites = {"AD": "north", "CN": "south"}
+    write_manifest(manifest.uri, [replace(row, site=sites[row.label]) for row in manifest.rows])
+    more = {"training.optimisation": "{epochs: 3, batch: 4, choose: auc}", "attention.scans": 0}
+    flow, told = training(tmp_path / "run", manifest.uri, **more), []
+    outcome = carried_out(flow, told)
+    assert told[0].startswith("warning: the class goes with the site")
+    counts = read_table(dict(outcome.files)["sites"])[0]
+    assert dict(zip(counts["label"], counts["site"], strict=True)) == sites
+    assert (counts["scans"].sum(), set(counts["place"])) == (24, {"train", "val", "test"})
     frame = read_table(tmp_path / "run" / "report" / "judged.csv")[0]
     assert sorted(frame["scan"]) == sorted(row.scan for row in manifest.part("test"))
     assert frame["calibrated"].between(0, 1).all()  # by Platt, on the part val
     assert "calibrator" in dict(outcome.files)
     history = read_table(tmp_path / "run" / "report" / "history.csv")[0]
     assert history["aside_auc"].notna().all()
+
+
+def test_attention_that_cannot_be_drawn_is_refused_before_anything_is_trained(
+    scans, tmp_path
+) -> None:
+    with pytest.raises(ConfigError, match="attention.scans is 8, but a scan_transformer has no ma"):
+        training(tmp_path, scans.uri, **{"training.network": "{architecture: scan_transformer}"})
+    region = f"{{table: {Path(scans.uri).parent / 'spots.csv'}, column: hippocampus}}"
+    with pytest.raises(SourceError, match="has no column hippocampus"):
+        carried_out(training(tmp_path, scans.uri, **{"attention.region": region}))
+    assert not (tmp_path / "networks").exists()
+
+
+def test_leakage_is_not_measured_where_hardly_a_scan_is_judged_both_ways(tmp_path) -> None:
+    manifest = write_scan_set(tmp_path / "scans", subjects=12, scans=1, folds=0)
+    flow = training(tmp_path / "run", manifest.uri, measure_leakage="true")
+    with pytest.raises(ConfigError, match="which has parts, few scans would be judged both ways"):
+        flow.pipeline.plan(flow.config)
 
 
 def test_the_plan_counts_folds(trained) -> None:
@@ -276,7 +337,7 @@ def test_the_published_training_is_what_the_workflow_is_about() -> None:
 # Classification
 
 
-def classifying(folder: Path, manifest: str, networks: Path, **more):
+def classifying(folder: Path, manifest: str, networks: Path | str, **more):
     settings = {
         "output": folder,
         "input.manifest": manifest,
@@ -301,6 +362,17 @@ def test_scans_of_the_training_are_judged_by_who_has_not_met_them(trained, scans
     names = [name for name, _, _ in outcome.scores]
     assert {"scans called AD", "accuracy of scans", "auc of subjects"} <= set(names)
     assert "predictions" in write_run_page(tmp_path).read_text()
+
+
+def test_who_has_met_whom_does_not_depend_on_the_order_of_networks(
+    trained, scans, tmp_path
+) -> None:
+    folder, *_ = trained
+    cards = [folder / "networks" / f"net-fold{number}.yaml" for number in (2, 0, 1)]
+    carried_out(classifying(tmp_path, scans.uri, f"[{', '.join(map(str, cards))}]"))
+    frame = read_table(tmp_path / "report" / "scans.csv")[0].sort_values("scan", ignore_index=True)
+    known = read_table(folder / "report" / "judged.csv")[0].sort_values("scan", ignore_index=True)
+    np.testing.assert_allclose(frame["probability"], known["probability"], atol=1e-5)
 
 
 def test_new_subjects_are_judged_by_all_networks(trained, tmp_path) -> None:
@@ -360,7 +432,7 @@ def test_networks_without_their_record_are_refused(trained, scans, tmp_path) -> 
     copy = tmp_path / "networks"
     shutil.copytree(folder / "networks", copy)
     (copy / "net-fold2.yaml").unlink()
-    with pytest.raises(ModelError, match="give all networks of one training"):
+    with pytest.raises(ModelError, match="3 networks; 2 are given, 2 of them among those"):
         carried_out(classifying(tmp_path / "run", scans.uri, copy / "net"))
     (copy / "training.json").unlink()
     with pytest.raises(SourceError, match="which says whom the networks have met"):
@@ -390,7 +462,8 @@ def test_maps_are_written_on_the_voxels_of_the_scan_that_was_acquired(
     (data / "acquired.nii").write_bytes(scan_bytes(np.ones((12, 20, 22), np.float32), lies))
     like, stored = scan_of("", (data / "acquired.nii").read_bytes())
     table = data / "acquired.csv"
-    rows = [f"{row.scan},{row.scan}_spot.nii,acquired.nii" for row in scans.rows]
+    # Its path may say it all, or be meant from the folder of the table.
+    rows = [f"{row.scan},{row.scan}_spot.nii,{data / 'acquired.nii'}" for row in scans.rows]
     table.write_text("\n".join(["scan,spot,acquired", *rows]) + "\n")
     region = f"{{table: {table}, column: spot, onto: acquired}}"
     flow = classifying(

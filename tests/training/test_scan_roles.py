@@ -7,7 +7,8 @@ import pytest
 
 from volkit.errors import ConfigError
 from volkit.testing.scan_sets import write_scan_set
-from volkit.training.scan_roles import known_share, mixed_subjects, scan_roles, trainings
+from volkit.training.scan_roles import known_share, scan_roles, trainings
+from volkit.training.scan_split import fold_scans
 
 QUARTER = {"subjects": 16, "scans": 3, "shape": (4, 4, 4)}
 
@@ -45,7 +46,7 @@ def test_parts_have_the_roles_of_their_names(tmp_path) -> None:
 
 
 def test_divided_at_random_nearly_every_subject_was_met_before(folds) -> None:
-    rows = mixed_subjects(folds, seed=0)
+    rows = fold_scans(folds.rows, 4, seed=0, by="scan")
     assert [row.scan for row in rows] == [row.scan for row in folds.rows]
     each = [sum(row.fold == n for row in rows) for n in range(4)]
     assert each == [sum(row.fold == n for row in folds.rows) for n in range(4)] == [12] * 4

@@ -74,6 +74,12 @@ class ScanEnsemble:
         return self.checkpoints[0].classes
 
     @property
+    def negative(self) -> str:
+        """The other class."""
+        (other,) = (name for name in self.classes if name != self.positive)
+        return other
+
+    @property
     def answer(self) -> int:
         """Place of the class that is looked for."""
         return self.classes.index(self.positive)

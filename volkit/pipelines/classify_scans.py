@@ -6,20 +6,14 @@
                                                                            └► scores, attention
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 from math import prod
-from typing import Any
 
 import pandas as pd
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.errors import ModelError
 from volkit.geometry import Box, Grid
-from volkit.io.redaction import redacted
 from volkit.io.scan_manifest import read_manifest
 from volkit.io.tables import write_table
 from volkit.ops.scan_ensemble import ScanEnsemble
@@ -27,23 +21,17 @@ from volkit.ops.scan_prediction import ScanWork, predict_scans
 from volkit.ops.stall_ensemble import read_folds
 from volkit.pipelines.classify_scans_config import ClassifyScans
 from volkit.pipelines.classify_scans_tables import called, known, write_calls
-from volkit.pipelines.cluster import workers
-from volkit.pipelines.failure import recorded
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
-from volkit.pipelines.scans_attention import (
-    ATTENTION,
-    Attention,
-    AttentionWork,
-    evenly,
-    look,
-    region_files,
-)
+from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.scans_attention import ATTENTION, Attention, look_evenly
+from volkit.pipelines.scans_facts import write_facts
 from volkit.pipelines.scans_figure import attention_figure
 from volkit.pipelines.scans_record import read_record
 from volkit.pipelines.segment_plan import PROCESS_BYTES
-from volkit.pipelines.train_scans_report import Files, Found, told_scores, write_report
+from volkit.pipelines.train_scans_report import Found, told_scores, write_report
 
 # Layers of an r3d_18 that are alive together when it is only asked.
 _BYTES_PER_VOXEL = 256
@@ -83,47 +71,51 @@ def classify(
         If a scan cannot be read; StaleLedgerError where the folder holds another computation.
     """
     watch = Stopwatch(on_progress)
-    engine = replace(engine or JobEngine(config.folder), on_progress=watch)
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
-        engine = replace(engine, attendance=attendance)
+    report = config.folder / "report"
+    with at_work(engine or JobEngine(config.folder), watch, on_message) as engine:
         work = _work(config)
+        ensemble = work.ensemble
         unknown = sum(not folds for folds in work.folds)
         if unknown and on_message is not None:
             on_message(
                 f"{unknown} of {len(work.folds)} scans are of subjects that every network has "
                 "met: they get no answer"
             )
-        table = predict_scans(work, engine=engine, group=config.group)
-        table = called(table, config, work.ensemble)
-        facts = _facts(config, work)
-        files = write_calls(table, config, work.ensemble, facts)
-        judged = known(table, work.ensemble)
+        table = called(predict_scans(work, engine=engine, group=config.group), config, ensemble)
+        facts = write_facts(
+            report, "classify_scans", config, work.manifest, networks=ensemble.facts
+        )
+        files = write_calls(table, config, ensemble, facts)
         attention = _attention(config, work, table, engine)
+        judged = known(table, ensemble)
         scores: tuple[tuple[str, str, str], ...] = _counted(table)
         if judged is not None:
-            (negative,) = (n for n in work.ensemble.classes if n != work.ensemble.positive)
-            found = Found(judged, (negative, work.ensemble.positive), attention=attention)
-            more, frame = write_report(config.folder / "report", found, config.scores, facts)
+            found = Found(judged, (ensemble.negative, ensemble.positive), attention=attention)
+            more, frame = write_report(report, found, config.scores, facts)
             files, scores = (*files, *more), (*scores, *told_scores(frame))
         elif attention is not None:
-            files += _alone(attention, config, work.ensemble, facts)
-    return Outcome(files, ("open", config.folder / "report"), scores, watch.times())
+            write_table(report / "attention.csv", attention.table, ATTENTION, facts)
+            heading = f"what speaks for {ensemble.positive}"
+            attention_figure(report / "attention.png", attention, heading=heading)
+            files += (("attention", report / "attention.csv"), ("figure", report / "attention.png"))
+    return Outcome(files, ("open", report), scores, watch.times())
 
 
 def _work(config: ClassifyScans) -> ScanWork:
     """Find out which network may judge which scan."""
     manifest, record = read_manifest(config.input.manifest), read_record(config.networks.checkpoint)
     cards = read_folds(config.networks.checkpoint, folds=config.networks.folds)
-    ensemble = ScanEnsemble(cards, record.positive, config.networks.device)
-    if ensemble.fingerprint != record.model:
+    given = {card.identity: card for card in cards}
+    if sorted(given) != sorted(record.networks):
+        shared = len(set(record.networks) & set(given))
         raise ModelError(
-            f"the record beside {config.networks.checkpoint} is of the networks "
-            f"{record.model[:12]}…, these are {ensemble.fingerprint[:12]}…; give all networks of "
-            "one training, as it wrote them"
+            f"the record beside {config.networks.checkpoint} is of {len(record.networks)} "
+            f"networks; {len(cards)} are given, {shared} of them among those: give all networks "
+            "of one training, as it wrote them, and no others"
         )
+    # Whom the first network has met is said first: in whatever order they are given.
+    networks = tuple(given[identity] for identity in record.networks)
+    ensemble = ScanEnsemble(networks, record.positive, config.networks.device)
     return ScanWork(manifest, ensemble, tuple(record.unmet(manifest)))
 
 
@@ -131,32 +123,15 @@ def _attention(
     config: ClassifyScans, work: ScanWork, table: pd.DataFrame, engine: JobEngine
 ) -> Attention | None:
     """Look at scans, each by the first network that may judge it."""
-    asked = table[table["networks"] > 0]
-    if not config.attention.scans or not len(asked):
-        return None
-    names = evenly(asked, config.attention)["scan"].tolist()
-    place = {row.scan: n for n, row in enumerate(work.manifest.rows)}
-    rows = tuple(place[name] for name in names)
-    looking = AttentionWork(
+    first = [folds[0] if folds else -1 for folds in work.folds]  # in the order of the table, too
+    return look_evenly(
+        table.assign(fold=first)[table["networks"] > 0],
+        config.attention,
         work.manifest,
         work.ensemble,
-        rows,
-        tuple(work.folds[n][0] for n in rows),
-        str(config.folder / "report" / "attention"),
-        region_files(config.attention.region, names),
+        engine=engine,
+        folder=config.folder / "report" / "attention",
     )
-    return look(looking, engine=engine)
-
-
-def _alone(
-    attention: Attention, config: ClassifyScans, ensemble: ScanEnsemble, facts: Mapping[str, Any]
-) -> Files:
-    """Write attention where nothing is scored."""
-    folder = config.folder / "report"
-    write_table(folder / "attention.csv", attention.table, ATTENTION, facts)
-    heading = f"what speaks for {ensemble.positive}"
-    attention_figure(folder / "attention.png", attention, heading=heading)
-    return (("attention", folder / "attention.csv"), ("figure", folder / "attention.png"))
 
 
 def _counted(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
@@ -166,22 +141,6 @@ def _counted(table: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:
         (f"scans called {name}", f"{count:,}", f"of {len(table):,}")
         for name, count in counts.items()
     )
-
-
-def _facts(config: ClassifyScans, work: ScanWork) -> Mapping[str, Any]:
-    """Write down what the run is, for its page; give it for the tables."""
-    told = json.loads(json.dumps(redacted(asdict(config)), default=dict))
-    subjects = len({row.subject for row in work.manifest.rows})
-    facts = {
-        "parameters": {"pipeline": "classify_scans", **told},
-        "domain": f"{len(work.manifest.rows)} scans of {subjects} subjects",
-        "manifest": work.manifest.digest,
-        "networks": work.ensemble.facts,
-    }
-    folder = config.folder / "report"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(facts, indent=1) + "\n")
-    return facts
 
 
 def plan(config: ClassifyScans) -> Plan:
@@ -225,24 +184,10 @@ def plan(config: ClassifyScans) -> Plan:
     )
 
 
-def carry_out(
-    workflow: Workflow,
-    *,
-    on_progress: OnProgress | None,
-    on_message: OnMessage,
-    replace_stale: bool,
-) -> Outcome:
-    """Carry out a workflow file; see :func:`classify`."""
-    config: ClassifyScans = workflow.config
-    with workers(config.cluster, on_message) as client:
-        engine = JobEngine(config.folder, client, replace_stale=replace_stale)
-        return classify(config, engine, on_progress, on_message)
-
-
 PIPELINE = Pipeline(
     name="classify_scans",
     config=ClassifyScans,
-    run=carry_out,
+    run=on_cluster(classify),
     plan=plan,
     paths=frozenset({"output", "manifest", "checkpoint", "calibrator", "table"}),
 )

@@ -104,8 +104,8 @@ def write_calls(
         label=("label", "first"), scans=("scan", "count"), probability=("best", "mean")
     ).reset_index()
     said = subjects["probability"].to_numpy(np.float64)
-    call = pd.Series(_classes(said, config.scores.threshold, ensemble), dtype="str")
-    frame = subjects.assign(call=call).astype({c.name: c.dtype for c in SUBJECTS.columns})
+    call = _classes(said, config.scores.threshold, ensemble)
+    frame = SUBJECTS.framed(subjects.assign(call=call))
     write_table(folder / "subjects.csv", frame, SUBJECTS, facts)
     return (("scans", folder / "scans.csv"), ("subjects", folder / "subjects.csv"))
 
@@ -118,5 +118,4 @@ def _best(table: pd.DataFrame) -> NDArray[np.float64]:
 def _classes(
     probability: NDArray[np.float64], threshold: float, ensemble: ScanEnsemble
 ) -> NDArray[np.str_]:
-    (negative,) = (name for name in ensemble.classes if name != ensemble.positive)
-    return np.where(probability >= threshold, ensemble.positive, negative)
+    return np.where(probability >= threshold, ensemble.positive, ensemble.negative)

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns, Reduction
-from volkit.errors import SourceError
 from volkit.geometry import Block, Box, Grid
-from volkit.io.files.scan_bytes import scan_bytes, scan_of
-from volkit.io.objects.protocol import open_objects, split_object
+from volkit.io.files.scan_bytes import scan_bytes
+from volkit.io.scan_files import read_acquired
 from volkit.io.scan_manifest import ScanManifest, ScanRow
-from volkit.io.tables import Column, Schema, read_table
+from volkit.io.tables import Column, Schema
 from volkit.kernels.affine_sampling import sampled
 from volkit.kernels.attention import to_bytes
 from volkit.kernels.region_attention import region_share
 from volkit.kernels.resize import resized
 from volkit.kernels.scan_greys import unit_greys
 from volkit.ops.scan_ensemble import ScanEnsemble
-from volkit.pipelines.scans_config import AttentionKeys, RegionKeys
+from volkit.pipelines.scans_config import AttentionKeys
+from volkit.pipelines.scans_regions import Files, region_files
 
 ATTENTION = Schema(
     (
@@ -37,7 +37,6 @@ ATTENTION = Schema(
         Column("enrichment", "float64", "", "inside over expected; null without a region"),
     )
 )
-Files = Mapping[str, Mapping[str, str]]
 _SUMS = ("attention", "image", "count")
 
 
@@ -98,41 +97,63 @@ class Attention:
     images: NDArray[np.float64]
 
 
-def evenly(judged: pd.DataFrame, keys: AttentionKeys) -> pd.DataFrame:
-    """Choose the scans that are looked at: of each class so many, evenly taken."""
-    chosen = []
-    for _, part in judged.sort_values("scan").groupby("label", sort=True):
-        count = min(keys.scans, len(part))
-        chosen.append(part.iloc[np.linspace(0, len(part) - 1, count).round().astype(int)])
-    return pd.concat(chosen, ignore_index=True)
+def look_evenly(
+    scans: pd.DataFrame,
+    keys: AttentionKeys,
+    manifest: ScanManifest,
+    ensemble: ScanEnsemble,
+    *,
+    engine: JobEngine,
+    folder: Path,
+) -> Attention | None:
+    """Look at scans of each class, evenly taken.
 
+    Parameters
+    ----------
+    scans : pandas.DataFrame
+        ``scan``, ``label`` and ``fold``, whose network is to look at it.
+    keys : AttentionKeys
+        At how many, and in which region.
+    manifest : ScanManifest
+        All scans.
+    ensemble : ScanEnsemble
+        The networks.
+    engine : JobEngine
+        Folder of the run, and workers.
+    folder : Path
+        Gets the volumes.
 
-def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
-    """Find the files of each scan's region.
+    Returns
+    -------
+    Attention or None
+        None where nothing is to be looked at.
 
     Raises
     ------
-    SourceError
-        If the table lacks a column or a scan.
+    VolkitError
+        What `look` raises; SourceError where the table of regions lacks a column or a scan.
     """
-    if keys is None:
-        return {}
-    frame = read_table(keys.table)[0].astype("str")
-    columns = {"region": keys.column} | ({"onto": keys.onto} if keys.onto else {})
-    missing = [name for name in ("scan", *columns.values()) if name not in frame]
-    absent = sorted(set(scans) - set(frame["scan"])) if not missing else []
-    if missing or absent:
-        raise SourceError(
-            f"{keys.table} has no {'column ' + ', '.join(missing) if missing else 'scan '}"
-            f"{', '.join(absent[:3])}; give a table with scan and the file of its region"
-        )
-    rows: Any = frame.set_index("scan")
-    place, _ = split_object(keys.table)
-    root = open_objects(place).uri.rstrip("/")
-    return {
-        scan: {name: f"{root}/{rows.loc[scan, column]}" for name, column in columns.items()}
-        for scan in scans
-    }
+    if not keys.scans or not len(scans):
+        return None
+    chosen = pd.concat(
+        [_evenly(part, keys.scans) for _, part in scans.sort_values("scan").groupby("label")]
+    )
+    names = chosen["scan"].tolist()
+    place = {row.scan: n for n, row in enumerate(manifest.rows)}
+    work = AttentionWork(
+        manifest,
+        ensemble,
+        tuple(place[name] for name in names),
+        tuple(int(fold) for fold in chosen["fold"]),
+        str(folder),
+        region_files(keys.region, names),
+    )
+    return look(work, engine=engine)
+
+
+def _evenly(scans: pd.DataFrame, count: int) -> pd.DataFrame:
+    last = len(scans) - 1
+    return scans.iloc[np.linspace(0, last, min(count, last + 1)).round().astype(int)]
 
 
 def look(work: AttentionWork, *, engine: JobEngine, name: str = "attention") -> Attention:
@@ -228,9 +249,9 @@ def _measured(
     """Measure the share of a map in a scan's region, and that of the region in the brain."""
     if "region" not in files:
         return float("nan"), float("nan")
-    mask, lies = _read(files["region"])
+    mask = read_acquired(files["region"])
     shape = values.shape
-    region = sampled(mask != 0, lies, shape=shape, onto=affine, nearest=True) > 0
+    region = sampled(mask.values != 0, mask.affine, shape=shape, onto=affine, nearest=True) > 0
     share = region_share(whole, region, unit_greys(values) > 0)
     return share.inside, share.expected
 
@@ -244,19 +265,11 @@ def _write(
 ) -> None:
     """Write a map on the voxels of its scan, or of the file that is named."""
     if "onto" in files:
-        like, lies = _read(files["onto"])
-        whole = sampled(whole, affine, shape=like.shape, onto=lies)
-        affine = lies
+        like = read_acquired(files["onto"])
+        whole = sampled(whole, affine, shape=like.values.shape, onto=like.affine)
+        affine = like.affine
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', row.scan)}.nii.gz"
     partial = path.with_suffix(".part")
     partial.write_bytes(gzip.compress(scan_bytes(whole, affine), 6, mtime=0))
     partial.replace(path)
-
-
-def _read(uri: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    place, name = split_object(uri)
-    data = open_objects(place).get(name)
-    if data is None:
-        raise SourceError(f"{uri} does not exist; correct the table that names it")
-    return scan_of(uri, data)

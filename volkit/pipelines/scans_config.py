@@ -44,10 +44,11 @@ class RegionKeys:
     Parameters
     ----------
     table : str
-        CSV with the columns ``scan`` and ``column``; paths in it are meant from its folder.
+        CSV with the columns ``scan`` and ``column``; paths in it are meant from its folder, and may
+        be URLs.
     column : str
-        Which column names the mask of the region (NIfTI, not 0 inside), on any grid: it is put
-        where it lies in the patient.
+        Which column names the mask of the region (NIfTI or DICOM, not 0 inside), on any grid: it
+        is put where it lies in the patient.
     onto : str or None
         Which column names a scan on whose voxels maps are written, such as the one that was
         acquired; None writes them on those of the preprocessed scan.

@@ -11,8 +11,10 @@ from typing import Any
 
 from volkit.errors import ConfigError, SourceError
 from volkit.io.scan_manifest import ScanManifest
+from volkit.models.card import Checkpoint
+from volkit.ops.stall_ensemble import fingerprint_of
 from volkit.training.scan_options import ScanTraining
-from volkit.training.scan_roles import scan_roles, trainings
+from volkit.training.scan_roles import scan_roles
 from volkit.training.scan_set import ScanSet
 
 NAME = "training.json"
@@ -32,10 +34,10 @@ class TrainingRecord:
         Digest of the chain that made its scans.
     positive : str
         The class that is looked for.
-    model : str
-        Fingerprint of all networks.
+    networks : tuple of str
+        Identities of the networks.
     met : tuple of tuple of str
-        For each network the subjects of the scans that it learnt from, or that chose its weights.
+        For each of them the subjects of the scans that it learnt from, or that chose its weights.
     files : tuple of str
         Digests of all scans of the manifest.
     """
@@ -43,9 +45,14 @@ class TrainingRecord:
     manifest: str
     preprocessing: str
     positive: str
-    model: str
+    networks: tuple[str, ...]
     met: tuple[tuple[str, ...], ...]
     files: tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        """Fingerprint of all networks: what a calibrator is of."""
+        return fingerprint_of(self.networks)
 
     def unmet(self, manifest: ScanManifest) -> list[tuple[int, ...]]:
         """Say which networks may judge each scan of a manifest.
@@ -97,7 +104,9 @@ class TrainingRecord:
             )
 
 
-def record_of(scans: ScanSet, training: ScanTraining, *, model: str) -> TrainingRecord:
+def record_of(
+    scans: ScanSet, training: ScanTraining, *, networks: Sequence[Checkpoint]
+) -> TrainingRecord:
     """Say who was learnt from in a training.
 
     Parameters
@@ -106,8 +115,8 @@ def record_of(scans: ScanSet, training: ScanTraining, *, model: str) -> Training
         All scans, divided by subject.
     training : ScanTraining
         How.
-    model : str
-        Fingerprint of all networks.
+    networks : sequence of Checkpoint
+        In the order of their folds.
 
     Returns
     -------
@@ -115,7 +124,7 @@ def record_of(scans: ScanSet, training: ScanTraining, *, model: str) -> Training
     """
     manifest, aside = scans.manifest, training.optimisation.aside
     met = []
-    for number in range(trainings(manifest)):
+    for number in range(len(networks)):
         roles = scan_roles(manifest.rows, number, aside=aside, seed=training.seed)
         seen = {manifest.rows[n].subject for n in (*roles.learnt, *roles.choosing)}
         met.append(tuple(sorted(seen)))
@@ -123,7 +132,7 @@ def record_of(scans: ScanSet, training: ScanTraining, *, model: str) -> Training
         manifest.digest,
         manifest.rows[0].preprocessing,
         scans.positive,
-        model,
+        tuple(card.identity for card in networks),
         tuple(met),
         tuple(sorted(row.sha256 for row in manifest.rows)),
     )
@@ -165,7 +174,7 @@ def read_record(checkpoint: str | Path | Sequence[str]) -> TrainingRecord:
             str(found["manifest"]),
             str(found["preprocessing"]),
             str(found["positive"]),
-            str(found["model"]),
+            tuple(map(str, found["networks"])),
             tuple(tuple(map(str, subjects)) for subjects in found["met"]),
             tuple(map(str, found["files"])),
         )

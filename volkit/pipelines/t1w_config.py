@@ -1,6 +1,7 @@
 """Configuration of ``t1w_preprocess``: the keys of its workflow files."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from volkit.errors import ConfigError
 from volkit.io.faults import Patience
@@ -17,7 +18,8 @@ class ScansInput:
     Parameters
     ----------
     scans : str
-        CSV with the columns scan, subject, session, label and path, and those of masks.
+        CSV with the columns scan, subject, session, label and path, those of masks, and site where
+        it is known.
     also : tuple of str
         Further columns with masks that come along, such as ``hippocampus``.
     credentials, patience
@@ -53,7 +55,7 @@ class SplitKeys:
     Raises
     ------
     ConfigError
-        If folds are 1 or fewer than 0.
+        If folds are 1 or fewer than 0, or shares make no sense.
     """
 
     shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))
@@ -69,6 +71,10 @@ class SplitKeys:
             raise ConfigError(
                 f"shares {self.shares}: give numbers of 0 or more for {', '.join(SHARES)}, one "
                 "above 0"
+            )
+        if self.folds and not any(v > 0 for name, v in self.shares.items() if name != "test"):
+            raise ConfigError(
+                f"shares {self.shares} leave nothing for {self.folds} folds; give train a share"
             )
 
 
@@ -109,6 +115,11 @@ class T1wPreprocess:
             raise ConfigError(f"output {self.output} is a URL; give a folder of this machine")
         if self.sheet < 0:
             raise ConfigError(f"sheet is {self.sheet}; give 0 scans or more")
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return Path(self.output)
 
     @property
     def masks(self) -> tuple[str, ...]:

@@ -7,27 +7,26 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.errors import SourceError, StaleLedgerError
 from volkit.io.place import Place
-from volkit.io.redaction import redacted
 from volkit.io.scan_manifest import ScanManifest, ScanRow
 from volkit.io.scan_table import ListedScan, read_scan_table
 from volkit.io.seals import digest
 from volkit.ops.scan_batch import ScanJob, prepare_scans, scan_columns
 from volkit.ops.skull_strip import check_program
-from volkit.pipelines.cluster import workers
-from volkit.pipelines.failure import recorded
+from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
-from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.pipelines.t1w_config import T1wPreprocess
 from volkit.pipelines.t1w_plan import plan
 from volkit.pipelines.t1w_sheet import contact_sheet
@@ -35,10 +34,12 @@ from volkit.pipelines.t1w_tables import (
     dealt,
     quality_table,
     write_quality,
+    write_sites,
     write_split,
     write_tissue,
 )
 from volkit.training.scan_leakage import check_leakage
+from volkit.training.scan_sites import site_warnings
 from volkit.training.scan_split import balance
 from volkit.version import __version__
 
@@ -83,30 +84,40 @@ def preprocess(
         What `prepare_scans` raises.
     """
     say = on_message or (lambda text: None)
-    watch = Stopwatch(on_progress)
-    folder = Path(config.output)
-    engine = replace(engine or JobEngine(folder), on_progress=watch)
+    watch, folder = Stopwatch(on_progress), config.folder
     scans = read_checked(config)
     job = ScanJob(config.chain, Place.at(folder), config.input.options)
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
+    with at_work(engine or JobEngine(folder), watch, on_message) as engine:
         _claim(engine, job)
         # Records tell scans that are still good from others: the stage itself may always go on.
-        engine = replace(engine, attendance=attendance, replace_stale=True)
+        engine = replace(engine, replace_stale=True)
         found = prepare_scans(scan_columns(scans, job.options), job, engine=engine)
         frame = quality_table(scans, found, job.preprocessing)
         _refuse_lost(folder, frame)
         for row in frame[frame["state"] != "ok"].itertuples():
             say(f"{row.scan} is set aside: {row.reason}")
-        files = _reported(config, folder, frame, _provenance(config, job))
+        made = {
+            "volkit": __version__,
+            "parameters": run_parameters(config),
+            "computed": dict(job.facts),
+        }
+        files = _reported(config, frame, made)
         manifest = write_split(folder, frame, config.split)
+        sites = write_sites(folder, manifest, made)
+        for text in site_warnings(manifest.rows):
+            say(f"warning: {text}")
         if config.split.check:
             check_leakage(manifest)
     return Outcome(
-        files=(*files, ("manifest", folder / "manifest.csv")),
-        following=("open", folder / "report" / "sheet.png"),
+        files=(
+            *files,
+            *(() if sites is None else (("sites", sites),)),
+            ("manifest", folder / "manifest.csv"),
+        ),
+        following=(
+            "volkit run workflows/t1w/train.yaml --set input.manifest=",
+            folder / "manifest.csv",
+        ),
         scores=_scores(frame, manifest),
         times=watch.times(),
     )
@@ -161,9 +172,10 @@ def _refuse_lost(folder: Path, frame: pd.DataFrame) -> None:
 
 
 def _reported(
-    config: T1wPreprocess, folder: Path, frame: pd.DataFrame, made: dict[str, Any]
-) -> tuple[tuple[str, Path | str], ...]:
-    files: list[tuple[str, Path | str]] = [("scans", write_quality(folder, frame, made))]
+    config: T1wPreprocess, frame: pd.DataFrame, made: dict[str, Any]
+) -> list[tuple[str, Path]]:
+    folder = config.folder
+    files = [("scans", write_quality(folder, frame, made))]
     tissue = write_tissue(folder, frame, made)
     if tissue is not None:
         files.append(("tissue volumes", tissue))
@@ -171,16 +183,7 @@ def _reported(
         sheet = folder / "report" / "sheet.png"
         contact_sheet(sheet, folder, frame, count=config.sheet)
         files.append(("contact sheet", sheet))
-    return tuple(files)
-
-
-def _provenance(config: T1wPreprocess, job: ScanJob) -> dict[str, Any]:
-    told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
-    return {
-        "volkit": __version__,
-        "parameters": json.loads(json.dumps(redacted(told), default=str)),
-        "computed": dict(job.facts),
-    }
+    return files
 
 
 def _scores(frame: pd.DataFrame, manifest: ScanManifest) -> tuple[tuple[str, str, str], ...]:
@@ -197,42 +200,10 @@ def _scores(frame: pd.DataFrame, manifest: ScanManifest) -> tuple[tuple[str, str
     return (*rows, ("manifest", manifest.digest[:12], "digest that a training records"))
 
 
-def carry_out(
-    workflow: Workflow,
-    *,
-    on_progress: OnProgress | None,
-    on_message: OnMessage,
-    replace_stale: bool,
-) -> Outcome:
-    """Carry out a workflow file on the cluster that it names.
-
-    Parameters
-    ----------
-    workflow : Workflow
-        Whose ``config`` is a T1wPreprocess.
-    on_progress : callable or None
-        Told after every batch of scans.
-    on_message : callable
-        Told what a person may want to know.
-    replace_stale : bool
-        Make anew what another chain left in the folder.
-
-    Returns
-    -------
-    Outcome
-    """
-    config: T1wPreprocess = workflow.config
-    with workers(config.cluster, on_message) as client:
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
-        engine = JobEngine(Path(config.output), client, replace_stale=replace_stale)
-        return preprocess(config, engine, on_progress, on_message)
-
-
 PIPELINE = Pipeline(
     name="t1w_preprocess",
     config=T1wPreprocess,
-    run=carry_out,
+    run=on_cluster(preprocess),
     plan=plan,
     paths=frozenset({"scans", "checkpoint", "weights", "output"}),
 )

@@ -16,6 +16,7 @@ from volkit.io.tables import Column, Schema, write_table
 from volkit.ops.scan_batch import scan_key
 from volkit.ops.scan_quality import FACES
 from volkit.pipelines.t1w_config import SplitKeys
+from volkit.training.scan_sites import SITES, site_balance
 from volkit.training.scan_split import fold_scans, split_scans
 
 _SHOWN = 3
@@ -24,6 +25,7 @@ _TEXTS = {
     "subject": "whose head it is",
     "session": "the visit",
     "label": "its class",
+    "site": "where it was acquired; empty where that is not known",
     "state": "ok, or set aside",
     "reason": "why it was set aside",
     "uri": "where it was read",
@@ -79,8 +81,8 @@ def quality_table(scans: Sequence[ListedScan], found: Columns, preprocessing: st
         Of schema ``QUALITY``.
     """
     known = pd.DataFrame(
-        [(s.scan, s.subject, s.session, s.label, s.uri) for s in scans],
-        columns=["scan", "subject", "session", "label", "uri"],
+        [(s.scan, s.subject, s.session, s.label, s.site, s.uri) for s in scans],
+        columns=["scan", "subject", "session", "label", "site", "uri"],
     )
     frame = known.merge(pd.DataFrame(dict(found)), on="scan", validate="one_to_one")
     good = frame["state"] == "ok"
@@ -138,6 +140,16 @@ def write_tissue(folder: Path, frame: pd.DataFrame, made: Mapping[str, Any]) -> 
     return path
 
 
+def write_sites(folder: Path, manifest: ScanManifest, made: Mapping[str, Any]) -> Path | None:
+    """Write ``tables/sites.csv``: who was acquired where; None where no site is known."""
+    table = site_balance(manifest.rows)
+    if table is None:
+        return None
+    path = folder / "tables" / "sites.csv"
+    write_table(path, table, SITES, made)
+    return path
+
+
 def write_split(folder: Path, frame: pd.DataFrame, keys: SplitKeys) -> ScanManifest:
     """Deal subjects out and write ``manifest.csv``.
 
@@ -173,6 +185,7 @@ def write_split(folder: Path, frame: pd.DataFrame, keys: SplitKeys) -> ScanManif
             part="",
             sha256=str(row.sha256),
             preprocessing=str(row.preprocessing),
+            site=str(row.site),
         )
         for row in good.itertuples()
     ]
@@ -192,8 +205,7 @@ def dealt(rows: Sequence[ScanRow], keys: SplitKeys) -> tuple[ScanRow, ...]:
     test = keys.shares.get("test", 0.0)
     if test > 0:
         rest = sum(keys.shares.values()) - test
-        if rest > 0:
-            rows = split_scans(rows, {"train": rest, "test": test}, seed=keys.seed)
+        rows = split_scans(rows, {"train": rest, "test": test}, seed=keys.seed)
     else:
         rows = [replace(row, part="train") for row in rows]
     return fold_scans(rows, keys.folds, seed=keys.seed)

@@ -73,7 +73,8 @@ class TrainScans:
     Raises
     ------
     ConfigError
-        If the output is no folder of this machine, or numbers make no sense.
+        If the output is no folder of this machine, numbers make no sense, or the network does not
+        show where it looks.
     """
 
     output: str
@@ -96,6 +97,11 @@ class TrainScans:
         if self.threads < 1 or self.memory_mib < 0:
             raise ConfigError(
                 f"{self.threads} threads and memory_mib {self.memory_mib}; give 1 and 0 or more"
+            )
+        if self.attention.scans and self.training.network.architecture == "scan_transformer":
+            raise ConfigError(
+                f"attention.scans is {self.attention.scans}, but a scan_transformer has no maps "
+                "that show where it looks; give 0, or a convolutional network"
             )
 
     @property

@@ -75,7 +75,7 @@ def meant(config: TrainScans) -> ScanManifest:
     Raises
     ------
     ConfigError
-        If its digest is another one.
+        If its digest is another one, or leakage is to be measured without folds.
     SourceError
         If it cannot be read.
     """
@@ -85,5 +85,10 @@ def meant(config: TrainScans) -> ScanManifest:
         raise ConfigError(
             f"{config.input.manifest} has the digest {manifest.digest[:12]}…, meant is "
             f"{wanted[:12]}…; give the manifest that is meant, or correct input.digest"
+        )
+    if config.measure_leakage and not manifest.folds:
+        raise ConfigError(
+            f"measure_leakage: of {config.input.manifest}, which has parts, few scans would be "
+            "judged both ways; give a manifest of folds (split.folds), where all are"
         )
     return manifest

@@ -1,7 +1,7 @@
 """The report of a training on scans: tables, scores, figures, and the record of who was met."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from volkit.io.tables import Column, Schema, read_table, write_table
+from volkit.models.card import Checkpoint
 from volkit.ops.calibration_methods import METHOD_SCORES
 from volkit.ops.scan_leakage import LEAKAGE
 from volkit.ops.scan_predictive import PREDICTIVE, predictive_values
@@ -17,6 +18,7 @@ from volkit.ops.scan_scores import CONFUSION, SCAN_SCORES, confusion, scan_score
 from volkit.pipelines.scans_attention import ATTENTION, Attention
 from volkit.pipelines.scans_config import ScoreKeys
 from volkit.pipelines.scans_figure import attention_figure, judged_figure
+from volkit.training.scan_sites import SITES
 
 JUDGED = Schema(
     (
@@ -27,7 +29,7 @@ JUDGED = Schema(
         Column("fold", "int64", "", "of the network that judged it and had not met its subject"),
         Column("positive", "bool", "", "of the class that is looked for"),
         Column("probability", "float64", "", "of that class, as the network said"),
-        Column("calibrated", "float64", "", "by what was fitted on other folds"),
+        Column("calibrated", "float64", "", "by what other folds fitted, or the calibrator given"),
     )
 )
 HISTORY = Schema(
@@ -64,6 +66,8 @@ class Found:
         Where the networks look.
     history : pandas.DataFrame or None
         Epochs; None where nothing was trained.
+    sites : pandas.DataFrame or None
+        Of all scans, by part; None where no site is known, or nothing was trained.
     """
 
     judged: pd.DataFrame
@@ -72,6 +76,7 @@ class Found:
     leakage: pd.DataFrame | None = None
     attention: Attention | None = None
     history: pd.DataFrame | None = None
+    sites: pd.DataFrame | None = None
 
 
 def write_report(
@@ -111,6 +116,7 @@ def write_report(
         ("calibration", found.methods, METHOD_SCORES),
         ("leakage", found.leakage, LEAKAGE),
         ("history", found.history, HISTORY),
+        ("sites", found.sites, SITES),
         ("attention", None if found.attention is None else found.attention.table, ATTENTION),
     ):
         if frame is not None:
@@ -145,13 +151,13 @@ def _figures(folder: Path, found: Found) -> Files:
     return files
 
 
-def read_history(cards: Mapping[int, Path]) -> pd.DataFrame:
+def read_history(cards: Sequence[Checkpoint]) -> pd.DataFrame:
     """Read what trainings told of their epochs.
 
     Parameters
     ----------
-    cards : mapping of int to Path
-        Of the networks, by fold.
+    cards : sequence of Checkpoint
+        Of the networks, in the order of their folds.
 
     Returns
     -------
@@ -164,11 +170,10 @@ def read_history(cards: Mapping[int, Path]) -> pd.DataFrame:
         If a table cannot be read.
     """
     parts = []
-    for fold, card in cards.items():
+    for fold, card in enumerate(Path(each.uri) for each in cards):
         frame = read_table(card.parent / "tracking" / f"{card.stem}.csv")[0]
         parts.append(frame.assign(fold=fold, epoch=frame["step"] + 1))
-    whole = pd.concat(parts, ignore_index=True).reindex(columns=list(HISTORY.names))
-    return whole.astype({column.name: column.dtype for column in HISTORY.columns})
+    return HISTORY.framed(pd.concat(parts, ignore_index=True))
 
 
 def told_scores(scores: pd.DataFrame) -> tuple[tuple[str, str, str], ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ConfigError
 from volkit.io.scan_manifest import ScanManifest, ScanRow
-from volkit.training.scan_split import fold_scans, split_scans
+from volkit.training.scan_split import split_scans
 
 Numbers = NDArray[np.int64]
 By = Literal["subject", "scan"]
@@ -122,30 +122,6 @@ def scan_roles(
         for part in ("train", "val")
     )
     return ScanRoles(learnt, choosing, judged)
-
-
-def mixed_subjects(manifest: ScanManifest, *, seed: int) -> tuple[ScanRow, ...]:
-    """Divide the same scans into as many parts or folds, but at random: subjects are in several.
-
-    That is a leak; it is made to be measured.
-
-    Parameters
-    ----------
-    manifest : ScanManifest
-        Divided by subject.
-    seed : int
-        Of the draw.
-
-    Returns
-    -------
-    tuple of ScanRow
-        In the order of the manifest.
-    """
-    if manifest.folds:
-        return fold_scans(manifest.rows, manifest.folds, seed=seed, by="scan")
-    total = len(manifest.rows)
-    shares = {p: len(manifest.part(p)) / total for p in ("train", "val", "test")}
-    return split_scans(manifest.rows, shares, seed=seed, by="scan")
 
 
 def known_share(rows: Sequence[ScanRow], count: int, *, aside: float, seed: int) -> float:

@@ -69,9 +69,6 @@ class ScanSet:
         object.__setattr__(found, "_kept", self._kept)
         return found
 
-    def __len__(self) -> int:
-        return len(self.manifest.rows)
-
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the two classes, sorted: the order of a network's answers."""
@@ -86,11 +83,6 @@ class ScanSet:
     def is_positive(self) -> NDArray[np.bool_]:
         """Whether each scan is of the class that is looked for."""
         return self.number == self.classes.index(self.positive)
-
-    @property
-    def subject(self) -> NDArray[np.str_]:
-        """Whose each scan is."""
-        return np.array([row.subject for row in self.manifest.rows])
 
     def unit(self, row: int) -> Floats:
         """Give a scan, shape ``window``, from 0 to 1; not to be changed.
