@@ -188,15 +188,20 @@ def test_garbage_is_what_no_version_uses(data, run) -> None:
     assert not (folder / "labels.zarr").exists()
 
 
-def test_boxes_that_merge_are_shared_up_to_their_limit(data, tmp_path: Path) -> None:
-    how = {"threshold": 0.4, "limit": 0.6, "held": "boxes"}
+@pytest.mark.parametrize(
+    ("held", "tree"), [("boxes", "agglomeration.parts"), ("whole", "agglomeration.final.npz")]
+)
+def test_what_is_merged_is_shared_up_to_its_limit(data, held, tree, tmp_path: Path) -> None:
+    how = {"threshold": 0.4, "limit": 0.6, "held": held}
     segment = {"low": 0.4, "high": 0.7, "agglomeration": how, "fill": None}
     carried_out(workflow(data, "affinities", tmp_path / "run", segment=segment))
-    reprocess(tmp_path / "run", settings=["segment.agglomeration.threshold=0.55"])
+    outcome = reprocess(tmp_path / "run", settings=["segment.agglomeration.threshold=0.55"])
+    assert dict(outcome.files)["merge tree"] == tmp_path / "run" / tree
     found = stages_of(tmp_path / "run", 2)
     assert found["agglomeration"][0] == found["fragments"][0] == 1
     assert found["labels"] == (2, BLOCKS, 0)
-    other = {**segment, "agglomeration": {**how, "threshold": 0.55, "held": "whole"}}
+    holder = {"boxes": "whole", "whole": "boxes"}[held]
+    other = {**segment, "agglomeration": {**how, "threshold": 0.55, "held": holder}}
     carried_out(workflow(data, "affinities", tmp_path / "fresh", segment=other))
     check_equal(tmp_path / "run", 2, tmp_path / "fresh", ("fragments", "labels"))
 

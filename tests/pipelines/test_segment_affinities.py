@@ -126,7 +126,7 @@ def test_layers_hold_labels_and_image(folder, stored) -> None:
 def test_any_threshold_is_a_relabelling_of_the_stored_tree(stored, tmp_path: Path) -> None:
     found, outcome, output = stored
     tree = read_columns(Place.at(dict(outcome.files)["merge tree"]))
-    assert dict(outcome.files)["merge tree"] == output / TREE
+    assert dict(outcome.files)["merge tree"] == output / f"{TREE}.npz"
     fragments = open_volume(output / "fragments.zarr")
     again = relabel_at(fragments, tree, threshold=0.01).compute(scheduler="sync")
     config = found.config
