@@ -185,10 +185,13 @@ def test_a_kill_between_the_two_marks_of_a_block(tmp_path: Path, monkeypatch) ->
         with pytest.raises(KilledError):
             run(tmp_path / str(last), block_shape=(5, 7, 9), **options)
         monkeypatch.setattr(Ledger, "mark", mark)
-        total = sum(SEEN)
-        result, passes = run(tmp_path / str(last), block_shape=(5, 7, 9), **options)
+        total, heard = sum(SEEN), []
+        result, passes = run(
+            tmp_path / str(last), block_shape=(5, 7, 9), on_progress=heard.append, **options
+        )
         np.testing.assert_array_equal(result, undisturbed)
         assert total + passes == least
+        assert all(state.done == state.total for state in heard[-1:])
 
 
 def test_a_block_is_mended_without_its_neighbours(tmp_path: Path) -> None:

@@ -172,6 +172,33 @@ def test_what_is_known_is_counted_by_hand(inputs, tmp_path) -> None:
         plan("statistics/regions.yaml", f"input.judge={boxes(32, 41)}")
 
 
+@pytest.mark.parametrize(
+    ("name", "chosen", "fixed"),
+    [
+        ("em/segment_affinities.yaml", "{threshold: 0.5}", "{threshold: 0.5, held: boxes}"),
+        ("segment_fib25.yaml", "auto", "octree"),
+    ],
+)
+def test_a_plan_says_who_will_hold_the_graph_where_that_is_chosen(
+    name, chosen, fixed, tmp_path
+) -> None:
+    def said(how: str, shape: str) -> list[str]:
+        given = settings_of(name, {}, tmp_path / "run")
+        more = f"input.image=specimen://em?shape={shape}&seed=1", f"segment.agglomeration={how}"
+        workflow = read_workflow(WORKFLOWS / name, [*given, *more])
+        advice = workflow.pipeline.plan(workflow.config).advice
+        return [text for text in advice if "graph" in text]
+
+    # 786,432 voxels may have 7,864 contacts of 400 bytes; 8.6 gigavoxels have 32 GiB of them.
+    assert said(chosen, "48,128,128") == [
+        "one machine holds the graph of fragments: up to 0.0029 GiB may be needed for that of "
+        "0.00079 gigavoxels, and one machine should hold 16 GiB"
+    ]
+    (text,) = said(chosen, "2048,2048,2048")
+    assert text.startswith("boxes of blocks hold the graph of fragments: up to 32 GiB")
+    assert said(fixed, "48,128,128") == []
+
+
 def test_stages_of_several_volumes_add_up() -> None:
     parts = [StagePlan("a", 2, 10, 12, 24, 5, memory_bytes=7), StagePlan("b", 1, 4, 4, 8, 2, 9)]
     assert added_up("c", parts) == StagePlan("c", 3, 14, 16, 32, 7, memory_bytes=9)

@@ -212,7 +212,7 @@ class Marked:
 
     def count(self) -> int:
         """Count the evaluated blocks."""
-        return self.windows.count()
+        return int((self.windows.done() | self.ledger.done()).sum())
 
     def mark(
         self, numbers: Sequence[int], seconds: Sequence[float], contents: Sequence[int]

@@ -65,6 +65,27 @@ def held_by(voxels: int) -> Literal["whole", "boxes"]:
     return "boxes" if contacts * _CONTACT_BYTES > NODE_BYTES else "whole"
 
 
+def holder_advice(voxels: int) -> str:
+    """Say who holds the graph of fragments where that is chosen, and why, for a person.
+
+    Parameters
+    ----------
+    voxels : int
+        Of the domain.
+
+    Examples
+    --------
+    >>> holder_advice(2048**3).partition(":")[0]
+    'boxes of blocks hold the graph of fragments'
+    """
+    who = "one machine holds" if held_by(voxels) == "whole" else "boxes of blocks hold"
+    most = voxels // _VOXELS_PER_CONTACT * _CONTACT_BYTES / 2**30
+    return (
+        f"{who} the graph of fragments: up to {most:.2g} GiB may be needed for that of "
+        f"{voxels / 1e9:.2g} gigavoxels, and one machine should hold {NODE_BYTES / 2**30:g} GiB"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AgglomerationTree:
     """All merges of fragments up to a limit, box by box.

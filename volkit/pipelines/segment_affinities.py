@@ -4,7 +4,7 @@ All three leave labels, the merge tree of their fragments, scores, a report, and
 Neuroglancer; see `volkit.pipelines.segment_affinities_chain`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,12 @@ from typing import Any
 from volkit.engine.base import Engine
 from volkit.engine.cascade_job import StoredCascade
 from volkit.engine.job import JobEngine
+from volkit.engine.reuse_record import read_reuse
+from volkit.engine.reuse_search import table_place
+from volkit.io.place import Place
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
-from volkit.ops.octree_agglomeration import AgglomerationTree
+from volkit.ops.octree_agglomeration import AgglomerationTree, holder_advice
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_affinities_chain import (
@@ -35,14 +38,11 @@ from volkit.pipelines.segment_affinities_layers import write_layers
 from volkit.pipelines.segment_plan import NetworkStage
 from volkit.pipelines.segment_run import Files, Segmentation, footing, warned
 
-TREE = "basin_graph.final.npz"
-"""Name of the merge tree in the folder of a run."""
+TREE = "basin_graph.final"
+"""Name of the merge tree in the folder of a run, an ``.npz``."""
 
-MERGES = "agglomeration.final.npz"
-"""Name of its merge tree where basins are merged by scores, and one machine holds their graph."""
-
-BOXES = "agglomeration.parts"
-"""The same where no machine does: a table for every box."""
+MERGES = "agglomeration.final"
+"""The same where basins are merged by scores, and one machine holds their graph."""
 
 _PATHS = frozenset(
     {
@@ -67,6 +67,12 @@ def _networks(inputs: AffinityInputs, config: Config) -> tuple[NetworkStage, ...
     if inputs.checkpoint is not None:
         found.append(NetworkStage("prob", inputs.checkpoint, config.infer))
     return tuple(found)
+
+
+def _advice(inputs: AffinityInputs, config: Config) -> Iterator[str]:
+    how = config.segment.agglomeration
+    if how is not None and how.held == "auto":
+        yield holder_advice(inputs.grid.domain.size)
 
 
 def _report(
@@ -116,11 +122,18 @@ def _publish(
     if inputs.image is not None:
         volumes["image"] = inputs.image
     layers = write_layers(volumes, domain=inputs.grid.domain, options=config.layers, engine=engine)
-    name = TREE
-    if isinstance(found.tree, AgglomerationTree):
-        name = BOXES if isinstance(found.tree.merged, StoredCascade) else MERGES
-    tree = engine.place.inside(name)
+    tree = _tree_place(found.tree, engine)
     return (("merge tree", tree.local or tree.uri), *layers)
+
+
+def _tree_place(tree: Any, engine: JobEngine) -> Place:
+    """Find the merge tree, which an earlier version of the run may hold."""
+    if isinstance(tree, AgglomerationTree) and isinstance(tree.merged, StoredCascade):
+        return tree.merged.task.parts  # a table for every box
+    name = MERGES if isinstance(tree, AgglomerationTree) else TREE
+    noted = read_reuse(engine.place).get(name)
+    shared = None if noted is None else table_place(engine.bases, name, noted["fingerprint"])
+    return shared or engine.place.inside(f"{name}.npz")
 
 
 def _segmentation(
@@ -135,6 +148,7 @@ def _segmentation(
         report=partial(_report, name=name),
         paths=_PATHS,
         publish=_publish,
+        advice=_advice,
     )
 
 

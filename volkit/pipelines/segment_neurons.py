@@ -5,9 +5,11 @@
     image ─► prob ─► seeds ─► fragments ─► region graph ─► labels ─► scores ─► report
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from volkit.ops.octree_agglomeration import holder_advice
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
@@ -18,6 +20,11 @@ from volkit.pipelines.segment_run import Segmentation, footing, warned
 
 def _networks(inputs: Inputs, config: SegmentNeurons) -> tuple[NetworkStage, ...]:
     return (NetworkStage("prob", inputs.checkpoint, config.infer),)
+
+
+def _advice(inputs: Inputs, config: SegmentNeurons) -> Iterator[str]:
+    if config.segment.agglomeration == "auto":
+        yield holder_advice(inputs.grid.domain.size)
 
 
 def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:
@@ -53,6 +60,7 @@ SEGMENTATION = Segmentation(
     networks=_networks,
     report=_report,
     paths=frozenset({"image", "truth", "mask", "checkpoint", "members", "output"}),
+    advice=_advice,
 )
 run, plan, carry_out = SEGMENTATION.run, SEGMENTATION.plan, SEGMENTATION.carry_out
 PIPELINE = SEGMENTATION.pipeline

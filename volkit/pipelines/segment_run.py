@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Segmentation:
         Keys whose values are paths or URIs.
     publish : callable, optional
         ``publish(inputs, found, config, engine)`` writes what others read; gives files by name.
+    advice : callable, optional
+        ``advice(inputs, config)`` gives what else a plan has to say, for a person.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Segmentation:
     report: Callable[[Any, Any, Any], Report]
     paths: frozenset[str]
     publish: Callable[[Any, Any, Any, JobEngine], Files] | None = None
+    advice: Callable[[Any, Any], Iterator[str]] | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -138,6 +142,9 @@ class Segmentation:
         self.compute(inputs, config, engine)
         networks = {network.name: network for network in self.networks(inputs, config)}
         memory = config.cluster.memory_bytes
+        advice = [network.advice(inputs.grid, memory) for network in networks.values()]
+        if self.advice is not None:
+            advice.append(self.advice(inputs, config))
         stages = [
             networks[stage.name].planned(stage, inputs.image, inputs.grid)
             if stage.name in networks
@@ -150,11 +157,7 @@ class Segmentation:
             workers=config.cluster.processes,
             memory_bytes=memory,
             conflicts=tuple(misaligned(inputs.grid, Path(config.output), stages)),
-            advice=tuple(
-                text
-                for network in networks.values()
-                for text in network.advice(inputs.grid, memory)
-            ),
+            advice=tuple(chain(*advice)),
         )
 
     def carry_out(
