@@ -7,14 +7,12 @@
 """
 
 import json
-from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
@@ -27,7 +25,6 @@ from volkit.io.volume import Volume
 from volkit.kernels.linear_readout import held_out, in_sample
 from volkit.models.tile_encoder import TileEncoder, open_encoder
 from volkit.ops.embedding import TILE, Tiles, embeddings
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan
@@ -35,6 +32,8 @@ from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.readout_config import Readout
 from volkit.pipelines.readout_figure import readout_figure
 from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 _PROCESS_BYTES = 600 * 2**20
@@ -73,12 +72,8 @@ def read_out(
     image, encoder = _inputs(config)
     table, _, origin = read_table(config.input.features)
     watch = Stopwatch(on_progress)
-    engine = replace(engine or JobEngine(config.folder), on_progress=watch)
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
-        found = _embedded(config, image, encoder, replace(engine, attendance=attendance))
+    with at_work(engine or JobEngine(config.folder), watch, on_message) as engine:
+        found = _embedded(config, image, encoder, engine)
         tiles, rows = matched(table, found)
         scores = score_frame(tiles, rows, config)
         made = _provenance(config, image, encoder, origin)
@@ -247,10 +242,9 @@ def _provenance(
     config: Readout, image: Volume, encoder: TileEncoder, origin: dict[str, Any]
 ) -> dict[str, Any]:
     """Say what was read out of what; workers and folder do not matter."""
-    told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
     return {
         "volkit": __version__,
-        "parameters": json.loads(json.dumps(redacted(told), default=str)),
+        "parameters": run_parameters(config),
         "image": {"uri": redacted(image.uri), "identity": image.identity},
         "encoder": encoder.facts,
         "features": origin,

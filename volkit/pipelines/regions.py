@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,6 +22,7 @@ from volkit.pipelines.regions_config import Regions
 from volkit.pipelines.regions_figure import regions_figure
 from volkit.pipelines.regions_plan import plan
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 Facts = dict[str, Any]
@@ -192,10 +192,9 @@ def _store(path: Path, encoder: Any, config: Regions) -> None:
 
 def _facts(config: Regions, image: Volume) -> Facts:
     """Say what decides the result."""
-    told = {name: value for name, value in asdict(config).items() if name not in ("output", "keep")}
     return {
         "volkit": ".".join(__version__.split(".")[:2]),
-        "parameters": json.loads(json.dumps(redacted(told), default=str)),
+        "parameters": run_parameters(config, without=("output", "keep")),
         "image": image.identity,
     }
 

@@ -8,22 +8,21 @@
 """
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.io.redaction import redacted
 from volkit.ops.statistics_classes import printed
 from volkit.ops.statistics_totals import counted
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.pipelines.statistics_cells import write_cells
 from volkit.pipelines.statistics_chain import Gathered, Inputs, gather, open_inputs
 from volkit.pipelines.statistics_config import Statistics
@@ -70,12 +69,8 @@ def measure(
         for line in _told(inputs, config):
             on_message(line)
     watch = Stopwatch(on_progress)
-    engine = replace(engine or JobEngine(config.folder), on_progress=watch)
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
-        found = gather(inputs, config, replace(engine, attendance=attendance))
+    with at_work(engine or JobEngine(config.folder), watch, on_message) as engine:
+        found = gather(inputs, config, engine)
         scores, files = _report(inputs, found, config)
     return Outcome(
         files=files,
@@ -131,12 +126,11 @@ def _report(
 
 def _provenance(inputs: Inputs, config: Statistics) -> dict[str, Any]:
     """Say what was measured and how; workers and folder do not matter."""
-    told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
     return {
         "volkit": __version__,
         "mode": config.mode,
         "classes": printed(config.classes),
-        "parameters": json.loads(json.dumps(redacted(told), default=str)),
+        "parameters": run_parameters(config),
         "domain": str(inputs.grid.domain),
         "voxel_size_nm": list(inputs.scale.voxel_size_nm) if inputs.physical else None,
         "inputs": {

@@ -4,16 +4,14 @@ This is the second and third task of the MTNeuro benchmark: pixels to classes, a
 features.
 """
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
-from volkit.io.redaction import redacted
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.pipelines.tissue_config import Tissue
 from volkit.pipelines.tissue_plan import plan
 from volkit.pipelines.tissue_region import is_physical, network_of, open_regions, work_on
@@ -89,10 +87,9 @@ def classify_and_measure(
 
 def _provenance(config: Tissue) -> dict[str, Any]:
     """Say what was made of what."""
-    told = {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")}
     made: dict[str, Any] = {
         "volkit": __version__,
-        "parameters": json.loads(json.dumps(redacted(told), default=str)),
+        "parameters": run_parameters(config),
     }
     card = network_of(config)
     if card is not None:
