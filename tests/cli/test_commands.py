@@ -208,7 +208,7 @@ def test_an_interrupt_ends_in_one_message(tmp_path: Path) -> None:
 
 
 def test_train_refuses_a_workflow_that_trains_nothing(tiny: Path, says: Says) -> None:
-    assert "trains nothing; use volkit run" in says("train", tiny, code=1)
+    assert "piece by piece as a run; use volkit run" in says("train", tiny, code=1)
 
 
 def test_output_that_is_a_file(tiny: Path, says: Says, tmp_path: Path) -> None:

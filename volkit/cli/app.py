@@ -192,8 +192,8 @@ def train(workflow: WorkflowFile, settings: Settings = None) -> None:
     found = _read(workflow, settings or [], default="train_boundaries")
     if found.pipeline.plan is not None:
         raise ConfigError(
-            f"{workflow} is a {found.pipeline.name} workflow, which trains nothing; use "
-            f"volkit run {workflow}"
+            f"{workflow} is a {found.pipeline.name} workflow, which is carried out piece by piece "
+            f"as a run; use volkit run {workflow}"
         )
     say_outcome(carry_out(found, replace=False))
 

@@ -140,10 +140,10 @@ class ArraySource:
         return self.order.read_axes(np.asarray(self.fetch(self.order.stored(box))))
 
     def write(self, box: Box, values: Array) -> None:
-        """Refuse: volumes are written as zarr only."""
+        """Refuse: arrays and files of this kind are only read."""
         raise SourceError(
-            f"{self.uri} is read-only, {values.shape} were to be written at {box}; volkit writes "
-            "zarr: create_volume one (memory://name.zarr stays in memory)"
+            f"{self.uri} is read-only, {values.shape} were to be written at {box}; "
+            "create_volume a zarr to write to (memory://name.zarr stays in memory)"
         )
 
 

@@ -148,7 +148,10 @@ def _network(roles: Roles, pipeline: str, card: str | None) -> Network | None:
         levels = min(look.volume.levels for look in roles.all)  # the truth has the same one
         return boundary_network(roles.image, card, levels=levels)
     if card is not None:
-        raise ConfigError(f"--checkpoint {card}: {pipeline} of these data runs no network")
+        raise ConfigError(
+            f"--checkpoint {card}: {pipeline} of these data runs no network; where an image was "
+            "taken for something else, say what it is: image=URI"
+        )
     return None
 
 
