@@ -1,35 +1,24 @@
-"""The wheel in an empty environment: installed by pip, imported, and its demo run.
+"""The wheel in empty environments: installed by pip, imported, its demo run, each extra used.
 
 These tests build environments from a package index, which takes minutes: ``-m 'slow and network'``.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+USES = ROOT / "tests" / "extras_in_use.py"
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
-
-# Every module is there, or names its extra.
-IMPORT_ALL = """
-import importlib, pkgutil, sys, volkit
-from volkit.errors import MissingExtraError
-absent = {}
-for module in pkgutil.walk_packages(volkit.__path__, "volkit.", onerror=lambda name: None):
-    try:
-        importlib.import_module(module.name)
-    except MissingExtraError as error:
-        absent[module.name] = str(error)
-    except ModuleNotFoundError as error:
-        absent[module.name] = f"! {error}"
-for name, text in sorted(absent.items()):
-    sys.stdout.write(f"{name}: {text}\\n")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +40,8 @@ def environment(folder: Path, *wanted: str) -> Path:
     venv.create(folder, with_pip=True)
     commands = folder / "bin"
     run(folder, commands / "python", "-m", "pip", "install", "--quiet",
-        "--disable-pip-version-check", "-c", ROOT / "constraints.txt", *wanted)  # fmt: skip
+        "--no-compile", "--disable-pip-version-check", "-c", ROOT / "constraints.txt",
+        *wanted)  # fmt: skip
     return commands
 
 
@@ -60,7 +50,7 @@ def run(folder: Path, *command: str | Path, code: int = 0) -> str:
     done = subprocess.run(
         [str(word) for word in command],
         cwd=folder,
-        env={**clean, "COLUMNS": "120"},
+        env={**clean, "COLUMNS": "120", "VOLKIT_DOCS": str(ROOT / "docs" / "site" / "mkdocs.yml")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -81,7 +71,8 @@ def test_without_extras_it_works_and_names_what_is_missing(bare: Path, tmp_path:
 
 
 def test_every_module_is_there_or_names_its_extra(bare: Path, tmp_path: Path) -> None:
-    said = run(tmp_path, bare / "python", "-c", IMPORT_ALL).splitlines()
+    program = shutil.copy(USES, tmp_path)  # away from the checkout, whose modules it would find
+    said = run(tmp_path, bare / "python", program, "bare").splitlines()
     unexplained = [line for line in said if "volkit[" not in line]
     # Networks are nothing without torch, and what leads to them asks for it first; the contracts
     # of volkit.testing are tests, and those who run them have pytest.
@@ -96,3 +87,15 @@ def test_with_torch_the_demo_runs_a_network(wheel: Path, tmp_path: Path) -> None
     said = run(tmp_path, commands / "volkit", "demo", "--workers", "2")
     assert "Rand F" in said
     assert "was done" in run(tmp_path, commands / "volkit", "demo", "--workers", "2")
+
+
+@pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
+def test_an_extra_installs_alone_and_is_of_use(extra: str, wheel: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "environment"
+    program = shutil.copy(USES, tmp_path)
+    try:
+        commands = environment(folder, f"{wheel}[{extra}]")
+        assert "No broken requirements" in run(tmp_path, commands / "python", "-m", "pip", "check")
+        run(tmp_path, commands / "python", program, extra)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # together they would fill most disks
