@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from volkit.errors import ConfigError
 from volkit.geometry import Box
 from volkit.io import create_volume, open_volume
+from volkit.io.labels import holds_labels
 from volkit.kernels.downsample import downsampled_box
 from volkit.ops import level_plan
 from volkit.ops.level_plan import (
     block_shape,
     finer_box,
-    holds_labels,
     level_factors,
     piece_shape,
 )

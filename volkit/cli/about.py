@@ -129,8 +129,8 @@ def _levels(volume: "Volume") -> "Iterator[Volume]":
 
 
 def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
+    from volkit.io.labels import holds_labels
     from volkit.io.stated_size import says_size
-    from volkit.ops.level_plan import holds_labels
 
     return {
         "uri": volume.uri,
@@ -184,7 +184,7 @@ def _facts_table(volume: "Volume") -> Table:
 
 
 def _kind(volume: "Volume") -> str:
-    from volkit.ops.level_plan import holds_labels
+    from volkit.io.labels import holds_labels
 
     return "taken as labels" if holds_labels(volume) else "taken as an image"
 

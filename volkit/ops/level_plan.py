@@ -7,7 +7,6 @@ from typing import Any, cast
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
-from volkit.io.labels import holds_labels as holds_labels
 from volkit.kernels.downsample import LARGEST
 
 _SMALL = 256  # voxels on an axis: what a viewer shows at once

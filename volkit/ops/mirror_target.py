@@ -6,6 +6,7 @@ from volkit.engine.fingerprint import Facts, changes, fingerprint
 from volkit.engine.ledger import Ledger
 from volkit.engine.origin import public_uri
 from volkit.errors import SourceError, StaleLedgerError
+from volkit.io.labels import holds_labels
 from volkit.io.open import create_volume
 from volkit.io.place import Place
 from volkit.io.sources import OpenOptions
@@ -84,8 +85,6 @@ def prepare_target(
         if not ledger.done().all():
             remove_drafts(target.uri)  # what killed writers left: never read, but in the way
         return target
-    from volkit.ops.level_plan import holds_labels  # compiles kernels: not for the workers
-
     check_stale(target, what, replace=replace)
     labels = holds_labels(source)
     ledger.reset()  # marks without voxels are worth nothing

@@ -20,6 +20,7 @@ from volkit.engine.lock_record import FOLDER as LOCK
 from volkit.engine.run import Run
 from volkit.errors import ConfigError, GeometryError, SourceError
 from volkit.geometry import Box, Coord, Grid
+from volkit.io.labels import holds_labels
 from volkit.io.levels import LevelStore, Made, NewLevel, no_levels
 from volkit.io.place import Place
 from volkit.io.precomputed.levels import PrecomputedLevels
@@ -32,7 +33,6 @@ from volkit.kernels.downsample import downsampled_box, mean, mode
 from volkit.ops.level_plan import (
     block_shape,
     finer_box,
-    holds_labels,
     level_factors,
     piece_shape,
 )

@@ -11,10 +11,10 @@ from volkit.engine.reuse_search import base_stage
 from volkit.engine.stages import find_stages
 from volkit.errors import ConfigError, SourceError
 from volkit.geometry import Box
+from volkit.io.labels import holds_labels
 from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.io.volume import Volume
-from volkit.ops.level_plan import holds_labels
 from volkit.pipelines.current_version import current_version
 from volkit.pipelines.versions import (
     parse_version,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
+from volkit.io.labels import holds_labels
 from volkit.io.volume import Volume
-from volkit.ops.level_plan import holds_labels
 from volkit.pipelines.colours import label_colours
 
 Array = NDArray[Any]

@@ -11,10 +11,10 @@ import numpy as np
 from volkit.errors import ConfigError, MissingChunkError, SourceError
 from volkit.geometry import Box, VoxelScale
 from volkit.geometry.scale import Vector
+from volkit.io.labels import holds_labels
 from volkit.io.open import open_volume
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
-from volkit.ops.level_plan import holds_labels
 from volkit.viewer.frame import Frame, dimensions
 from volkit.viewer.layer import (
     KINDS,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from volkit.errors import MissingChunkError
 from volkit.geometry import Box, Coord, VoxelScale, coord
 from volkit.io.credentials import Credentials
+from volkit.io.labels import holds_labels
 from volkit.io.open import open_volume
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
-from volkit.ops.level_plan import holds_labels
 from volkit.pipelines.thumbnail import unit_shape
 
 Kind = Literal["image", "tomogram", "boundaries", "affinities", "labels", "classes"]
