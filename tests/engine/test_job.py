@@ -231,6 +231,17 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(raw, tmp_path: Path, stage, d
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.parametrize("left", [[], ["0"], ["0", "zarr.0a1b.partial"]])
+def test_what_a_creation_left_that_was_killed_is_no_obstacle(raw, tmp_path: Path, left) -> None:
+    target = tmp_path / "run" / "sum.zarr"
+    target.mkdir(parents=True)
+    for name in left:
+        (target / name).mkdir() if name == "0" else (target / name).write_bytes(b"{")
+    made = JobEngine(tmp_path / "run").map(NEIGHBOUR_SUM, raw, grid=grid_of(raw), name="sum")
+    other = JobEngine(tmp_path / "other").map(NEIGHBOUR_SUM, raw, grid=grid_of(raw), name="sum")
+    np.testing.assert_array_equal(made.read(), other.read())
+
+
 def test_planning_a_million_blocks_makes_no_list(tmp_path: Path) -> None:
     import tracemalloc
 

@@ -26,7 +26,7 @@ from volkit.geometry import AXES, Coord, Grid
 from volkit.io.open import create_volume
 from volkit.io.place import Place
 from volkit.io.volume import Volume
-from volkit.io.zarr.store import remove_drafts
+from volkit.io.zarr.store import is_vacant, remove_drafts
 
 _CHUNK = 64  # voxels: what viewers and readers of small boxes like best inside a shard
 _PLAIN = 64**3  # blocks up to this size are one chunk each; shards would only add an index
@@ -180,7 +180,7 @@ class JobEngine:
     ) -> Volume:
         """Create the stage's Volume, or reopen the one that an earlier run of it created."""
         place = self.place.inside(f"{name}.zarr")
-        if place.exists():
+        if not is_vacant(place.uri, place.options):
             found = Volume(place.uri, 0, place.options)
             made_by = found.attributes.get("volkit", {}).get("fingerprint")
             if made_by == ledger.fingerprint:

@@ -22,6 +22,7 @@ from volkit.io.zarr.remote import RemoteStore
 _READ_ONLY = ("github", "zip", "tar")  # file systems of fsspec that only give
 _ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")  # one of them stands at the top of a zarr
 _DRAFTS = ("*.partial", "*.__lock")  # what zarr and tensorstore call objects that are not complete
+_METADATA_DRAFT = "zarr.*.partial"
 _LEFT = {"0"}  # what a creation leaves that was killed before it wrote the group's metadata
 
 
@@ -165,14 +166,19 @@ def check_place(uri: str, options: OpenOptions) -> None:
         )
 
 
+def is_vacant(uri: str, options: OpenOptions) -> bool:
+    """Tell whether nothing lies at a place, or only what a killed creation left there."""
+    return _names(uri, options) <= _LEFT
+
+
 def _names(uri: str, options: OpenOptions) -> set[str]:
-    """List what lies at the top of a place; a file there is a name too."""
+    """List what lies at the top of a place, drafts of metadata left out; a file is a name too."""
     path = local_path(uri)
     if path is None:
         listed = open_store(uri, options).list_dir("")
         return set(sync(_collected(listed)))
     if path.is_dir():
-        return {p.name for p in path.iterdir()}
+        return {p.name for p in path.iterdir() if not p.match(_METADATA_DRAFT)}
     return {path.name} if path.exists() else set()
 
 
