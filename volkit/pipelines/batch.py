@@ -73,8 +73,6 @@ def run_batch(
         run_lock(record_place(batch), on_message=say) as lock,
         workers(batch.cluster, say) as client,
     ):
-        if client is not None:
-            say(f"dashboard: {client.dashboard_link}")
         for number, item in enumerate(batch.items, 1):
             lock.check()
             said = f"item {number}/{len(batch.items)}: {item.name}"

@@ -2,13 +2,15 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import Any
 
 from volkit.engine.cluster import ClusterOptions, connected_client, local_client
 from volkit.engine.cluster.options import processors
+from volkit.engine.dashboards import link_of
+from volkit.engine.lock import OnMessage
 
 __all__ = ["ClusterOptions", "LentCluster", "processors", "workers"]
 
@@ -32,9 +34,7 @@ class LentCluster(ClusterOptions):
 
 
 @contextmanager
-def workers(
-    options: ClusterOptions, on_message: Callable[[str], None] | None = None
-) -> Iterator[Any]:
+def workers(options: ClusterOptions, on_message: OnMessage | None = None) -> Iterator[Any]:
     """Connect to, or start, what the options ask for.
 
     Parameters
@@ -42,7 +42,7 @@ def workers(
     options : ClusterOptions
         Where blocks run.
     on_message : callable, optional
-        Told what a person may want to know, such as why jobs wait.
+        Told what a person may want to know, such as where the dashboard is and why jobs wait.
 
     Yields
     ------
@@ -60,27 +60,34 @@ def workers(
         yield options.client
     elif options.place == "here":
         yield None
-    elif options.place == "local":
+    else:
         with ExitStack() as stack:
-            with _interrupts_ignored():
-                client = stack.enter_context(_started_here(options))
+            client = _entered(options, stack, on_message)
+            link = link_of(client)
+            if link and on_message is not None:
+                on_message(f"dashboard: {link}")
             yield client
-    elif options.scheduler is not None:
-        with connected_client(
+
+
+def _entered(options: ClusterOptions, stack: ExitStack, on_message: OnMessage | None) -> Any:
+    """Connect to a cluster, or start it."""
+    if options.place == "local":
+        with _interrupts_ignored():
+            return stack.enter_context(_started_here(options, on_message))
+    if options.scheduler is not None:
+        connected = connected_client(
             options.scheduler,
             tls=options.tls,
             wait_seconds=60 * options.wait_minutes,
             on_message=on_message,
-        ) as client:
-            yield client
-    else:
-        from volkit.engine.cluster.jobs import job_client
+        )
+        return stack.enter_context(connected)
+    from volkit.engine.cluster.jobs import job_client
 
-        with job_client(options, on_message=on_message) as client:
-            yield client
+    return stack.enter_context(job_client(options, on_message=on_message))
 
 
-def _started_here(options: ClusterOptions) -> Any:
+def _started_here(options: ClusterOptions, on_message: OnMessage | None) -> Any:
     from volkit.engine.cluster.local import machine_gpus
 
     gpus = len(machine_gpus()) if options.gpus is None else options.gpus
@@ -90,6 +97,7 @@ def _started_here(options: ClusterOptions) -> Any:
         gpus=gpus,
         gpu_memory_limit=options.gpu_memory_bytes or "auto",
         scratch=options.scratch,
+        on_message=on_message,
     )
 
 

@@ -215,7 +215,7 @@ def carried_out(
     replace_stale: bool = False,
 ) -> Scored:
     """Score on the cluster that the options name; as :func:`score` otherwise."""
-    with workers(config.cluster) as client:
+    with workers(config.cluster, on_message) as client:
         return score(
             config,
             client=client,

@@ -213,8 +213,6 @@ def carry_out(
     place = target_place(config.output, config.output_options).beside(".mirror")
     watch = Stopwatch(on_progress)
     with workers(config.cluster, on_message) as client, recorded(place, watch.stage):
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
         copy = mirror(
             source,
             config.output,

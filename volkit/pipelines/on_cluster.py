@@ -53,8 +53,6 @@ def on_cluster(work: Work) -> Callable[..., Outcome]:
         """
         config = workflow.config
         with workers(config.cluster, on_message) as client:
-            if client is not None:
-                on_message(f"dashboard: {client.dashboard_link}")
             engine = JobEngine(config.folder, client, replace_stale=replace_stale)
             return work(config, engine, on_progress, on_message)
 

@@ -191,8 +191,6 @@ def carry_out(
         refuse_replacing(Path(config.output))
     check_written_apart(config, bases)
     with workers(config.cluster, on_message) as client:
-        if client is not None:
-            on_message(f"dashboard: {client.dashboard_link}")
         engine = JobEngine(
             Path(config.output),
             client,

@@ -204,8 +204,6 @@ class Segmentation:
         )
         # Whoever is refused shall not have started workers for it.
         with _attended(engine, on_message) as engine, workers(config.cluster, on_message) as client:
-            if client is not None:
-                on_message(f"dashboard: {client.dashboard_link}")
             return self.run(config, replace(engine, client=client), on_progress, on_message)
 
 

@@ -1,6 +1,7 @@
 """Keeper: holds each kind of worker of a cluster at the number that the work asks for.
 
-Workers that are lost are replaced; jobs that never become workers end in one message.
+Workers that are lost, or do not start, are replaced; where none starts at all, it ends in one
+message.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ _TICK_SECONDS = 0.5
 _ASK_SECONDS = 3.0  # a queueing system answers slowly, and to everybody
 _WORTH_SECONDS = 60.0  # of work for a worker, below which it is not started
 _MOST_FAILURES = 3
+_UNSUBMITTED = "a job could not be submitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Keeper:
     lost_seconds : float
         How long a worker may be away.
     ended : callable or None
-        Says of jobs that have not become workers which have ended, and why.
+        Says of jobs that have not become workers which have ended, and why; None where workers are
+        processes of this machine, which have started or failed when the cluster knows them.
     """
 
     cluster: Any
@@ -111,18 +114,23 @@ class Keeper:
             self._adjust(pool, now)
         try:
             await self.cluster._correct_state()
-        except (RuntimeError, OSError, ValueError) as error:
-            self._forget_unsubmitted()
-            self._fail(f"a job could not be submitted: {_first_lines(error)}")
+        # Whatever dask raises, also an assertion: who stopped here would never replace a worker.
+        except Exception as error:
+            if not self._stopped:
+                self._forget_unsubmitted()
+                started = "a worker process did not start" if self.ended is None else _UNSUBMITTED
+                self._fail(f"{started}: {first_lines(error)}")
 
     def _part_with_lost(self, names: set[str], now: float) -> None:
-        """Forget workers that were there and have gone; what is missing is started anew."""
+        """Forget workers that have gone or never came; what is missing is started anew."""
         for name in list(self.cluster.workers):
             if any(n == name or n.startswith(f"{name}-") for n in names):
                 self._seen.add(name)
                 self._away.pop(name, None)
                 self._failures = 0
-            elif name in self._seen and now - self._away.setdefault(name, now) > self.lost_seconds:
+            elif name not in self._seen and self.ended is not None:
+                continue  # a job that may still wait
+            elif now - self._away.setdefault(name, now) > self.lost_seconds:
                 self._drop(name)
 
     async def _part_with_ended(self, now: float) -> None:
@@ -133,7 +141,12 @@ class Keeper:
         waiting = {n: job for n, job in self.cluster.workers.items() if n not in self._seen}
         if not waiting:
             return
-        for name, why in (await self.ended(waiting)).items():
+        try:
+            ended = await self.ended(waiting)
+        except OSError as error:
+            self.watch.tell(f"the queueing system cannot be asked now: {error}")
+            return
+        for name, why in ended.items():
             if name not in self._seen and name in self.cluster.worker_spec:
                 self._drop(name)
                 self._fail(why)
@@ -191,7 +204,7 @@ class Keeper:
         if self._failures >= _MOST_FAILURES and not self._seen:
             self.watch.fail(
                 self.client,
-                f"{self._failures} jobs one after another did not become workers; the last: {why}",
+                f"{self._failures} attempts one after another brought no worker; the last: {why}",
             )
 
 
@@ -214,7 +227,7 @@ def _place(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _first_lines(error: BaseException) -> str:
-    """Take what a command said out of the message of its failure."""
-    text = str(error)
+def first_lines(error: BaseException) -> str:
+    """Take what a command or a worker said out of the message of its failure."""
+    text = str(error.__cause__ or "") or str(error) or type(error).__name__
     return " ".join((text.partition("stderr:\n")[2] or text).split())[:400]

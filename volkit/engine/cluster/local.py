@@ -5,19 +5,21 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from volkit.engine.cluster.credentials import Credentials
-from volkit.engine.cluster.keeper import Keeper, Pool, kept, kinds_of
+from volkit.engine.cluster.keeper import Keeper, Pool, first_lines, kept, kinds_of
 from volkit.engine.cluster.settings import WORKER, scheduler_settings
 from volkit.engine.cluster.watch import CPU, GPU, THREADS, Watch, watched
 from volkit.errors import ConfigError
 
 _HOST = "127.0.0.1"
 _RESTART_SECONDS = 15.0  # a nanny starts its worker again by itself; this is for one that fails
+# Far more than any start takes: one that hangs must not keep the others from being looked after.
+_START_SECONDS = 300.0
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def local_client(
     gpus: int = 0,
     gpu_memory_limit: int | str = "auto",
     scratch: Path | str | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Iterator[Any]:
     """Start worker processes on this machine, one thread each, and stop them at the end.
 
@@ -44,6 +47,8 @@ def local_client(
         GPU workers; each sees one GPU.
     scratch : Path or str, optional
         Where the folder is made that workers put things in; None is the system's.
+    on_message : callable, optional
+        Told of workers that do not start again.
 
     Yields
     ------
@@ -53,11 +58,9 @@ def local_client(
     Raises
     ------
     ConfigError
-        If this machine has fewer GPUs.
+        If this machine has fewer GPUs, or a worker does not start.
     """
     from distributed import Client
-
-    from volkit.engine.cluster.guard import GuardedCluster, guarded_scheduler
 
     devices = chosen_gpus(gpus)
     security = Credentials.fresh().security()
@@ -71,18 +74,33 @@ def local_client(
             for pool in pools
             for name, spec in zip(pool.names(), pool.specs, strict=True)
         }
+        kinds = kinds_of(pools) if devices else frozenset()
+        watch = Watch(kinds, say=on_message or logging.getLogger(__name__).info)
         with (
-            GuardedCluster(
-                scheduler=guarded_scheduler(security, host=_HOST),
-                workers=specs,
-                security=security,
-                silence_logs=logging.ERROR,  # at its end it warns of workers still stopping
-            ) as cluster,
+            _started(specs, security) as cluster,
             Client(cluster, security=security) as client,
-            watched(client, Watch(kinds_of(pools) if devices else frozenset())) as watch,
+            watched(client, watch),
             kept(Keeper(cluster, client, watch, pools, lost_seconds=_RESTART_SECONDS)),
         ):
             yield client
+
+
+def _started(specs: dict[str, Any], security: Any) -> Any:
+    """Start a scheduler and all workers."""
+    from volkit.engine.cluster.guard import GuardedCluster, guarded_scheduler
+
+    try:
+        return GuardedCluster(
+            scheduler=guarded_scheduler(security, host=_HOST),
+            workers=specs,
+            security=security,
+            silence_logs=logging.ERROR,  # at its end it warns of workers still stopping
+        )
+    except (RuntimeError, OSError, AssertionError) as error:
+        raise ConfigError(
+            f"a worker process did not start: {first_lines(error)}; ask for fewer, or work without "
+            "them (cluster.workers 0, volkit run --local)"
+        ) from error
 
 
 def _pools(
@@ -105,6 +123,7 @@ def _pools(
         "silence_logs": logging.ERROR,
         "local_directory": folder,
         "config": WORKER,
+        "death_timeout": _START_SECONDS,
     }
     log, total = logging.getLogger(__name__), workers + len(devices)
     limits = [parse_memory_limit(limit, 1, total, logger=log) for limit in memory]

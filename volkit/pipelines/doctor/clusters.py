@@ -26,9 +26,8 @@ def _workers() -> Check:
         with local_client(1) as client:
             answer = client.submit(_doubled, _ASKED, pure=False).result(timeout=60)
     except (VolkitError, OSError, TimeoutError) as error:
-        return Check(
-            "dask", "fail", f"no worker process starts: {error}", "volkit run WORKFLOW --local"
-        )
+        said = str(error) or "a worker process started, and does not answer"
+        return Check("dask", "fail", said, "volkit run WORKFLOW --local")
     if answer != 2 * _ASKED:
         return Check("dask", "fail", f"a worker doubled {_ASKED} to {answer}", "reinstall dask")
     return Check("dask", "ok", "a worker process started, answered and stopped")
