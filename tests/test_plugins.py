@@ -16,6 +16,7 @@ from volkit.io import registry as sources
 from volkit.io.open import open_volume
 from volkit.models.architectures import build, names
 from volkit.pipelines.registry import find_pipeline, pipeline_names, read_workflow
+from volkit.pipelines.schema import workflow_schema
 from volkit.plugins import plugins
 
 Install = Callable[..., None]
@@ -145,6 +146,9 @@ def test_a_broken_plugin_is_named_and_breaks_no_other(
         find_pipeline("lame")
     assert open_volume("ones://any").shape == (2, 3, 4)
     assert find_pipeline("say").name == "say"
+    described = workflow_schema()["properties"]["pipeline"]["enum"]
+    assert "say" in described
+    assert "lame" not in described
 
 
 def test_a_list_that_cannot_be_read_hides_no_other(install: Install) -> None:

@@ -43,6 +43,8 @@ def test_the_worst_come_first_with_the_command_that_shows_them(objects) -> None:
     assert rows[0][-1] == "<code>volkit view &#x27;a run&#x27; --at 6,16,26</code>"
     linked = cells(worst_rows(objects, "split", "run", title="Split", viewer=True))
     assert linked[1][-1].startswith('<a href="view?at=2,12,22" target="_blank"')
+    nowhere = objects.assign(x_stop=[5, np.nan, 25])
+    assert [row[0] for row in cells(worst_rows(nowhere, "split", "run", title="Split"))] == ["5"]
     assert worst_rows(objects.drop(columns="x_stop"), "split", "run", title="Split") == ""
     assert worst_rows(objects.assign(split=0), "split", "run", title="Split") == ""
 
@@ -94,6 +96,16 @@ def test_a_run_page_holds_all_of_it(objects, tmp_path) -> None:
     torn = run / "report" / "run.json"
     torn.write_text(torn.read_text()[:40])
     assert "Networks" not in re.findall(r"<h2[^>]*>(.*?)</h2>", run_page(Place.at(run)))
+
+
+def test_the_command_for_a_whole_run_can_be_pasted(tmp_path) -> None:
+    raw = create_volume(tmp_path / "raw.zarr", shape=(4, 4, 4), dtype=np.uint8)
+    raw.write(raw.domain, np.ones(raw.shape, np.uint8))
+    run = tmp_path / "a run"
+    JobEngine(run).map(NEIGHBOUR_SUM, raw, grid=Grid(raw.domain, (4, 4, 4)), name="sums")
+    place = Place.at(run)
+    assert f"<code>volkit view &#x27;{run}&#x27;</code>" in run_page(place)
+    assert '<a href="view" target="_blank" rel="noopener">open</a>' in run_page(place, viewer=True)
 
 
 def test_bars_are_as_long_as_their_values() -> None:

@@ -62,7 +62,11 @@ def test_a_run_tells_its_stages_in_order_while_it_runs_and_after(place: Place, r
         assert status.client is not None
         assert (status.client.running, status.client.pid) == (True, os.getpid())
         assert (status.client.stage, status.client.workers) == ("counts.parts/1", 1)
+        # All that was begun is finished, and nobody knows whether another stage comes.
+        assert [stage.done - stage.total for stage in status.stages] == [0] * len(status.stages)
+        assert status.state == "going on"
     status = read_status(place)
+    assert status.state == "finished"
     assert [(s.stage, s.done, s.total, s.set_aside) for s in status.stages] == [
         ("sums", 3, 3, 0),
         ("counts", 3, 3, 0),

@@ -51,6 +51,13 @@ def test_boxes_and_places_beyond_the_image(image) -> None:
     assert "outside" in html
 
 
+def test_a_row_without_a_place_has_no_picture(image) -> None:
+    table = pd.DataFrame({"z": [1.0, np.nan], "y": [5.0, np.nan], "x": [5.0, np.nan]})
+    html = PictureTable(table, image)._repr_html_()
+    assert len(pictures(html)) == 1
+    assert "no place" in html
+
+
 def test_only_the_first_rows_are_shown(image) -> None:
     table = pd.DataFrame({"z": [1] * 30, "y": [5] * 30, "x": [5] * 30})
     html = PictureTable(table, image, rows=4)._repr_html_()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from volkit.pipelines.html.document import document
 from volkit.pipelines.html.elements import element, facts, section, together
+from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.run_page_results import pictures, read_told, score_rows, tables
 from volkit.pipelines.worst_objects import worst_objects
 
@@ -29,7 +30,7 @@ def write_evaluation_page(folder: Path) -> Path:
     told = made.get("parameters", {}) if isinstance(made, dict) else {}
     warnings = [element("li", str(text)) for text in scores.get("warnings", [])]
     rows = [(name, str(told.get(name) or "")) for name in ("pred", "truth", "image", "convention")]
-    look_at = element("p", "To look at it: ", element("code", f"volkit view {folder}"))
+    seen = element("p", "To look at it: ", look_at(str(folder)))
     values = {name: value for name, value in scores.items() if name != "made"}
     text = document(
         f"Evaluation {folder.absolute().name}",
@@ -39,7 +40,7 @@ def write_evaluation_page(folder: Path) -> Path:
         section("Worst objects", list(worst_objects(folder, str(folder)))),
         section("Tables", list(tables(folder))),
         section("Made from", element("pre", json.dumps(made, indent=1, default=str))),
-        lead=together(facts(rows), look_at),
+        lead=together(facts(rows), seen),
     )
     path = folder / PAGE
     path.write_text(text, encoding="utf-8")

@@ -18,6 +18,7 @@ from volkit.io.place import Place
 from volkit.pipelines.html.charts import duration
 from volkit.pipelines.html.document import Live, document
 from volkit.pipelines.html.elements import Html, element, facts, section, together
+from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.html.tables import table
 from volkit.pipelines.run_history import StageHistory, stage_history
 from volkit.pipelines.run_page_networks import networks
@@ -144,21 +145,21 @@ def run_page(
     return document(
         f"Run {place.name}",
         parts,
-        lead=together(_lead(place, status, histories, told), beside),
+        lead=together(_lead(place, status, histories, told, viewer=viewer), beside),
         refresh=_REFRESH if refresh and running else None,
         live=live,
     )
 
 
 def _lead(
-    place: Place, status: RunStatus, histories: list[StageHistory], told: Mapping[str, Any]
+    place: Place,
+    status: RunStatus,
+    histories: list[StageHistory],
+    told: Mapping[str, Any],
+    *,
+    viewer: bool,
 ) -> Html:
-    done = all(stage.done == stage.total for stage in status.stages)
-    word, look = ("finished", "good") if done else ("not finished", "some")
-    if status.failure:
-        word, look = f"failed in {status.failed_stage or 'its beginning'}", "bad"
-    elif status.client is not None and status.client.running and not done:
-        word = "going on"
+    look = "bad" if status.failure else "good" if status.state == "finished" else "some"
     begin = min((h.begin for h in histories), default=0.0)
     end = max((h.end for h in histories), default=0.0)
     rows = [
@@ -169,8 +170,8 @@ def _lead(
         ("cost", f"{status.worker_hours:.3g} worker hours in finished blocks"),
         ("page made", _clock(time.time())),
     ]
-    look_at = element("p", "To look at it: ", element("code", f"volkit view {place.uri}"))
-    return together(element("p", word, class_=look, role="status"), facts(rows), look_at)
+    seen = element("p", "To look at it: ", look_at(place.uri, viewer=viewer))
+    return together(element("p", status.state, class_=look, role="status"), facts(rows), seen)
 
 
 def _made_from(told: Mapping[str, Any], stages: list[Stage]) -> Html:

@@ -6,7 +6,8 @@ demand of each other is checked by volkit alone.
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from volkit.errors import ConfigError
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.pipelines.registry import Pipeline, find_pipeline, pipeline_names
 
@@ -31,8 +33,8 @@ def workflow_schema(name: str | None = None) -> Schema:
     Parameters
     ----------
     name : str, optional
-        Of the pipeline; None describes those of all that are installed, told apart by their key
-        ``pipeline``.
+        Of the pipeline; None describes those of all that are installed and work, told apart by
+        their key ``pipeline``.
 
     Returns
     -------
@@ -46,12 +48,18 @@ def workflow_schema(name: str | None = None) -> Schema:
     """
     if name is not None:
         return _of_one(find_pipeline(name))
-    return _of_all([find_pipeline(each) for each in pipeline_names()])
+    return _of_all(list(_working()))
 
 
 def cluster_schema() -> Schema:
     """Describe files of a cluster section, as ``--cluster`` takes them."""
     return {"$schema": DIALECT, "title": "volkit: cluster", **_drawn(ClusterOptions)}
+
+
+def _working() -> Iterator[Pipeline]:
+    for name in pipeline_names():
+        with suppress(ConfigError):  # a plug-in that is broken hides no other
+            yield find_pipeline(name)
 
 
 def _of_one(pipeline: Pipeline) -> Schema:

@@ -24,7 +24,7 @@ def shown_status(status: RunStatus) -> str:
     who = f"{client.user} on {client.host}, {client.workers} workers" if client and working else ""
     rows = [
         ("run", without_secrets(status.run)),
-        ("state", _state(status, working)),
+        ("state", status.state),
         ("works on it", who),
         ("cost", f"{status.worker_hours:.3g} worker hours in finished blocks"),
         ("failure", status.failure.partition("\n")[0]),
@@ -43,11 +43,3 @@ def _row(status: RunStatus, number: int) -> Html:
     failed = f"{stage.set_aside:,} failed" if stage.set_aside else ""
     cells = (stage.stage, bar, f"{stage.done:,} of {stage.total:,}", failed, left)
     return element("tr", [element("td", cell) for cell in cells])
-
-
-def _state(status: RunStatus, working: bool) -> str:
-    if status.failure:
-        return f"failed in {status.failed_stage or 'its beginning'}"
-    if all(stage.done == stage.total for stage in status.stages):
-        return "finished"
-    return "going on" if working else "not finished"

@@ -79,6 +79,16 @@ class RunStatus:
         """What it cost so far: the time that workers spent in finished blocks."""
         return sum(stage.worker_seconds for stage in self.stages) / 3600
 
+    @property
+    def state(self) -> str:
+        """How it stands, in a word or a few."""
+        if self.failure:
+            return f"failed in {self.failed_stage or 'its beginning'}"
+        if self.client is not None and self.client.running:
+            return "going on"  # also between two stages, when all that were begun are finished
+        done = all(stage.done == stage.total for stage in self.stages)
+        return "finished" if done else "not finished"
+
     def as_json(self) -> dict[str, Any]:
         """Give everything as plain values; see docs/how-to/read-status.md."""
         return {"format": FORMAT, **asdict(self), "worker_hours": self.worker_hours}

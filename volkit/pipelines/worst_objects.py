@@ -73,7 +73,8 @@ def worst_rows(frame: pd.DataFrame, by: str, uri: str, *, title: str, viewer: bo
     edges = [f"{axis}_{edge}" for axis in AXES for edge in ("start", "stop")]
     if not {by, *edges} <= set(frame.columns):
         return Html("")
-    wrong = frame[frame[by] > 0].sort_values(by, ascending=False, kind="stable").head(_MOST)
+    placed = frame[frame[by] > 0].dropna(subset=edges)
+    wrong = placed.sort_values(by, ascending=False, kind="stable").head(_MOST)
     if not len(wrong):
         return Html("")
     told = [name for name in frame.columns if name not in edges][:6]

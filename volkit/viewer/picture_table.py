@@ -1,5 +1,6 @@
 """Picture tables: rows that have a place, each beside a picture of what is there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor
 
@@ -90,6 +91,8 @@ class PictureTable:
 
     def _picture(self, voxel: Vector) -> Html:
         """Draw the plane around a place; voxel 0 covers 0 to 1."""
+        if not np.isfinite(voxel).all():
+            return element("span", "no place")
         z, y, x = (floor(n) for n in voxel)
         _, sy, sx = self.image.voxel_size_nm
         ry, rx = (max(1, round(self.size_nm / size / 2)) for size in (sy, sx))
@@ -106,9 +109,8 @@ class PictureTable:
         return png_image(grey_pixels(plane), alt=alt, style="image-rendering:pixelated;width:96px")
 
 
-def _cells(row: object) -> Html:
-    values = list(row)  # type: ignore[call-overload]
-    told = (f"{v:.6g}" if isinstance(v, float | np.floating) else str(v) for v in values)
+def _cells(row: Iterable[object]) -> Html:
+    told = (f"{v:.6g}" if isinstance(v, float | np.floating) else str(v) for v in row)
     return together([element("td", text) for text in told])
 
 

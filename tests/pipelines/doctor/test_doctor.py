@@ -1,8 +1,13 @@
 """The doctor: what it finds on this machine, and what it says where something is wrong."""
 
 import json
+import multiprocessing
 import os
+import shutil
+import sys
+import tomllib
 from importlib.metadata import version
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +17,10 @@ from packaging.requirements import Requirement
 from volkit.cli import main
 from volkit.io.open import create_volume
 from volkit.pipelines.doctor.check import Check
-from volkit.pipelines.doctor.clusters import check_queues
+from volkit.pipelines.doctor.clusters import check_clusters, check_queues
 from volkit.pipelines.doctor.gpu import driver_gpus, unusable
 from volkit.pipelines.doctor.machine import check_machine, disk, quota
-from volkit.pipelines.doctor.packages import check_packages, needed
+from volkit.pipelines.doctor.packages import _USES, check_packages, needed
 from volkit.pipelines.doctor.stores import check_stores
 from volkit.testing.servers.s3 import S3Server
 
@@ -49,6 +54,13 @@ def test_packages_that_are_missing_or_too_old_are_named() -> None:
     assert old.advice == "pip install 'numpy>=99'"
     [fine] = needed("volkit", [Requirement("numpy>=1")])
     assert fine.state == "ok"
+
+
+def test_every_extra_that_a_person_installs_is_looked_at() -> None:
+    declared = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    # These are other ones together, or for work on volkit itself.
+    others = {"all", "dev", "docs", "train"}
+    assert set(_USES) == set(declared["optional-dependencies"]) - others
 
 
 def test_machine() -> None:
@@ -91,7 +103,7 @@ def test_stores_are_read_and_written(tmp_path: Path) -> None:
     volume = create_volume(tmp_path / "em.zarr", shape=(8, 9, 10), dtype=np.uint8)
     volume.write(volume.domain, np.ones((8, 9, 10), np.uint8))
     before = sorted(tmp_path.iterdir())
-    output = tmp_path / "results"
+    output = tmp_path / "all" / "results"
     read, gone, written, room = check_stores([volume.uri, "nothing.zarr"], output=str(output))
     assert read.state == "ok"
     assert read.says.startswith("uint8, 8 x 9 x 10 voxels; 0.00 MiB came in ")
@@ -148,3 +160,15 @@ def test_the_command_says_what_to_do_and_fails_where_something_does(
     assert {check["state"] for check in found["checks"][:-1]} <= {"ok", "warn"}
     [dask] = [check for check in found["checks"] if check["name"] == "dask"]
     assert dask["says"] == "a worker process started, answered and stopped"
+
+
+def test_workers_that_do_not_start() -> None:
+    resource_tracker.ensure_running()  # which is started in the same way
+    multiprocessing.set_executable(shutil.which("false"))
+    try:
+        found = next(check_clusters())
+    finally:
+        multiprocessing.set_executable(sys.executable)
+    assert (found.name, found.state) == ("dask", "fail")
+    assert found.says.startswith("a worker process did not start: ")
+    assert found.advice == "volkit run WORKFLOW --local"

@@ -72,8 +72,9 @@ def _written(output: str, credentials: Credentials | None) -> Iterator[Check]:
     place = Place(output, OpenOptions(credentials=credentials, patience=_PATIENCE))
     key, data = f".volkit-doctor-{uuid.uuid4().hex}", b"volkit doctor"
     name = f"write {output}"
-    new = place.local is not None and not place.local.exists()
+    folders = () if place.local is None else (place.local, *place.local.parents)
     try:
+        new = [folder for folder in folders if not folder.exists()]
         objects = place.objects
         objects.put(key, data)
         back = objects.get(key)
@@ -87,5 +88,5 @@ def _written(output: str, credentials: Credentials | None) -> Iterator[Check]:
     yield Check(name, "ok", "an object was written, read back and removed")
     if place.local is not None:
         yield disk(f"disk {output}", place.local)
-    if place.local is not None and new:
-        place.local.rmdir()
+    for folder in new:
+        folder.rmdir()
