@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
@@ -176,10 +176,10 @@ def merged(indices: Iterable[Coord], chunks: Lattice, requests: Lattice) -> list
     ['[1:4, 0:1, 0:1]', '[4:5, 0:1, 0:1]']
     """
     together: dict[Coord, list[Box]] = defaultdict(list)
+    lattices = (chunks.start, chunks.cell, requests.start, requests.cell)
     for index in indices:
-        cell = Box.from_shape((1, 1, 1), index)
-        first = _each(lambda i, s, n: s + i * n, index, chunks.start, chunks.cell)
-        together[requests.cells(Box.from_shape((1, 1, 1), first)).start].append(cell)
+        request = _each(lambda i, s, n, first, m: (s + i * n - first) // m, index, *lattices)
+        together[request].append(Box.from_shape((1, 1, 1), index))
     found = []
     for boxes in together.values():
         for axis in (2, 1, 0):
@@ -190,18 +190,16 @@ def merged(indices: Iterable[Coord], chunks: Lattice, requests: Lattice) -> list
 
 def _joined(boxes: list[Box], axis: int) -> list[Box]:
     """Join boxes that follow each other on an axis and are alike on the others."""
-    joined: list[Box] = []
-    others = [a for a in range(3) if a != axis]
-
-    def place(box: Box) -> tuple[tuple[int, ...], int]:
-        return tuple(c[a] for a in others for c in (box.start, box.stop)), box.start[axis]
-
-    for box in sorted(boxes, key=place):
-        last = joined[-1] if joined else None
-        if last and place(last)[0] == place(box)[0] and last.stop[axis] == box.start[axis]:
-            joined[-1] = Box(last.start, box.stop)
-        else:
-            joined.append(box)
+    lines: dict[tuple[int, ...], list[Box]] = defaultdict(list)
+    a, b = (other for other in range(3) if other != axis)
+    for box in boxes:
+        lines[box.start[a], box.stop[a], box.start[b], box.stop[b]].append(box)
+    joined = []
+    for _, line in sorted(lines.items()):
+        line.sort(key=lambda box: box.start[axis])
+        begins = [n for n, box in enumerate(line) if line[n - 1].stop[axis] != box.start[axis]]
+        for n, end in pairwise([*begins, len(line)]):
+            joined.append(line[n] if end - n == 1 else Box(line[n].start, line[end - 1].stop))
     return joined
 
 
