@@ -1,13 +1,18 @@
 """The live page of a run: its status, behind a token, while the run goes on."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +31,7 @@ from volkit.pipelines.run_page import run_page
 from volkit.pipelines.status import read_status
 from volkit.testing.blocks import NEIGHBOUR_SUM
 from volkit.testing.browser import Browser, find_chromium
+from volkit.testing.workflows import tiny_workflow
 
 GRID = Grid(Box.from_shape((4, 4, 12)), (4, 4, 4))
 
@@ -94,6 +100,13 @@ def test_a_run_that_has_not_begun_is_waited_for(raw, tmp_path) -> None:
         assert "Not begun" not in get(server.url)[1]
 
 
+def test_a_run_in_a_store_that_has_not_begun_is_waited_for() -> None:
+    with LiveServer.start("memory://live/run") as server:
+        code, text, _ = get(server.url + "status.json")
+        assert (code, json.loads(text)["stages"]) == (200, [])
+        assert "Not begun</h2>" in get(server.url)[1]
+
+
 def test_a_run_half_written_is_said_and_no_end_of_the_server(run) -> None:
     with LiveServer.start(str(run)) as server:
         header = next((run / "sums.ledger").glob("header*"))
@@ -102,6 +115,9 @@ def test_a_run_half_written_is_said_and_no_end_of_the_server(run) -> None:
         code, text, _ = get(server.url + "status.json")
         assert code == 503
         assert "sums" in text
+        page = get(server.url)[1]
+        assert "Cannot be read</h2>" in page
+        assert "Not begun" not in page
         header.write_bytes(whole)
         time.sleep(0.6)
         assert get(server.url + "status.json")[0] == 200
@@ -221,3 +237,53 @@ def test_the_page_follows_a_run_that_goes_on(raw, tmp_path, browser) -> None:
         assert browser.run("document.body.dataset.trouble") is None
         browser.screenshot(tmp_path / "finished.png")
         browser.open("about:blank")
+
+
+@contextmanager
+def volkit(*words: str, stdout: Any) -> Iterator[subprocess.Popen[str]]:
+    """Begin a command as a user does; it does not outlive a test that failed."""
+    code = "from volkit.cli import main; main()"
+    begun = subprocess.Popen(
+        [sys.executable, "-u", "-c", code, *words],
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with begun:
+        try:
+            yield begun
+        except BaseException:
+            begun.kill()
+            raise
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium on this machine")
+def test_the_page_follows_a_real_run_and_links_its_dashboard(tmp_path, browser) -> None:
+    """`volkit live`, and beside it `volkit run --workers 2`, as two processes of one user."""
+    workflow, log = str(tiny_workflow(tmp_path, shape=(24, 64, 60))), tmp_path / "run.log"
+    lead, link = "document.querySelector('#lead')", "document.querySelector('#lead a[href*=token]')"
+    finished = "[...document.querySelectorAll('progress')].reduce((sum, bar) => sum + bar.value, 0)"
+    options = ("--no-browser", "--every", "0.5")
+    with volkit("live", str(tmp_path / "run"), *options, stdout=subprocess.PIPE) as live:
+        browser.open(live.stdout.readline().strip())
+        browser.wait("document.body.innerText.includes('Not begun')")
+        browser.run("window.same = true")
+        with log.open("w") as file, volkit("run", workflow, "--workers", "2", stdout=file) as run:
+            address = browser.wait(f"{link} && {link}.href", seconds=120)
+            assert browser.run(f"{lead}.innerText").startswith("going on")
+            code, page, _ = get(address)
+            assert (code, "<title>Dask Diagnostic UI</title>" in page) == (200, True)
+            assert get(address.partition("?")[0])[0] == 403
+            seen = browser.wait(finished)
+            browser.wait(f"{finished} > {seen}")
+            browser.screenshot(tmp_path / "two-workers.png")
+            run.wait()
+        assert run.returncode == 0, log.read_text()
+        browser.wait(f"{lead}.innerText.startsWith('finished') && !{link}")
+        assert browser.run("window.same") is True  # it was never loaded again
+        assert browser.run("document.body.dataset.trouble") is None
+        browser.open("about:blank")
+        live.send_signal(signal.SIGINT)
+    assert live.returncode == 0

@@ -7,6 +7,7 @@ again by itself.
 """
 
 from volkit.engine.dashboards import dashboard_of
+from volkit.engine.stages import find_stages
 from volkit.errors import VolkitError
 from volkit.io.place import Place
 from volkit.io.redaction import without_secrets
@@ -76,12 +77,15 @@ const digest = text => {
   return `${text.length}:${sum}`;
 };
 const again = async () => {
+  const begun = performance.now();
   try { await look(); delete document.body.dataset.trouble; }
   catch (error) {
     document.body.dataset.trouble = "yes";
     word.textContent = `not up to date: ${error.message}`;
   }
-  setTimeout(again, ended ? 5 * every : every);
+  // Of a run of very many blocks a page takes seconds: most of the time is left to the run.
+  const rest = 4 * (performance.now() - begun);
+  setTimeout(again, Math.max(rest, ended ? 5 * every : every));
 };
 again();
 """
@@ -111,5 +115,14 @@ def live_page(place: Place, *, seconds: float = _SECONDS, viewer: bool = False) 
     try:
         return run_page(place, beside=beside, live=live, viewer=viewer)
     except VolkitError as error:
-        said = section("Not begun", element("p", without_secrets(str(error))))
+        title = "Cannot be read" if begun(place) else "Not begun"
+        said = section(title, element("p", without_secrets(str(error))))
         return document(f"Run {place.name}", said, live=live)
+
+
+def begun(place: Place) -> bool:
+    """Tell whether a run has a stage, or what should be one and cannot be read."""
+    try:
+        return bool(find_stages(place))
+    except VolkitError:
+        return True

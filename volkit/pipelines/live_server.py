@@ -24,7 +24,7 @@ from volkit.errors import ConfigError, VolkitError
 from volkit.geometry.scale import Vector
 from volkit.io.place import Place
 from volkit.io.redaction import without_secrets
-from volkit.pipelines.live_page import STATUS, live_page
+from volkit.pipelines.live_page import STATUS, begun, live_page
 from volkit.pipelines.status import read_status
 
 OnView = Callable[[Vector | None], str]
@@ -200,7 +200,7 @@ def _status(place: Place) -> str:
     try:
         found = read_status(place).as_json()
     except VolkitError:
-        if place.local is None or any(place.local.glob("*.ledger")):
+        if begun(place):
             raise
         found = {"stages": [], "client": None, "failure": "", "failed_stage": ""}
     return json.dumps(found)
