@@ -1,13 +1,12 @@
 """Runs that end in a stall table: predicted, called, reviewed, shown, whatever clips are of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns
@@ -17,11 +16,11 @@ from volkit.io.tables import write_table
 from volkit.ops.stall_calls import probability_of
 from volkit.ops.stall_prediction import ClipSource, predict, predicted
 from volkit.ops.stall_scores import SCORES, stall_scores
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan
 from volkit.pipelines.registry import OnMessage, Pipeline
+from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.stalls_aside import verdict, write_aside
 from volkit.pipelines.stalls_config import StallsRun
 from volkit.pipelines.stalls_pictures import pictured, write_attention, write_layers, write_sheets
@@ -109,12 +108,7 @@ def judge(
         StaleLedgerError where the folder holds another computation.
     """
     watch = Stopwatch(on_progress)
-    engine = replace(engine or JobEngine(config.folder), on_progress=watch)
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
-        engine = replace(engine, attendance=attendance)
+    with at_work(engine or JobEngine(config.folder), watch, on_message) as engine:
         rows = find(config, engine)
         answers = rows.answers or predict(
             rows.columns, rows.source, rows.made.ensemble, engine=engine, options=config.predict
