@@ -7,17 +7,17 @@
     new ─┘
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Grid
+from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.io.volume import Volume
 from volkit.ops.difference import label_difference, value_difference
@@ -36,9 +36,10 @@ from volkit.pipelines.diff_verdict import (
     unread,
     worst,
 )
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 Judged = tuple[Verdict, dict[str, NDArray[Any]], NDArray[Any], str]
@@ -107,9 +108,8 @@ def compare(
     boxes = {pair.name: _box(pair, config) for pair in pairs.both}
     watch = Stopwatch(on_progress)
     folder = Path(config.output)
-    engine = JobEngine(folder, client, watch, replace_stale)
-    with attended(engine.place, on_message=on_message) as attendance, recorded(folder, watch.stage):
-        engine = replace(engine, attendance=attendance)
+    engine = JobEngine(folder, client, replace_stale=replace_stale)
+    with at_work(engine, watch, on_message) as engine:
         verdicts = tuple(_judged(pair, boxes[pair.name], config, engine) for pair in pairs.both)
         verdicts += tuple(absent(name, "old") for name in pairs.only_old)
         verdicts += tuple(absent(name, "new") for name in pairs.only_new)
@@ -183,7 +183,7 @@ def _judged_values(
 def _judged_tables(pair: Pair, config: Diff) -> Verdict:
     frames = [read_table(side.uri)[0] for side in (pair.old, pair.new)]
     found = table_difference(frames[0], frames[1], key=config.key)
-    made = {"old": pair.old.uri, "new": pair.new.uri, "volkit": __version__}
+    made = {"old": redacted(pair.old.uri), "new": redacted(pair.new.uri), "volkit": __version__}
     _write_rows(Path(config.output) / f"{pair.name}.rows.csv", found, made)
     return judge_table(pair.name, found, small=config.small)
 
@@ -196,10 +196,10 @@ def _write_rows(path: Path, found: TableDifference, made: dict[str, Any]) -> Non
 
 def _report(folder: Path, pairs: Pairs, verdicts: tuple[Verdict, ...], config: Diff) -> None:
     provenance = {
-        "old": config.old,
-        "new": config.new,
+        "old": redacted(config.old),
+        "new": redacted(config.new),
         "volkit": __version__,
-        "parameters": {k: v for k, v in asdict(config).items() if k not in ("cluster", "output")},
+        "parameters": run_parameters(config),
     }
     write_summary(folder, verdicts, provenance)
     drawn = {pair.name: folder / f"{pair.name}.png" for pair in pairs.both}
@@ -209,7 +209,7 @@ def _report(folder: Path, pairs: Pairs, verdicts: tuple[Verdict, ...], config: D
 
 def _about(volume: Volume) -> dict[str, Any]:
     return {
-        "uri": volume.uri,
+        "uri": redacted(volume.uri),
         "level": volume.level,
         "identity": volume.identity,
         "channels": volume.channels,

@@ -7,17 +7,15 @@
     truth ┘
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.geometry import AXES, Grid
 from volkit.io.open import open_volume
-from volkit.io.redaction import redacted
 from volkit.io.volume import Volume
 from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_alignment import Aligned, align
@@ -30,9 +28,10 @@ from volkit.pipelines.evaluate_page import write_evaluation_page
 from volkit.pipelines.evaluate_points import is_points, score_points
 from volkit.pipelines.evaluate_report import write_boundary, write_labels
 from volkit.pipelines.evaluate_views import Views
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.run_folder import at_work
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 
@@ -93,9 +92,9 @@ def score(
     pred, truth = open_volume(config.pred), open_volume(config.truth)
     views = align(pred, truth, config.box)
     watch, folder = Stopwatch(on_progress), Path(config.output)
-    engine = JobEngine(folder, client, watch, replace_stale)
-    with attended(engine.place, on_message=on_message) as attendance, recorded(folder, watch.stage):
-        found = _evaluated(config, pred, truth, views, replace(engine, attendance=attendance))
+    engine = JobEngine(folder, client, replace_stale=replace_stale)
+    with at_work(engine, watch, on_message) as engine:
+        found = _evaluated(config, pred, truth, views, engine)
         files = _report(config, found, views)
     outcome = Outcome(
         files=files,
@@ -139,11 +138,9 @@ def _report(
     config: Evaluate, found: LabelEvaluation | BoundaryEvaluation, views: Aligned
 ) -> tuple[tuple[str, Path], ...]:
     folder = Path(config.output)
-    left_out = ("cluster", "output")
-    told = {key: value for key, value in asdict(config).items() if key not in left_out}
     made = {
         "volkit": __version__,
-        "parameters": redacted(told),
+        "parameters": run_parameters(config),
         "box": str(views.box),
         "pred": views.pred.identity,
         "truth": open_volume(config.truth).identity,

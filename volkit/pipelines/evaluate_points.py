@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from volkit.io.points.files import read_points
 from volkit.io.points.options import PointOptions
-from volkit.io.redaction import redacted
 from volkit.io.tables import Column, Schema, write_table
 from volkit.ops.particle_results import PointEvaluation
 from volkit.ops.particle_scoring import THRESHOLDS, evaluate_points
 from volkit.pipelines.evaluate_config import Evaluate
 from volkit.pipelines.evaluate_page import write_evaluation_page
 from volkit.pipelines.outcome import Outcome
+from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 _SUFFIXES = (".csv", ".parquet", ".star", ".ndjson", ".jsonl")
@@ -72,9 +72,7 @@ def score_points(config: Evaluate) -> tuple[PointEvaluation, Outcome]:
     )
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
-    left_out = ("cluster", "output")
-    told = {key: value for key, value in asdict(config).items() if key not in left_out}
-    made = {"volkit": __version__, "parameters": redacted(told)}
+    made = {"volkit": __version__, "parameters": run_parameters(config)}
     files: tuple[tuple[str, Path], ...] = (
         ("figure", _figure(folder / "figure.png", found)),
         ("scores", _scores(folder / "scores.json", found, made)),

@@ -13,14 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from volkit.engine.attendance import attended
 from volkit.engine.base import Engine, OnProgress
 from volkit.engine.job import JobEngine
 from volkit.engine.selection import Selection
 from volkit.errors import BlockFailedError, RunLockedError, VolkitError
 from volkit.io.place import Place
 from volkit.pipelines.cluster import workers
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.pick_particles_chain import PickJob, compute, open_job, open_one
 from volkit.pipelines.pick_particles_config import PickParticles
@@ -30,6 +28,7 @@ from volkit.pipelines.pick_particles_record import Attempt, check_written_apart,
 from volkit.pipelines.pick_particles_results import write_results, write_tomogram
 from volkit.pipelines.pick_particles_truth import named
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
+from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.version_stages import refuse_replacing
 
 
@@ -69,19 +68,14 @@ def pick_particles(
         another client works in the folder.
     """
     job = open_job(config)
-    watch = Stopwatch(on_progress)
-    engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
+    watch, engine = Stopwatch(on_progress), engine or JobEngine(Path(config.output))
     folder = engine.place.local or Path(config.output)
 
     def say(text: str) -> None:
         if on_message is not None:
             on_message(text)
 
-    with (
-        attended(engine.place, on_message=on_message) as attendance,
-        recorded(engine.place, watch.stage),
-    ):
-        engine = replace(engine, attendance=attendance)
+    with at_work(engine, watch, on_message) as engine:
         attempts = list(_attempts(job, engine, folder, say, selection or {}))
         files, scores = write_results(folder, attempts, job)
         failed = [each for each in attempts if each.picks is None]

@@ -1,7 +1,6 @@
 """Segmentations as pipelines: planned, run, resumed and reported alike, whatever their chain."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,12 +13,12 @@ from volkit.engine.selection import Selection
 from volkit.io.place import Place
 from volkit.ops.metrics import SegmentationScores
 from volkit.pipelines.cluster import workers
-from volkit.pipelines.failure import recorded
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report
+from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.segment_plan import PROCESS_BYTES, WORK_BYTES, NetworkStage, misaligned
 from volkit.pipelines.version_stages import refuse_replacing
 
@@ -106,10 +105,9 @@ class Segmentation:
             computation, and RunLockedError where another client works there.
         """
         inputs = self.open_inputs(config)
-        watch = Stopwatch(on_progress)
-        engine = replace(engine or JobEngine(Path(config.output)), on_progress=watch)
+        watch, engine = Stopwatch(on_progress), engine or JobEngine(Path(config.output))
         folder = engine.place.local or Path(config.output)
-        with _attended(engine, on_message) as engine, recorded(engine.place, watch.stage):
+        with at_work(engine, watch, on_message) as engine:
             found = self.compute(inputs, config, engine)
             report = self.report(inputs, found, config)
             if on_message is not None:
@@ -203,18 +201,12 @@ class Segmentation:
             Path(config.output), replace_stale=replace_stale, bases=bases, selection=selection
         )
         # Whoever is refused shall not have started workers for it.
-        with _attended(engine, on_message) as engine, workers(config.cluster, on_message) as client:
-            return self.run(config, replace(engine, client=client), on_progress, on_message)
-
-
-@contextmanager
-def _attended(engine: JobEngine, on_message: OnMessage | None) -> Iterator[JobEngine]:
-    """Give an engine that holds the lock of its folder."""
-    if engine.attendance is not None:
-        yield engine
-        return
-    with attended(engine.place, on_message=on_message) as attendance:
-        yield replace(engine, attendance=attendance)
+        with (
+            attended(engine.place, on_message=on_message) as attendance,
+            workers(config.cluster, on_message) as client,
+        ):
+            engine = replace(engine, client=client, attendance=attendance)
+            return self.run(config, engine, on_progress, on_message)
 
 
 def footing(scores: SegmentationScores | None) -> str:
