@@ -151,6 +151,20 @@ def test_tables_are_compared_by_their_key(tmp_path) -> None:
     assert compare(options(str(old), str(old), tmp_path)).verdict == "identical"
 
 
+def test_what_is_compared_is_told_without_secrets(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "open-sesame")
+    folder = tmp_path / "open-sesame"  # stands for what a URL holds
+    folder.mkdir()
+    old, new = folder / "a.csv", folder / "b.csv"
+    pd.DataFrame({"cell": [1, 2]}).to_csv(old, index=False)
+    pd.DataFrame({"cell": [1, 3]}).to_csv(new, index=False)
+    compare(options(str(old), str(new), tmp_path, key=("cell",)))
+    written = {path.name: path.read_bytes() for path in (tmp_path / "diff").iterdir()
+               if path.is_file()}  # fmt: skip
+    assert {"report.html", "table.rows.csv.json"} <= set(written)
+    assert [name for name, data in written.items() if b"open-sesame" in data] == []
+
+
 def test_runs_are_compared_stage_by_stage(finished, tmp_path) -> None:
     again = tmp_path / "again"
     shutil.copytree(finished.folder, again)

@@ -76,12 +76,8 @@ def train(
     tell = on_message or (lambda text: None)
     watch = Stopwatch(on_progress)
     with at_work(engine or JobEngine(config.folder), watch, on_message) as engine:
-        manifest = meant(config)
-        scans = ScanSet(manifest, config.input.positive, config.training.window, config.memory_mib)
-        check_leakage(manifest, voxels=config.input.compare_voxels)
-        region_files(config.attention.region, ())  # no such table is refused now, not at last
-        for text in site_warnings(manifest.rows):
-            tell(f"warning: {text}")
+        scans = _checked(config, tell)
+        manifest = scans.manifest
         listen = None if engine.client is not None else _listener(tell)
         work = FoldWork(config, scans, "subject", listen, engine.replace_stale)
         table = train_all(work, engine=engine, name="folds")
@@ -114,6 +110,17 @@ def train(
     made = (*cards, *calibrator, ("record", record), *files)
     command = "volkit run workflows/t1w/classify.yaml --set networks.checkpoint="
     return Outcome(made, (command, Path(config.networks)), told_scores(scores), watch.times())
+
+
+def _checked(config: TrainScans, tell: OnMessage) -> ScanSet:
+    """Read the manifest; what could only fail at the end is refused before anything is trained."""
+    manifest = meant(config)
+    scans = ScanSet(manifest, config.input.positive, config.training.window, config.memory_mib)
+    check_leakage(manifest, voxels=config.input.compare_voxels)
+    region_files(config.attention.region, ())
+    for text in site_warnings(manifest.rows):
+        tell(f"warning: {text}")
+    return scans
 
 
 def _listener(tell: OnMessage) -> Any:
