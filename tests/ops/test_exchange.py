@@ -15,6 +15,7 @@ from volkit.engine.exchange import FINISHED
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.stages import find_stages
+from volkit.engine.strips import Strips
 from volkit.errors import BlockFailedError
 from volkit.geometry import Grid, Windows
 from volkit.geometry.over_blocks import network_passes
@@ -202,6 +203,25 @@ def test_a_block_is_mended_without_its_neighbours(tmp_path: Path) -> None:
     after, passes = run(tmp_path, **options)
     np.testing.assert_array_equal(after, before)
     assert 0 < passes < least
+
+
+def test_a_strip_that_a_store_tears_is_not_trusted(tmp_path: Path, monkeypatch) -> None:
+    options = {"block_shape": (5, 7, 9), "stride": (3, 4, 3), "seams": "exchange"}
+    before, least = run(tmp_path / "whole", **options)
+    put, torn = Strips.put, []
+
+    def tearing(self, target_number, source, sums):
+        stored = put(self, target_number, source, sums)
+        if not torn:
+            (file,) = (tmp_path / "torn").rglob(f"{target_number}-{source}")
+            file.write_bytes(file.read_bytes()[:-1])
+            torn.append(file)
+        return stored
+
+    monkeypatch.setattr(Strips, "put", tearing)
+    after, passes = run(tmp_path / "torn", blocks_at_once=1, **options)
+    np.testing.assert_array_equal(after, before)
+    assert least < passes < 2 * least  # the block that it was for is computed alone
 
 
 def test_a_block_that_fails_leaves_the_rest_finished(tmp_path: Path) -> None:
