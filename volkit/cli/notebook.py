@@ -62,7 +62,7 @@ class NotebookBars:
             If there is no IPython, and so no notebook.
         """
         try:
-            from IPython.display import HTML, display  # type: ignore[import-not-found]
+            from IPython.display import HTML, display
         except ImportError as error:
             raise missing_extra("ipython", "notebook") from error
         return cls(display(HTML(""), display_id=True))
