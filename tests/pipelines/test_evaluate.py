@@ -125,6 +125,20 @@ def test_a_mask_of_boundaries_and_a_truth_elsewhere(sides, truth, tmp_path) -> N
     assert any("[2:6, 0:20, 0:24] is in both" in text for text in found.found.warnings)
 
 
+def test_a_size_that_is_given_is_that_of_a_side_that_states_none(sides, truth, tmp_path) -> None:
+    pred = create_volume(
+        tmp_path / "part.zarr", shape=(4, 20, 24), dtype=np.uint64, voxel_size_nm=SIZE,
+        origin_nm=(80.0, 0.0, 0.0),
+    )  # fmt: skip
+    pred.write(pred.domain, truth[2:])
+    np.save(tmp_path / "truth.npy", truth)
+    bare = {**sides, "pred": pred.uri, "truth": str(tmp_path / "truth.npy")}
+    with pytest.raises(GeometryError, match=r"or state it \(voxel_size_nm\)"):
+        score(Evaluate(**bare))
+    found = score(Evaluate(**bare, voxel_size_nm=SIZE)).found
+    assert found.volume.rand.split == found.volume.rand.merge == 1
+
+
 def test_workflows_name_it(sides, tmp_path) -> None:
     assert find_pipeline("evaluate").config is Evaluate
     path = tmp_path / "scores.yaml"

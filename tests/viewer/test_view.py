@@ -76,6 +76,21 @@ def test_a_run_is_shown_whole(project) -> None:
         assert np.array_equal(np.frombuffer(data, "<u8").reshape(labels.shape), labels)
 
 
+def test_a_version_is_shown_with_what_it_shares(tmp_path) -> None:
+    workflow = tiny_workflow(tmp_path)
+    for command in (
+        ("run", workflow, "--local"),
+        ("reprocess", tmp_path / "run", "--set", "segment.threshold=0.4"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in command])
+        assert ended.value.code == 0
+    for uri, threshold in ((f"{tmp_path / 'run'}@v2", 0.4), (f"{tmp_path / 'run'}@v1", 0.6)):
+        with View.of([uri]) as view:
+            assert {"image", "prob", "fragments", "labels"} <= set(sources(view.state))
+            assert view.found.cut.threshold == threshold
+
+
 def test_labels_follow_the_threshold(project) -> None:
     graph = read_columns(Place.at(project / "run").inside("region_graph.npz"))
     fragments = open_volume(project / "run" / "fragments.zarr").read()

@@ -16,6 +16,7 @@ from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.geometry import AXES, Grid
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_alignment import Aligned, align
@@ -89,7 +90,7 @@ def score(
     """
     if is_points(config):
         return _told(Scored(*score_points(config)), on_message)
-    pred, truth = open_volume(config.pred), open_volume(config.truth)
+    pred, truth = _opened(config.pred, config), _opened(config.truth, config)
     views = align(pred, truth, config.box)
     watch, folder = Stopwatch(on_progress), Path(config.output)
     engine = JobEngine(folder, client, replace_stale=replace_stale)
@@ -103,6 +104,14 @@ def score(
         times=watch.times(),
     )
     return _told(Scored(found, outcome), on_message)
+
+
+def _opened(uri: str, config: Evaluate) -> Volume:
+    """Open a volume, with the voxel size that was given where it states none."""
+    volume = open_volume(uri)
+    if config.voxel_size_nm is None or says_size(volume):
+        return volume
+    return open_volume(uri, voxel_size_nm=config.voxel_size_nm)
 
 
 def _told(scored: Scored, on_message: OnMessage | None) -> Scored:
@@ -143,7 +152,7 @@ def _report(
         "parameters": run_parameters(config),
         "box": str(views.box),
         "pred": views.pred.identity,
-        "truth": open_volume(config.truth).identity,
+        "truth": _opened(config.truth, config).identity,
     }
     image = None if config.image is None else open_volume(config.image)
     panels = Views(views, image, config.voxel_size_nm or views.voxel_size_nm or (1.0, 1.0, 1.0))

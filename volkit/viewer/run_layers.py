@@ -114,8 +114,11 @@ def _results(bases: list[Place], messages: list[str]) -> Iterator[Item]:
     for name in dict.fromkeys([*stages, *read_reuse(bases[0])]):
         if "/" in name:
             continue
-        shared = base_stage(bases, name)
-        volume = shared.volume if shared else volume_of(bases[0], stages[name])
+        shared, stage = base_stage(bases, name), stages.get(name)
+        if shared is not None:
+            volume: Volume | None = shared.volume
+        else:
+            volume = None if stage is None else volume_of(bases[0], stage)
         if volume is None or (name in stages and not _begun(stages[name], messages)):
             continue
         try:

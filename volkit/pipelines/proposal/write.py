@@ -165,7 +165,10 @@ def _notes(roles: Roles, network: Network | None, pipeline: str) -> list[str]:
     ]
     if not roles.main.scaled:
         bare = roles.main.name
-        notes.append(f"{bare} does not say how large its voxels are: lengths come out in voxels")
+        notes.append(
+            f"{bare} does not say how large its voxels are: lengths come out in voxels; a copy "
+            "says it: volkit.mirror(volkit.open_volume(URI, voxel_size_nm=(z, y, x)), 'copy.zarr')"
+        )
     if pipeline == "segment_affinities":
         notes.append("offsets: is what most networks mean; check it, affinities do not tell")
     if pipeline == "statistics" and roles.classes is not None:
