@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 # As `volkit run` has it: networks on the CPU answer a third sooner (volkit/engine/allocator.py).
-export MALLOC_ARENA_MAX ?= 2
+export MALLOC_ARENA_MAX ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 

@@ -1,4 +1,4 @@
-"""The allocator: few heaps, which keep what is freed."""
+"""The allocator: one heap, which keeps what is freed."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ print(len(re.findall("<heap nr", Path("{path}").read_text())))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="heaps of threads are glibc's")
-def test_threads_share_few_heaps(tmp_path) -> None:
+def test_threads_share_a_heap(tmp_path) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
 
     def heaps(first: str) -> int:
@@ -45,21 +45,27 @@ def test_threads_share_few_heaps(tmp_path) -> None:
         return int(done.stdout)
 
     assert heaps("") > 2
-    assert heaps("keep_memory()") == 2
+    assert heaps("keep_memory()") == 1
 
 
 # A page that a process has not had before costs it a fault.
 PAGES = """
 import resource
+import threading
 import numpy as np
 from volkit.engine.allocator import keep_memory
 {first}
-array = lambda: np.ones(4_000_000)
-array(), array()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    array()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+array = lambda: np.ones(12_000_000)
+def work():
+    array(), array()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        array()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+work()
+thread = threading.Thread(target=work)  # as workers do what they are asked
+thread.start()
+thread.join()
 """
 
 
@@ -67,13 +73,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_large_arrays_are_not_asked_of_the_system_again_and_again() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ENVIRONMENT}
 
-    def faults(first: str) -> int:
+    def faults(first: str) -> list[int]:
         command = [sys.executable, "-c", PAGES.format(first=first)]
         done = subprocess.run(command, capture_output=True, check=True, env=environment, text=True)
-        return int(done.stdout)
+        return [int(line) for line in done.stdout.splitlines()]
 
-    assert faults("") > 100
-    assert faults("keep_memory()") < 10
+    assert min(faults("")) > 100
+    assert max(faults("keep_memory()")) < 10
 
 
 # One that is refused leaves the others in force, which by themselves make matters worse.

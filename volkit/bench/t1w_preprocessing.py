@@ -35,7 +35,8 @@ def preprocessing_cases(*, quick: bool) -> Iterator[Case]:
     """Make the cases of a batch beside a loop, without and with N4.
 
     Both sides do the same to the same scans and write the same files; N4 has one thread on both.
-    Workers are started before, as one starts Python before a loop.
+    Workers are started before, as one starts Python before a loop, and both sides have prepared
+    their first scans.
 
     Parameters
     ----------
@@ -69,9 +70,13 @@ def _study(bias: BiasOptions, count: int, *, quick: bool) -> Iterator[SimpleName
         scans = [_written(folder, drawn, number) for number in range(count)]
         client = stack.enter_context(workers(ClusterOptions(workers=_WORKERS)))
         client.wait_for_workers(_WORKERS)
-        yield SimpleNamespace(
+        data = SimpleNamespace(
             folder=folder, scans=scans, options=options, client=client, runs=iter(range(1000))
         )
+        first = SimpleNamespace(**{**vars(data), "scans": scans[:_WORKERS]})
+        for side in (_batch, _loop):
+            side(first)
+        yield data
 
 
 def _written(folder: Path, drawn: Any, number: int) -> ListedScan:

@@ -4,7 +4,8 @@ glibc gives threads heaps of their own, eight for each core, and what a thread f
 heap: a process that reads, evaluates and writes blocks in many threads comes to hold several times
 what it needs.  Large arrays, on the other hand, it takes from the system and gives back one by one,
 and the system clears every page of them: a network on a CPU spends a third of its time on that.
-With two heaps that keep what is freed, a process is faster and holds no more.
+Only the first heap can keep them: all others are made of pieces of 64 MiB, which go back when they
+are empty.  With one heap that keeps what is freed, a process is faster and holds less.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ import re
 import sys
 from contextlib import suppress
 
-HEAPS = 2
+HEAPS = 1
 _KEPT_BYTES = 2**30
 _ALWAYS_TAKEN = 2**25
 _TAKES_MORE = (2, 36)  # the first that was tried; up to 2.34 there is a limit in the source
@@ -60,7 +61,7 @@ ENVIRONMENT = {
 
 
 def keep_memory() -> None:
-    """Let this process keep what it frees, in few heaps, where its user has not said otherwise.
+    """Let this process keep what it frees, in one heap, where its user has not said otherwise.
 
     Elsewhere than on glibc it does nothing.
     """
