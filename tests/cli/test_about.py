@@ -98,12 +98,18 @@ def test_thumbnails(em: Path, says: Says, tmp_path: Path) -> None:
     assert picture[-1, -1, 0] > 0.95
 
 
-def test_a_voxel_size_that_is_not_stated_is_said_to_be_assumed(tmp_path: Path, says: Says) -> None:
+def test_a_voxel_size_that_is_not_stated_is_assumed_only_when_told(
+    tmp_path: Path, says: Says
+) -> None:
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["raw"] = np.zeros((4, 8, 8), np.uint8)
     found = rows(says("info", f"{tmp_path}/em.h5::raw", "--no-rate"))
-    assert found["voxel size"] == "not stated; 1 x 1 x 1 nm is assumed"
+    assert found["voxel size"].startswith("not stated: lengths are voxels")
     assert "extent" not in found
+    told = rows(says("info", f"{tmp_path}/em.h5::raw", "--no-rate", "--voxel-size", "40,4,4"))
+    assert (told["voxel size"], told["extent"]) == ("40 x 4 x 4 nm", "160 x 32 x 32 nm")
+    told = rows(says("info", f"{tmp_path}/em.h5::raw", "--no-rate", "--voxel-size", "1"))
+    assert told["voxel size"] == "1 x 1 x 1 nm"
     tree = json.loads(says("info", f"{tmp_path}/em.h5::raw", "--no-rate", "--json"))
     assert (tree["voxel_size_nm"], tree["voxel_size_stated"]) == ([1, 1, 1], False)
 

@@ -60,6 +60,22 @@ def test_a_box_is_copied(em: Path, tmp_path: Path, says: Says) -> None:
     assert "finished" in says("status", f"{target}.mirror")
 
 
+def test_a_source_without_voxel_size_is_told_of_and_can_be_given_one(
+    tmp_path: Path, says: Says
+) -> None:
+    np.save(tmp_path / "bare.npy", np.arange(512, dtype=np.uint8).reshape(8, 8, 8))
+    said = says("mirror", tmp_path / "bare.npy", tmp_path / "copy.zarr")
+    assert "bare.npy does not say how large its voxels are, and so neither does the copy" in said
+    assert "not stated" in says("info", tmp_path / "copy.zarr", "--no-rate")
+    size = ("--voxel-size", "40,4,4")
+    said = says("mirror", tmp_path / "bare.npy", tmp_path / "sized.zarr", *size)
+    assert "does not say" not in said
+    assert open_volume(tmp_path / "sized.zarr").voxel_size_nm == (40, 4, 4)
+    assert "--voxel-size 4,4: write three numbers" in says(
+        "mirror", tmp_path / "bare.npy", tmp_path / "x.zarr", "--voxel-size", "4,4", code=1
+    )
+
+
 def test_another_copy_is_refused_unless_replaced(em: Path, tmp_path: Path, says: Says) -> None:
     target = tmp_path / "copy.zarr"
     says("mirror", em, target, "--box", "8:20,10:100,7:127")

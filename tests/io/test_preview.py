@@ -128,7 +128,7 @@ def test_what_cannot_be_opened_or_read_is_said_and_no_error(tmp_path) -> None:
 
 def test_a_volume_without_voxel_size_says_so() -> None:
     html = open_volume(np.zeros((2, 4, 4), np.float32))._repr_html_()
-    assert "not stated; 1 x 1 x 1 nm is assumed" in html
+    assert "not stated: lengths are voxels" in html
     assert "extent" not in html
     stated = open_volume(np.zeros((2, 4, 4), np.float32), voxel_size_nm=(1, 1, 1))._repr_html_()
     assert "not stated" not in stated

@@ -69,7 +69,7 @@ def test_labels_leave_scores_tables_and_a_figure(sides, tmp_path) -> None:
     sections, _, _ = read_table(tmp_path / "scores" / "sections.csv")
     assert sections["z"].tolist() == list(range(6))
     assert (tmp_path / "scores" / "figure.png").read_bytes()[:4] == b"\x89PNG"
-    assert found.outcome.following[1] == "0:6,11:20,13:24"
+    assert found.outcome.following[-2:] == ("--box", "0:6,11:20,13:24")
 
 
 def test_it_goes_on_where_it_was_and_refuses_what_is_stale(sides, tmp_path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from volkit.cli.boxes import parse_vector
 from volkit.cli.commands import say, say_json, wants_json
 from volkit.cli.progress import clock, size
 from volkit.cli.thumbnails import draw, write_png
@@ -39,6 +40,10 @@ def info(
     rate: Annotated[
         bool, typer.Option("--rate/--no-rate", help="Read a few pieces, to tell how long all take.")
     ] = True,
+    voxel_size: Annotated[
+        str | None,
+        typer.Option(help="z,y,x in nm, or one number, where the volume does not say it."),
+    ] = None,
     credentials: Annotated[
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
     ] = None,
@@ -51,11 +56,12 @@ def info(
 
     volkit info em.h5::raw --no-rate --json
     """
-    from volkit.io.open import open_volume
+    from volkit.io.stated_size import open_sized
 
     console = terminal()
     how: OpenArguments = {} if credentials is None else {"credentials": credentials}
-    volume = open_volume(uri, level=level, **how)
+    how["voxel_size_nm"] = parse_vector(voxel_size, "--voxel-size", one=True)
+    volume = open_sized(uri, level=level, **how)
     if wants_json():
         found, why = _reading_rate(volume) if rate else (None, "")
         if why:
@@ -165,7 +171,7 @@ def _facts_table(volume: "Volume") -> Table:
         "dtype": f"{volume.dtype}, {_kind(volume)}",
         "voxel size": _lengths(volume.voxel_size_nm)
         if stated
-        else "not stated; 1 x 1 x 1 nm is assumed",
+        else "not stated: lengths are voxels (--voxel-size z,y,x says it)",
         **({"extent": _lengths(size_nm)} if stated else {}),
         "domain": str(volume.domain),
         "origin": _lengths(volume.origin_nm),

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
@@ -193,7 +194,7 @@ def train(workflow: WorkflowFile, settings: Settings = None) -> None:
     if found.pipeline.plan is not None:
         raise ConfigError(
             f"{workflow} is a {found.pipeline.name} workflow, which is carried out piece by piece "
-            f"as a run; use volkit run {workflow}"
+            f"as a run; use volkit run {quote(str(workflow))}"
         )
     say_outcome(carry_out(found, replace=False))
 

@@ -1,8 +1,12 @@
 """Boxes and coordinates as they are written on a command line."""
 
 import re
+from typing import TYPE_CHECKING
 
 from volkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from volkit.geometry.scale import Vector
 
 _RANGE = re.compile(r"\s*(-?\d+)\s*:\s*(-?\d+)\s*")
 
@@ -52,3 +56,40 @@ def parse_shape(text: str) -> list[int]:
     if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
         raise ConfigError(f"{text}: write three numbers z,y,x, such as 64,512,512")
     return [int(part) for part in parts]
+
+
+def parse_vector(text: str | None, name: str, *, one: bool = False) -> "Vector | None":
+    """Read a number for each axis, z, y, x.
+
+    Parameters
+    ----------
+    text : str or None
+        What was given; None where nothing was.
+    name : str
+        Of the option.
+    one : bool
+        Whether one number may stand for three.
+
+    Raises
+    ------
+    ConfigError
+        If it is not three numbers.
+
+    Examples
+    --------
+    >>> parse_vector("40,4,4", "--voxel-size"), parse_vector("1", "--voxel-size", one=True)
+    ((40.0, 4.0, 4.0), (1.0, 1.0, 1.0))
+    """
+    if text is None:
+        return None
+    try:
+        found = [float(word) for word in text.split(",")]
+    except ValueError:
+        found = []
+    if one and len(found) == 1:
+        found *= 3
+    if len(found) != 3:
+        like = "40,4,4" if one else "20,512,512"
+        raise ConfigError(f"{name} {text}: write three numbers, z,y,x, such as {like}")
+    z, y, x = found
+    return z, y, x

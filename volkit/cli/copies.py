@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from volkit.cli.boxes import parse_box, parse_shape
+from volkit.cli.boxes import parse_box, parse_shape, parse_vector
 from volkit.cli.commands import say, say_json, wants_json
 from volkit.cli.work import carry_out, say_outcome
 
@@ -21,6 +21,10 @@ def mirror(
     level: Annotated[int | None, typer.Option(help="0 is the finest.")] = None,
     block_shape: Annotated[
         str | None, typer.Option(help="z,y,x, voxels; about 64 MiB if not given.")
+    ] = None,
+    voxel_size: Annotated[
+        str | None,
+        typer.Option(help="z,y,x in nm, or one number, instead of what the source says."),
     ] = None,
     workers: Annotated[
         int, typer.Option(help="Processes to start; 0 is this one, which asks for 8 at once.")
@@ -40,6 +44,8 @@ def mirror(
     volkit mirror bossdb://prasad/prasad2020/image em.zarr --box 110:470,900:1156,4600:4856
 
     volkit mirror em.zarr precomputed://s3://bucket/em --workers 4
+
+    volkit mirror stack.tif em.zarr --voxel-size 40,4,4
     """
     if source.endswith(".json"):
         from volkit.datasets.task_cache import fill_cache
@@ -53,7 +59,12 @@ def mirror(
     from volkit.pipelines.mirror import PIPELINE, Mirror
     from volkit.pipelines.registry import Workflow
 
-    image = {"image": source, "level": level, "box": None if box is None else parse_box(box)}
+    image = {
+        "image": source,
+        "level": level,
+        "box": None if box is None else parse_box(box),
+        "voxel_size_nm": parse_vector(voxel_size, "--voxel-size", one=True),
+    }
     tree: dict[str, Any] = {
         "input": {key: value for key, value in image.items() if value is not None},
         "output": target,

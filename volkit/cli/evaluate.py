@@ -10,6 +10,7 @@ from rich.console import Console
 from volkit.cli import tables
 from volkit.cli.boxes import parse_box
 from volkit.cli.commands import command, say_json, wants_json
+from volkit.cli.following import next_command
 from volkit.cli.progress import shown
 from volkit.cli.result_folders import result_folder
 from volkit.cli.work import interruptible, terminal
@@ -94,5 +95,5 @@ def _show(console: Console, found: "Scored") -> None:
     console.print()
     for name, place in found.outcome.files:
         console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
-    command, argument = found.outcome.following
-    console.print(f"next: {command} {tables.brief(argument)}", soft_wrap=True, highlight=False)
+    following = next_command(*found.outcome.following)
+    console.print(f"next: {following}", soft_wrap=True, highlight=False)

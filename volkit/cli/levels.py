@@ -1,13 +1,12 @@
 """The command pyramid: the coarser levels of a stored volume."""
 
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from volkit.cli import tables
 from volkit.cli.about import levels_table, levels_tree
 from volkit.cli.commands import say_json, wants_json
+from volkit.cli.following import next_command
 from volkit.cli.progress import shown
 from volkit.cli.work import interruptible, terminal
 from volkit.errors import ConfigError
@@ -91,7 +90,7 @@ def pyramid(
     console.print(levels_table(made))
     if made.levels == before and not replace:
         console.print(f"nothing to build: {_why(made, levels)}", highlight=False, soft_wrap=True)
-    console.print(f"next: volkit info {quote(tables.brief(uri))}", highlight=False, soft_wrap=True)
+    console.print(f"next: {next_command('volkit info', uri)}", highlight=False, soft_wrap=True)
 
 
 def _why(volume: "Volume", levels: int | None) -> str:

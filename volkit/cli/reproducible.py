@@ -1,6 +1,7 @@
 """What ``volkit run --check-reproducible`` shows."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -87,10 +88,11 @@ def refuse_differences(workflow: "Workflow", rows: "Sequence[Replayed]") -> None
         From `show_reproducible`.
     """
     if any(row.differences for row in rows):
+        output = quote(str(workflow.config.output))
         say_error(
             "the same inputs and versions gave other bytes; compare machines, devices and versions "
-            f"of packages with volkit provenance {workflow.config.output}, or look for damage with "
-            f"volkit verify {workflow.config.output}"
+            f"of packages with volkit provenance {output}, or look for damage with "
+            f"volkit verify {output}"
         )
         raise typer.Exit(FAILED)
 

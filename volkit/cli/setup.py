@@ -8,8 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from volkit.cli.boxes import parse_vector
 from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.completion import checkpoints, pipelines
+from volkit.cli.following import next_command
 from volkit.cli.tables import brief
 from volkit.cli.work import FAILED, terminal
 
@@ -47,6 +49,10 @@ def init(
             autocompletion=checkpoints,
         ),
     ] = None,
+    voxel_size: Annotated[
+        str | None,
+        typer.Option(help="z,y,x in nm, or one number, where a volume does not say it."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file.")] = False,
     credentials: Annotated[
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
@@ -59,10 +65,17 @@ def init(
     volkit init em.zarr truth.zarr --output em.yaml
 
     volkit init image=em.zarr labels=cells.zarr --pipeline train_boundaries
+
+    volkit init stack.tif --voxel-size 40,4,4
     """
     from volkit.pipelines.proposal.write import Wishes, write_workflow
 
-    wishes = Wishes(pipeline=pipeline, checkpoint=checkpoint, credentials=credentials)
+    wishes = Wishes(
+        pipeline=pipeline,
+        checkpoint=checkpoint,
+        voxel_size_nm=parse_vector(voxel_size, "--voxel-size", one=True),
+        credentials=credentials,
+    )
     found = write_workflow(uris, output, wishes=wishes, replace=replace)
     if wants_json():
         say_json(found)
@@ -71,7 +84,7 @@ def init(
     for line in (*found.seen, *found.notes):
         console.print(line, soft_wrap=True, highlight=False)
     typer.echo(f"workflow: {brief(found.file)} ({found.pipeline})")
-    typer.echo(f"next: volkit {found.following} {brief(found.file)}")
+    typer.echo(f"next: {next_command(f'volkit {found.following}', found.file)}")
 
 
 @command(app)

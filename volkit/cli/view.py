@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from volkit.cli.boxes import parse_vector
 from volkit.cli.commands import command, say, say_json, wants_json
 from volkit.cli.work import terminal
-from volkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from volkit.geometry.scale import Vector
     from volkit.viewer.view import ViewOptions
 
 app = typer.Typer()
@@ -63,8 +62,8 @@ def view(
     from volkit.viewer.view import ViewOptions, public_view
 
     options = ViewOptions(
-        at=_numbers(at, "--at"),
-        voxel_size_nm=_numbers(voxel_size, "--voxel-size", one=True),
+        at=parse_vector(at, "--at"),
+        voxel_size_nm=parse_vector(voxel_size, "--voxel-size", one=True),
         tomogram=tomogram,
         credentials=credentials,
     )
@@ -97,20 +96,3 @@ def _show(uris: list[str], options: "ViewOptions", port: int, *, browser: bool) 
             Event().wait()
         except KeyboardInterrupt:
             return
-
-
-def _numbers(text: str | None, name: str, *, one: bool = False) -> "Vector | None":
-    """Understand three numbers, or one that stands for three."""
-    if text is None:
-        return None
-    try:
-        found = [float(word) for word in text.split(",")]
-    except ValueError:
-        found = []
-    if one and len(found) == 1:
-        found *= 3
-    if len(found) != 3:
-        like = "40,4,4" if one else "20,512,512"
-        raise ConfigError(f"{name} {text}: write three numbers, z,y,x, such as {like}")
-    z, y, x = found
-    return z, y, x

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from volkit.cli import tables
 from volkit.cli.commands import say_json, wants_json
+from volkit.cli.following import next_command
 from volkit.cli.progress import shown, size
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def say_outcome(outcome: "Outcome", **more: Any) -> None:
             "files": dict(outcome.files),
             "scores": scores,
             "stages": outcome.times,
-            "next": _next(outcome),
+            "next": next_command(*outcome.following),
             **more,
         }
     )
@@ -177,11 +178,6 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _next(outcome: "Outcome") -> str:
-    command, argument = outcome.following
-    return f"{command}{'' if command.endswith('=') else ' '}{tables.brief(argument)}"
-
-
 def _show(console: Console, outcome: "Outcome") -> None:
     for table in (
         tables.score_table(outcome.scores) if outcome.scores else None,
@@ -193,4 +189,4 @@ def _show(console: Console, outcome: "Outcome") -> None:
     console.print()
     for name, place in outcome.files:
         console.print(f"{name}: {tables.brief(place)}", soft_wrap=True, highlight=False)
-    console.print(f"next: {_next(outcome)}", soft_wrap=True, highlight=False)
+    console.print(f"next: {next_command(*outcome.following)}", soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, Protocol
 
 from volkit.errors import SourceError
@@ -83,6 +84,6 @@ def no_levels(uri: str, why: str) -> SourceError:
         To be raised.
     """
     return SourceError(
-        f"{uri} {why}, so no levels can be added; make a copy that has them: volkit mirror {uri} "
-        "TARGET.zarr, then volkit pyramid TARGET.zarr"
+        f"{uri} {why}, so no levels can be added; make a copy that has them: volkit mirror "
+        f"{quote(uri)} TARGET.zarr, then volkit pyramid TARGET.zarr"
     )

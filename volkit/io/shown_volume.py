@@ -47,7 +47,7 @@ def _rows(volume: Volume) -> list[tuple[str, str]]:
         ("shape (z, y, x)", _times(volume.shape)),
         ("channels", channels),
         ("type", str(volume.dtype)),
-        ("voxel", f"{_times(size)} nm" if stated else "not stated; 1 x 1 x 1 nm is assumed"),
+        ("voxel", f"{_times(size)} nm" if stated else "not stated: lengths are voxels"),
         ("extent", _times([_length(n) for n in extent]) if stated else ""),
         ("domain", str(volume.domain) if any(volume.domain.start) else ""),
         ("level", f"{volume.level} of {volume.levels}" if volume.levels > 1 else ""),

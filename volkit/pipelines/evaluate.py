@@ -168,7 +168,7 @@ def _report(
 
 def _following(
     config: Evaluate, found: LabelEvaluation | BoundaryEvaluation, views: Aligned
-) -> tuple[str, Path | str]:
+) -> tuple[str, *tuple[Path | str, ...]]:
     """Name the command to go on with: closer to the object that is cut most, or to the figure."""
     if isinstance(found, LabelEvaluation) and len(found.objects["id"]):
         worst = int(found.objects["split"].argmax())
@@ -179,7 +179,7 @@ def _following(
         size = prod(b - a for a, b in spans)
         if found.objects["split"][worst] > 0 and 2 * size < views.box.size:
             text = ",".join(f"{a}:{b}" for a, b in spans)
-            return f"volkit evaluate {config.pred} {config.truth} --box", text
+            return "volkit evaluate", config.pred, config.truth, "--box", text
     return "open", Path(config.output) / "figure.png"
 
 

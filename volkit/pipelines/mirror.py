@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Literal
 
 from volkit.engine.base import OnProgress
+from volkit.engine.origin import public_uri
 from volkit.errors import ConfigError, StaleLedgerError
 from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
@@ -15,6 +15,7 @@ from volkit.io.faults import Patience
 from volkit.io.fetching import REQUESTS_AT_ONCE
 from volkit.io.open import open_volume
 from volkit.io.sources import CacheOptions, OpenOptions
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.ops.mirror import STAGE, Verify, mirror, mirror_facts
 from volkit.ops.mirror_plan import MirrorPlan, plan_mirror
@@ -210,6 +211,11 @@ def carry_out(
     """
     config: Mirror = workflow.config
     source = config.input.volume()
+    if not says_size(source):
+        on_message(
+            f"note: {public_uri(source.uri)} does not say how large its voxels are, and so neither "
+            "does the copy; say it: --voxel-size z,y,x (input.voxel_size_nm), nanometres"
+        )
     place = target_place(config.output, config.output_options).beside(".mirror")
     watch = Stopwatch(on_progress)
     with workers(config.cluster, on_message) as client, recorded(place, watch.stage):
@@ -226,9 +232,8 @@ def carry_out(
     record = {"volkit": __version__, "parameters": asdict(config), "source": described(source)}
     place.objects.put("run.json", (json.dumps(record, indent=1, default=str) + "\n").encode())
     shown = Path(copy.uri) if "://" not in copy.uri else copy.uri
-    asked = shown if isinstance(shown, Path) else quote(shown)  # & and ? mean much to a shell
     return Outcome(
-        files=(("volume", shown),), following=("volkit info", asked), times=watch.times()
+        files=(("volume", shown),), following=("volkit info", shown), times=watch.times()
     )
 
 

@@ -37,8 +37,8 @@ class Outcome:
     ----------
     files : tuple of (str, Path or str)
         What it wrote, by name: paths and URLs.
-    following : tuple of (str, Path or str)
-        A command to go on with, and its argument.
+    following : tuple of (str, Path or str, ...)
+        A command to go on with, and its arguments, which are yet to be quoted for a shell.
     scores : tuple of (str, str, str)
         Name, value and meaning; empty without a truth.
     times : tuple of StageTime
@@ -46,7 +46,7 @@ class Outcome:
     """
 
     files: tuple[tuple[str, Path | str], ...]
-    following: tuple[str, Path | str]
+    following: tuple[str, *tuple[Path | str, ...]]
     scores: tuple[tuple[str, str, str], ...] = ()
     times: tuple[StageTime, ...] = ()
 

@@ -231,7 +231,7 @@ def _carry_out(
     )
     made = {stage.name: stage.as_record for stage in version_stages(run, version.number)}
     write_version(run, replace(version, state="finished", stages=made))
-    return replace(outcome, following=("volkit promote", f"{run} v{version.number}"))
+    return replace(outcome, following=("volkit promote", run, f"v{version.number}"))
 
 
 def _begin(run: Path, version: Version) -> Version:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
+from volkit.geometry.scale import Vector
 from volkit.io.faults import Patience
 from volkit.io.sources import CacheOptions
 from volkit.models.ensemble import EnsembleOptions
@@ -35,6 +36,8 @@ class SourceOptions:
         ``start`` and ``stop``, volume coordinates (z, y, x), voxels; None takes all.
     level : int, optional
         Of the image and the truth; 0 is the finest, and taken where none is stated.
+    voxel_size_nm : tuple of float, optional
+        Of level 0, (z, y, x), instead of what the volumes say.
     missing : {'error', 'zero'}
         Whether a chunk that is not stored is an error, or zeros.
     credentials : str, optional
@@ -51,6 +54,7 @@ class SourceOptions:
     truth: str | None = None
     box: Box | None = None
     level: int | None = None
+    voxel_size_nm: Vector | None = None
     missing: Literal["error", "zero"] = "error"
     credentials: str | None = None
     patience: Patience = field(default_factory=Patience)

@@ -89,8 +89,17 @@ def open_inputs(config: Config) -> AffinityInputs:
     told = config.input
     image = None if told.image is None else _opened(told, told.image)
     kept = told.boundaries or told.affinities
-    stored = None if kept is None else open_volume(kept, credentials=told.credentials)
-    truth = None if told.truth is None else open_volume(told.truth, level=told.level)
+    size = told.voxel_size_nm
+    stored = (
+        None
+        if kept is None
+        else open_volume(kept, voxel_size_nm=size, credentials=told.credentials)
+    )
+    truth = (
+        None
+        if told.truth is None
+        else open_volume(told.truth, voxel_size_nm=size, level=told.level)
+    )
     domain = told.box or _there(image or stored).domain
     for name, volume in (("image", image), (_stored_name(told), stored), ("truth", truth)):
         if volume is not None:
@@ -109,6 +118,7 @@ def open_inputs(config: Config) -> AffinityInputs:
 def _opened(told: SourceOptions, uri: str) -> Volume:
     return open_volume(
         uri,
+        voxel_size_nm=told.voxel_size_nm,
         level=told.level,
         missing=told.missing,
         credentials=told.credentials,

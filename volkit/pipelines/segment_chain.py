@@ -76,6 +76,7 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
     told = config.input
     image = open_volume(
         told.image,
+        voxel_size_nm=told.voxel_size_nm,
         level=told.level,
         missing=told.missing,
         credentials=told.credentials,
@@ -90,7 +91,7 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
         )
     truth = None
     if told.truth is not None:
-        truth = open_volume(told.truth, level=told.level)
+        truth = open_volume(told.truth, voxel_size_nm=told.voxel_size_nm, level=told.level)
         if not truth.domain.contains(domain):
             raise GeometryError(
                 f"input.truth {told.truth} covers {truth.domain}, the domain is {domain}; give "

@@ -99,9 +99,9 @@ class PipelineTests:
         assert first.files, "it names nothing that it wrote"
         gone = [str(p) for _, p in first.files if "://" not in str(p) and not Path(p).exists()]
         assert not gone, f"it names what is not there: {', '.join(gone)}"
-        command, what = first.following
-        known = command.startswith("volkit ") or (command == "open" and Path(what).exists())
-        assert known, f"what to do next is {command} {what}"
+        command, *what = first.following
+        known = command.startswith("volkit ") or (command == "open" and Path(*what).exists())
+        assert known, f"what to do next is {command} {' '.join(map(str, what))}"
         assert (second.files, second.scores) == (first.files, first.scores), "run again, it differs"
         anew = [time.stage for time in second.times if time.resumed < time.blocks]
         assert not anew, f"run again, it computes {', '.join(anew)} again"

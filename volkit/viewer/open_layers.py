@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from volkit.errors import ConfigError, MissingChunkError, SourceError
 from volkit.geometry import Box, VoxelScale
 from volkit.geometry.scale import Vector
 from volkit.io.labels import holds_labels
-from volkit.io.open import open_volume
+from volkit.io.stated_size import open_sized
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
 from volkit.viewer.frame import Frame, dimensions
@@ -100,14 +100,12 @@ def open_for_view(uri: str, voxel_size_nm: Vector | None = None, **options: Any)
     SourceError
         If it cannot be opened, or has no voxel size and none is given.
     """
-    volume = open_volume(uri, **options)
+    volume = open_sized(uri, voxel_size_nm=voxel_size_nm, **options)
     if volume.options.voxel_size_nm is None and volume.scale == VoxelScale((1.0, 1.0, 1.0)):
-        if voxel_size_nm is None:
-            raise SourceError(
-                f"{uri} does not say how large its voxels are; give --voxel-size 40,4,4 (z, y, x, "
-                "in nm), or --voxel-size 1 to count in voxels"
-            )
-        volume = replace(volume, options=replace(volume.options, voxel_size_nm=voxel_size_nm))
+        raise SourceError(
+            f"{uri} does not say how large its voxels are; give --voxel-size 40,4,4 (z, y, x, "
+            "in nm), or --voxel-size 1 to count in voxels"
+        )
     return volume
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from volkit.engine.origin import read_origin
@@ -63,7 +64,7 @@ def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
     if items:  # boxes are voxels of a volume; clips have none
         items += flagged_vessels(bases[0], messages)
     if not items:
-        messages.append(f"{uri} has no volume yet; look at volkit status {uri}")
+        messages.append(f"{uri} has no volume yet; look at volkit status {quote(uri)}")
     return Found(tuple(items), tuple(messages), _cut(bases, items, told))
 
 

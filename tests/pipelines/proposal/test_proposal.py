@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.cli import main
 from volkit.errors import ConfigError
-from volkit.io.open import create_volume
+from volkit.io.open import create_volume, open_volume
 from volkit.io.volume import Volume
 from volkit.ops.multiscale import pyramid
 from volkit.pipelines.proposal.choice import block_shape, nearest_level, training_window
@@ -158,6 +158,40 @@ def test_a_volume_without_a_voxel_size_is_told_of(here: Path) -> None:
     store(here / "bare.zarr", np.zeros((8, 16, 16), np.uint8) + 7, None)
     [note] = write_workflow(["bare.zarr"]).notes
     assert note.startswith("bare.zarr does not say how large its voxels are")
+    assert note.endswith("say it with --voxel-size z,y,x (nm)")
+
+
+@pytest.mark.parametrize(
+    ("names", "pipeline"),
+    [
+        (["em.npy", "truth.npy"], "segment_neurons"),
+        (["boundary_prob.npy", "truth.npy"], "segment_boundaries"),
+        (["affinities.npy"], "segment_affinities"),
+        (["truth.npy"], "statistics"),
+        (["tomogram=em.npy"], "pick_particles"),
+    ],
+)
+def test_a_voxel_size_that_is_given_is_written_and_read(
+    here: Path, names: list[str], pipeline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        file = name.partition("=")[2] or name
+        np.save(file, open_volume(file.replace(".npy", ".zarr")).read())
+    runs("init", *names, "--voxel-size", "8", "--output", "own.yaml")
+    assert "does not say how large" not in capsys.readouterr().out
+    workflow = read_workflow(here / "own.yaml")
+    assert workflow.pipeline.name == pipeline
+    assert workflow.config.input.voxel_size_nm == (8.0, 8.0, 8.0)
+    assert "8 x 8 x 8 nm" in (here / "own.yaml").read_text()
+
+
+def test_a_given_voxel_size_reaches_the_result(here: Path) -> None:
+    for name in ("boundary_prob", "truth"):
+        np.save(f"{name}.npy", open_volume(f"{name}.zarr").read())
+    runs("init", "boundary_prob.npy", "truth.npy", "--voxel-size", "40,4,4")
+    runs("run", "boundary_prob.yaml", "--local")
+    labels = open_volume(here / "runs" / "boundary_prob" / "labels.zarr")
+    assert labels.voxel_size_nm == (40, 4, 4)
 
 
 def test_nan_and_empty_space_are_told_of(here: Path) -> None:

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from volkit.errors import VolkitError
 from volkit.geometry import Box
@@ -54,7 +55,8 @@ def _read(uri: str, credentials: Credentials | None) -> Check:
         f"{values.nbytes / 2**20:.2f} MiB came in {seconds:.2f} s"
     )
     if seconds > _MOST_SECONDS:
-        return Check(f"read {uri}", "warn", found, f"volkit mirror {uri} em.zarr, and work there")
+        copy = f"volkit mirror {quote(uri)} em.zarr, and work there"
+        return Check(f"read {uri}", "warn", found, copy)
     return Check(f"read {uri}", "ok", found)
 
 

@@ -126,10 +126,10 @@ def _statistics(draft: Draft) -> str:
     if roles.classes is None:
         image = f"  image: {draft.place('image')} # intensity of each\n" if roles.image else ""
         cells = f"input:\n  cells: {draft.place('labels')} # ids of objects\n{image}"
-        return f"{cells}{draft.box()}\n{end}{tail}"
+        return f"{cells}{draft.voxel_size()}{draft.box()}\n{end}{tail}"
     names = ", ".join(f"class_{value}: {value}" for value in roles.classes.values if value)
     return (
-        f"input:\n  classes: {draft.place('classes')}\n{draft.box()}\n"
+        f"input:\n  classes: {draft.place('classes')}\n{draft.voxel_size()}{draft.box()}\n"
         "# PLEASE NAME them; these labels were found, and 0 is background.\n"
         f"classes: {{{names}}}\n"
         "unknown: other # labels without a name are tissue of no class; error refuses them\n\n"

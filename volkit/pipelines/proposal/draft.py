@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from volkit.geometry import Coord
 from volkit.pipelines.proposal.choice import Network, by
@@ -44,11 +45,12 @@ class Draft:
         """Write what a file begins with."""
         verb = "train" if pipeline.startswith("train") else "run"
         found = "".join(f"#   {look.name}: {look.says}\n" for look in self.roles.all)
-        plan = f"#   volkit plan {self.file.name} # what it will read, compute and need\n"
+        file = quote(self.file.name)
+        plan = f"#   volkit plan {file} # what it will read, compute and need\n"
         return (
             f"# Written by `volkit init`, volkit {__version__}, for what was found:\n#\n{found}#\n"
             f"{'' if verb == 'train' else plan}"
-            f"#   volkit {verb} {self.file.name} # run again, it goes on where it was\n#\n"
+            f"#   volkit {verb} {file} # run again, it goes on where it was\n#\n"
             "# Relative paths are meant from the folder of this file.  What is left out has its\n"
             f"# default; `volkit schema {pipeline}` says which keys there are.\n"
             f"pipeline: {pipeline}\n\n"
@@ -77,9 +79,16 @@ class Draft:
             return "  # truth: labels.zarr # true labels of the same voxels, to be scored against\n"
         return f"  truth: {self.place('truth')} # the result is scored against it\n"
 
+    def voxel_size(self) -> str:
+        """Write the key of the voxel size, where a volume does not say it and a person did."""
+        given = (look.volume.options.voxel_size_nm for look in self.roles.all)
+        found = next((size for size in given if size is not None), None)
+        return "" if found is None else f"  voxel_size_nm: {list(found)} # z, y, x\n"
+
     def access(self) -> str:
-        """Write the key of credentials, where some were given."""
-        return f"  credentials: {quoted(self.credentials)}\n" if self.credentials else ""
+        """Write the keys of how volumes are opened, where a person said something of it."""
+        stores = f"  credentials: {quoted(self.credentials)}\n" if self.credentials else ""
+        return self.voxel_size() + stores
 
     def box(self) -> str:
         """Write how to begin with a part."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from volkit.errors import MissingChunkError
 from volkit.geometry import Box, Coord, VoxelScale, coord
+from volkit.geometry.scale import Vector
 from volkit.io.credentials import Credentials
 from volkit.io.labels import holds_labels
-from volkit.io.open import open_volume
+from volkit.io.stated_size import open_sized
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
 from volkit.pipelines.thumbnail import unit_shape
@@ -119,7 +120,13 @@ def stated_kind(text: str) -> tuple[Kind | None, str]:
     return (word, uri) if mark and word in _AS else (None, text)
 
 
-def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | None = None) -> Look:
+def look_at(
+    uri: str,
+    *,
+    kind: Kind | None = None,
+    voxel_size_nm: Vector | None = None,
+    credentials: Credentials | None = None,
+) -> Look:
     """Look at a volume.
 
     Parameters
@@ -128,6 +135,8 @@ def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | No
         What ``open_volume`` takes.
     kind : str or None
         What it is; None guesses.
+    voxel_size_nm : tuple of float or None
+        Of level 0, (z, y, x), nanometres, where it does not say it.
     credentials : str, optional
         Of its store.
 
@@ -140,7 +149,7 @@ def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | No
     SourceError
         If it cannot be opened or read.
     """
-    volume = open_volume(uri, credentials=credentials)
+    volume = open_sized(uri, voxel_size_nm=voxel_size_nm, credentials=credentials)
     parts = [_sound(volume, box) for box in _boxes(volume)]
     values = np.concatenate([part.ravel() for part in parts])
     sound = values[np.isfinite(values)] if values.dtype.kind in "fc" else values
@@ -151,12 +160,17 @@ def look_at(uri: str, *, kind: Kind | None = None, credentials: Credentials | No
         uri=uri,
         volume=volume,
         kind=kind or _kind(uri, volume, sound, few),
-        scaled=volume.scale != VoxelScale((1.0, 1.0, 1.0)),
+        scaled=_scaled(volume),
         span=span,
         zeros=float((sound == 0).mean()) if sound.size else 0.0,
         unsound=1 - sound.size / max(1, values.size),
         values=few,
     )
+
+
+def _scaled(volume: Volume) -> bool:
+    """Tell whether lengths mean something: the volume states a voxel size, or a person does."""
+    return volume.options.voxel_size_nm is not None or volume.scale != VoxelScale((1.0, 1.0, 1.0))
 
 
 def tomogram_files(uri: str) -> tuple[Path, ...]:
@@ -229,7 +243,7 @@ def _kind(uri: str, volume: Volume, values: NDArray[Any], few: tuple[int, ...]) 
     suffix = Path(split_query(uri)[0]).suffix.lower()
     isotropic = max(volume.voxel_size_nm) < 1.05 * min(volume.voxel_size_nm)
     small = _TOMOGRAM_NM[0] <= volume.voxel_size_nm[0] <= _TOMOGRAM_NM[1]
-    stated = volume.scale != VoxelScale((1.0, 1.0, 1.0))
+    stated = _scaled(volume)
     if volume.channels is None and isotropic and small and (stated or suffix in _TOMOGRAM_SUFFIXES):
         return "tomogram"
     return "image"

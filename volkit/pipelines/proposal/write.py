@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from volkit.errors import ConfigError
+from volkit.geometry.scale import Vector
 from volkit.io.credentials import Credentials
 from volkit.io.uris import local_path
 from volkit.pipelines.proposal.bodies import written
@@ -33,12 +34,15 @@ class Wishes:
         What to do.
     checkpoint : str or None
         Card of a network.
+    voxel_size_nm : tuple of float or None
+        Of level 0, (z, y, x), nanometres, for what does not say it.
     credentials : str or None
         Of the stores.
     """
 
     pipeline: str | None = None
     checkpoint: str | None = None
+    voxel_size_nm: Vector | None = None
     credentials: Credentials | None = None
 
 
@@ -103,7 +107,12 @@ def write_workflow(
     files = tomogram_files(uris[0]) if len(uris) == 1 else ()
     folder = uris[0] if files else None
     named = [stated_kind(text) for text in ([str(files[0])] if files else uris)]
-    looks = [look_at(uri, kind=kind, credentials=wishes.credentials) for kind, uri in named]
+    looks = [
+        look_at(
+            uri, kind=kind, voxel_size_nm=wishes.voxel_size_nm, credentials=wishes.credentials
+        )
+        for kind, uri in named
+    ]
     wanted = "pick_particles" if folder and wishes.pipeline is None else wishes.pipeline
     roles = roles_of(looks, wanted)
     pipeline = wanted or pipeline_for(roles)
@@ -166,8 +175,8 @@ def _notes(roles: Roles, network: Network | None, pipeline: str) -> list[str]:
     if not roles.main.scaled:
         bare = roles.main.name
         notes.append(
-            f"{bare} does not say how large its voxels are: lengths come out in voxels; a copy "
-            "says it: volkit.mirror(volkit.open_volume(URI, voxel_size_nm=(z, y, x)), 'copy.zarr')"
+            f"{bare} does not say how large its voxels are: lengths come out in voxels; say it "
+            "with --voxel-size z,y,x (nm)"
         )
     if pipeline == "segment_affinities":
         notes.append("offsets: is what most networks mean; check it, affinities do not tell")

@@ -1,0 +1,56 @@
+"""Voxel sizes that a person gives count for volumes that state none, and for no others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from volkit.errors import GeometryError
+from volkit.io.open import create_volume, open_volume
+from volkit.io.stated_size import open_sized, says_size
+from volkit.ops.mirror import mirror
+from volkit.ops.multiscale import pyramid
+
+GIVEN = (40.0, 4.0, 4.0)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    np.save(tmp_path / "bare.npy", np.arange(512, dtype=np.uint8).reshape(8, 8, 8))
+    return tmp_path / "bare.npy"
+
+
+def test_only_what_states_none_takes_the_size_that_is_given(bare: Path, tmp_path: Path) -> None:
+    shape, dtype = (8, 8, 8), "uint8"
+    sized = create_volume(tmp_path / "a.zarr", shape=shape, dtype=dtype, voxel_size_nm=(8, 8, 8))
+    placed = create_volume(tmp_path / "b.zarr", shape=shape, dtype=dtype, origin_nm=(0, 5, 0))
+    unsized = create_volume(tmp_path / "c.zarr", shape=shape, dtype=dtype)
+    sizes = [
+        open_sized(uri, voxel_size_nm=GIVEN).voxel_size_nm
+        for uri in (bare, unsized.uri, sized.uri, placed.uri)
+    ]
+    assert sizes == [GIVEN, GIVEN, (8, 8, 8), (1, 1, 1)]
+    assert not says_size(open_sized(bare, voxel_size_nm=None))
+    assert says_size(open_sized(bare, voxel_size_nm=(1, 1, 1)))  # told to count in voxels
+    with pytest.raises(GeometryError, match="must be positive and finite on every axis"):
+        open_sized(bare, voxel_size_nm=(40.0, 0.0, 4.0))
+
+
+def test_the_size_is_that_of_the_finest_level(tmp_path: Path) -> None:
+    volume = create_volume(tmp_path / "em.zarr", shape=(8, 8, 8), dtype="uint8")
+    volume.write(volume.domain, np.ones((8, 8, 8), np.uint8))
+    pyramid(volume, levels=2)
+    coarse = open_sized(volume.uri, voxel_size_nm=GIVEN, level=1)
+    assert coarse.level == 1
+    assert coarse.voxel_size_nm == (80, 8, 8)
+
+
+@pytest.mark.parametrize("target", ["copy.zarr", "precomputed://copy"])
+def test_a_copy_does_not_say_more_than_its_source(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy = mirror(open_volume(bare), target)
+    assert copy.voxel_size_nm == (1, 1, 1)
+    assert not says_size(copy)
+    assert says_size(mirror(open_volume(bare, voxel_size_nm=GIVEN), f"{target}_2"))
