@@ -17,6 +17,7 @@ from volkit.io.objects.protocol import open_objects
 from volkit.io.scan_files import is_nifti, read_acquired, stamp
 from volkit.testing.servers.files import FileServer
 from volkit.testing.servers.loopback import Answer, Call
+from volkit.testing.servers.s3 import S3Server
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -156,6 +157,24 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
     folder = stamp(str(tmp_path))
     path.unlink()
     assert stamp(str(tmp_path)) != folder
+
+
+def test_a_series_in_a_store_is_asked_for_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("moto")
+    with S3Server() as server:
+        server.bucket("scans")
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        uri = f"s3://scans/series?endpoint={server.endpoint}"
+        series = open_objects(uri)
+        for name, data in dicom_planes(HEAD).items():
+            series.put(name, data)
+        before = len(server.requests)
+        word = stamp(uri)
+        heads = [each for each in server.requests[before:] if each.method == "HEAD"]
+        assert not any(each.path.endswith(".dcm") for each in heads)
+        series.put("01.dcm", b"other")
+        assert "" != stamp(uri) != word
 
 
 def test_a_contrast_agent_is_told_wherever_it_is_named(tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_a_map_covers_the_box_of_the_scan() -> None:
     assert not attention_over(np.zeros((2, 2, 2)), (4, 4, 4)).any()
 
 
+def test_what_is_not_finite_is_refused_by_name() -> None:
+    """Sums of such maps, as whole numbers, would be anything."""
+    net = Corner().eval()
+    net.fc.weight.data[1] = float("nan")
+    with pytest.raises(ModelError, match="where a Corner looks is NaN or infinite"):
+        attention_map(net, np.ones((4, 4, 4), np.float32), answer=1)
+
+
 def test_networks_without_maps_are_refused() -> None:
     pytest.importorskip("monai")
     net = build("scan_transformer", window=(16, 16, 16), width=8, hidden=8, layers=1, heads=2)

@@ -10,7 +10,7 @@ from volkit.engine.lazy import LazyEngine
 from volkit.errors import SourceError
 from volkit.io.place import Place
 from volkit.io.sources import OpenOptions
-from volkit.ops.scan_batch import ScanJob, prepare_scans
+from volkit.ops.scan_batch import ScanJob, mask_key, prepare_scans
 from volkit.ops.scan_chain import ChainOptions
 from volkit.ops.skull_strip import StripOptions
 from volkit.ops.tissue_network import TissueOptions
@@ -50,6 +50,12 @@ def test_a_scan_that_is_not_there_is_set_aside(tmp_path: Path) -> None:
     assert found["state"].tolist() == ["set aside"]
     assert found["reason"][0].endswith("/a.nii does not exist; check the path")
     assert (tmp_path / "run" / "records" / "a.json").is_file()
+
+
+def test_masks_of_scans_and_columns_with_dashes_lie_at_places_of_their_own() -> None:
+    keys = [mask_key(scan, mask) for scan in ("a", "a-b") for mask in ("brain", "b-brain")]
+    assert len(set(keys)) == 4
+    assert keys[0] == "masks/a-brain.nii"
 
 
 def test_facts_are_those_of_the_networks_when_the_job_was_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from volkit.io.seals import digest
 from volkit.kernels.resize import resized
 from volkit.kernels.scan_grid import cut_out
 from volkit.ops.bias_field import BiasOptions
-from volkit.ops.scan_chain import ChainOptions, PreparedScan, chain_facts, prepare_scan
+from volkit.ops.scan_chain import ChainOptions, PreparedScan, prepare_scan
+from volkit.ops.scan_chain_facts import chain_facts
 from volkit.ops.scan_quality import FACES, Limits
 from volkit.ops.skull_strip import StripOptions
 from volkit.ops.tissue_network import TissueOptions
@@ -37,10 +39,9 @@ def acquired(values: np.ndarray, affine: np.ndarray, **facts: object) -> Acquire
 
 
 def prepared(drawn: Head, options: ChainOptions = PLAIN, **facts: object) -> PreparedScan:
-    masks = {
-        "brain": acquired(drawn.brain, drawn.affine),
-        "hippocampus": acquired(drawn.hippocampus, drawn.affine),
-    }
+    masks = {"hippocampus": acquired(drawn.hippocampus, drawn.affine)}
+    if options.strip.method == "mask":
+        masks["brain"] = acquired(drawn.brain, drawn.affine)
     return prepare_scan(acquired(drawn.image, drawn.affine, **facts), options, masks=masks)
 
 
@@ -245,6 +246,38 @@ def test_facts_know_networks_and_weights_by_content(tmp_path) -> None:
     assert one == chain_facts(replace(PLAIN, strip=replace(told, seconds=9.0)))  # but patience
     (tmp_path / "weights").write_bytes(b"2")
     assert one != chain_facts(replace(PLAIN, strip=told))
+
+
+def test_facts_know_the_program_that_strips_and_the_weights_that_it_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, models = tmp_path / "strip", tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    monkeypatch.setenv("FREESURFER_HOME", str(tmp_path / "home"))
+    told = replace(PLAIN, strip=StripOptions(method="synthstrip", command=str(program)))
+    absent = chain_facts(told)["strip"]["program"]
+    assert absent == {"sha256": None, "own_weights": {}}
+    seen = []
+    for version, weights in (("1", b"a"), ("2", b"a"), ("2", b"b")):
+        program.write_text(f"#!/bin/sh\n# version {version}\n")
+        program.chmod(0o755)
+        (models / "synthstrip.1.pt").write_bytes(weights)
+        seen.append(chain_facts(told)["strip"]["program"])
+    assert seen[0]["sha256"] != seen[1]["sha256"] == digest(program.read_bytes())
+    assert [each["own_weights"]["synthstrip.1.pt"] for each in seen] == [
+        digest(b"a"), digest(b"a"), digest(b"b")
+    ]  # fmt: skip
+    assert "program" not in chain_facts(PLAIN)["strip"]
+
+
+def test_a_mask_named_like_the_brain_that_is_found_is_refused(drawn: Head) -> None:
+    """It would be replaced, and nobody told."""
+    scan, brain = acquired(drawn.image, drawn.affine), acquired(drawn.brain, drawn.affine)
+    by_other = replace(PLAIN, strip=StripOptions(column="drawn"))
+    with pytest.raises(ConfigError, match="strip.method mask writes another one of that name"):
+        prepare_scan(scan, by_other, masks={"brain": brain, "drawn": brain})
+    for masks in ({"drawn": brain}, {"drawn": brain, "whole": brain}):
+        assert set(prepare_scan(scan, by_other, masks=masks).masks) == {"brain", *masks}
 
 
 def test_coarse_scanners_fit_the_chain_too() -> None:

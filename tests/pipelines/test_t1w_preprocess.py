@@ -288,11 +288,12 @@ def test_tissues_have_a_table(study: Path, tmp_path: Path) -> None:
         ("output=s3://bucket/run", "is a URL; give a folder"),
         ("chain.shap=[1, 1, 1]", "did you mean shape"),
         ("sheet=-1", "sheet is -1"),
+        ("input.also=[brain]\nchain.strip={method: nonzero}", "a mask brain comes along"),
     ],
 )
 def test_keys_that_make_no_sense_are_refused(setting: str, said: str, study: Path) -> None:
     with pytest.raises(ConfigError, match=said):
-        told(study, Path("run"), setting)
+        told(study, Path("run"), *setting.splitlines())
 
 
 KILLED = """

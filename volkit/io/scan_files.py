@@ -125,8 +125,7 @@ def stamp(uri: str, options: OpenOptions | None = None) -> str:
     word = objects.modified(name)
     if word is not None:
         return word
-    series = open_objects(uri, how)
-    words = [f"{key} {series.modified(key)}" for key in sorted(series.keys())]
+    words = [f"{key} {word}" for key, word in open_objects(uri, how).stamps()]
     return digest("\n".join(words).encode()) if words else ""
 
 

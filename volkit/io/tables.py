@@ -1,7 +1,7 @@
 """Tables: pandas in memory, Parquet on disk, with units and provenance beside the numbers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def write_table(
 
 
 def read_table(
-    uri: str | Path, *, options: OpenOptions | None = None
+    uri: str | Path, *, options: OpenOptions | None = None, texts: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, Schema, dict[str, Any]]:
     """Read a table.
 
@@ -179,6 +179,8 @@ def read_table(
         Parquet or CSV; a local path or a URL that ``open_objects`` takes.
     options : OpenOptions or None
         Credentials and patience.
+    texts : sequence of str
+        Columns of a CSV that others wrote, whose values stay as they are written: ``001`` is no 1.
 
     Returns
     -------
@@ -201,7 +203,7 @@ def read_table(
         raise SourceError(f"{uri} does not exist; check the path")
     try:
         if _is_csv(name):
-            frame, facts = _read_csv(str(uri), data, objects.get(f"{name}.json"))
+            frame, facts = _read_csv(str(uri), data, objects.get(f"{name}.json"), texts)
         else:
             frame, facts = _read_parquet(str(uri), data)
         if facts is None:
@@ -242,7 +244,7 @@ def _read_parquet(uri: str, data: bytes) -> tuple[pd.DataFrame, dict[str, Any] |
 
 
 def _read_csv(
-    uri: str, data: bytes, beside: bytes | None
+    uri: str, data: bytes, beside: bytes | None, texts: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, Any] | None]:
     facts = None if beside is None else json.loads(beside)
     if facts is not None and "sha256" in facts:
@@ -252,7 +254,8 @@ def _read_csv(
                 f"{uri}: the table or {uri}.json is not as it was written; if it was edited on "
                 f"purpose, delete {uri}.json, else restore them from a copy, or write them again"
             )
-    types = {c["name"]: _arrow_type(c["dtype"]) for c in facts["columns"]} if facts else None
+    own = facts["columns"] if facts else [{"name": name, "dtype": "str"} for name in texts]
+    types = {c["name"]: _arrow_type(c["dtype"]) for c in own}
     options = pa.csv.ConvertOptions(column_types=types)
     table = pa.csv.read_csv(pa.BufferReader(data), convert_options=options)
     frame = table.to_pandas()

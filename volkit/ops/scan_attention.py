@@ -36,7 +36,7 @@ def attention_map(network: nn.Module, window: Floats, *, answer: int) -> NDArray
     Raises
     ------
     ModelError
-        If the network has no maps to look at.
+        If the network has no maps to look at, or they or their gradients are not finite.
 
     References
     ----------
@@ -63,7 +63,13 @@ def attention_map(network: nn.Module, window: Floats, *, answer: int) -> NDArray
             (slope,) = torch.autograd.grad(logits[0, answer], seen[0])
     finally:
         handle.remove()
-    return gradient_map(seen[0][0].detach().cpu().numpy(), slope[0].cpu().numpy())
+    found = gradient_map(seen[0][0].detach().cpu().numpy(), slope[0].cpu().numpy())
+    if not np.isfinite(found).all():
+        raise ModelError(
+            f"where a {type(network).__name__} looks is NaN or infinite, so its weights are, or "
+            "grew too large; train it again with a lower learning_rate"
+        )
+    return found
 
 
 def attention_over(found: NDArray[np.float64], shape: Coord) -> Floats:

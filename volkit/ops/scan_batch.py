@@ -23,13 +23,8 @@ from volkit.io.scan_files import AcquiredScan, read_acquired, stamp
 from volkit.io.scan_table import ListedScan
 from volkit.io.seals import digest
 from volkit.io.sources import OpenOptions
-from volkit.ops.scan_chain import (
-    ChainOptions,
-    PreparedScan,
-    chain_facts,
-    network_facts,
-    prepare_scan,
-)
+from volkit.ops.scan_chain import ChainOptions, PreparedScan, prepare_scan
+from volkit.ops.scan_chain_facts import chain_facts, network_facts
 from volkit.ops.scan_quality import FACES, NOTHING, Quality
 
 _ASIDE = (SourceError, ContractError, GeometryError)
@@ -46,7 +41,8 @@ class ScanJob:
     chain : ChainOptions
         What is done to every scan.
     place : Place
-        Folder of the run: gets ``scans/NAME.nii``, ``masks/NAME-MASK.nii``, ``records/NAME.json``.
+        Folder of the run: gets ``scans/NAME.nii``, ``masks/NAME-MASK.nii`` (``masks/MASK/NAME.nii``
+        where there is a dash in MASK), and ``records/NAME.json``.
     options : OpenOptions
         How scans are reached.
 
@@ -59,7 +55,7 @@ class ScanJob:
     Raises
     ------
     ModelError, SourceError
-        What `volkit.ops.scan_chain.chain_facts` raises.
+        What `volkit.ops.scan_chain_facts.chain_facts` raises.
     """
 
     chain: ChainOptions
@@ -149,8 +145,15 @@ def scan_key(name: str) -> str:
 
 
 def mask_key(name: str, mask: str) -> str:
-    """Say where in the folder of a run a mask of a prepared scan lies."""
-    return f"masks/{name}-{mask}.nii"
+    """Say where in the folder of a run a mask of a prepared scan lies: no two at one place.
+
+    Examples
+    --------
+    >>> mask_key("a-b", "brain"), mask_key("a", "b-brain")
+    ('masks/a-b-brain.nii', 'masks/b-brain/a.nii')
+    """
+    # Names of scans may hold dashes: only where that of a mask has none, the last one parts them.
+    return f"masks/{mask}/{name}.nii" if "-" in mask else f"masks/{name}-{mask}.nii"
 
 
 def _scan_block(block: Block, table: Columns, job: ScanJob) -> Columns:

@@ -8,28 +8,27 @@ Every step is kept with its parameters and the SHA-256 of its voxels.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.errors import ConfigError, ContractError, SourceError
+from volkit.errors import ConfigError, ContractError
 from volkit.io.files.affine import Affine
 from volkit.io.scan_files import AcquiredScan
 from volkit.io.seals import digest
 from volkit.kernels.brain_mask import z_scores
 from volkit.kernels.scan_grid import Shape, brought_to, cube_box, cut_out, isotropic, margin_box
-from volkit.models.checkpoint import read_checkpoint
 from volkit.ops.bias_field import BiasOptions, without_bias
 from volkit.ops.scan_quality import Limits, Quality, check_usable, measure
 from volkit.ops.skull_strip import StripOptions, Stripped, find_brain
 from volkit.ops.tissue_network import TissueOptions, find_tissues
 
 Floats = NDArray[np.float32]
-_VERSION = 1  # to be raised when the voxels that the chain gives change
+BRAIN = "brain"
+"""Name of the mask of the brain that was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,39 +114,6 @@ class PreparedScan:
     tissue_ml: Mapping[str, float]
 
 
-def chain_facts(options: ChainOptions) -> dict[str, Any]:
-    """Say what decides the voxels, as JSON; networks and weights by content, not by place.
-
-    Raises
-    ------
-    ModelError
-        If there is no such network.
-    SourceError
-        If the weights cannot be read.
-    """
-    told = {k: v for k, v in asdict(options).items() if k not in ("limits", "tissue")}
-    strip = options.strip
-    del told["strip"]["seconds"]
-    if strip.network is not None:
-        told["strip"]["network"] = network_facts(strip.network)
-    if strip.weights is not None:
-        told["strip"]["weights"] = _file_digest(strip.weights)
-    return {"version": _VERSION, **json.loads(json.dumps(told))}
-
-
-def network_facts(options: TissueOptions) -> dict[str, Any]:
-    """Say what decides the answers of a tissue network; the device does not."""
-    identity = read_checkpoint(options.checkpoint).identity
-    return {"network": identity, "axes": options.axes, "extent": options.extent}
-
-
-def _file_digest(path: str) -> str:
-    try:
-        return digest(Path(path).read_bytes())
-    except OSError as error:
-        raise SourceError(f"strip.weights {path} cannot be read ({error}); check it") from error
-
-
 def prepare_scan(
     scan: AcquiredScan, options: ChainOptions, *, masks: Mapping[str, AcquiredScan] | None = None
 ) -> PreparedScan:
@@ -174,6 +140,7 @@ def prepare_scan(
     ConfigError, ModelError, MissingExtraError
         If the chain itself cannot be carried out.
     """
+    check_names(masks or {}, options.strip)
     check_usable(scan, options.limits)
     steps = _Steps()
     steps.add("reorient", scan.values, stored=dict(scan.facts), file_sha256=scan.sha256)
@@ -191,8 +158,32 @@ def prepare_scan(
     tissue = _tissue_ml(values, affine, found, options)
     values = np.where(found.mask, values, np.float32(0))
     steps.add("strip", values, **asdict(options.strip))
-    carried = {**together, "brain": found.mask}
+    carried = {**together, BRAIN: found.mask}
     return _shaped(values, carried, affine, options, steps, quality, tissue)
+
+
+def check_names(masks: Iterable[str], options: StripOptions) -> None:
+    """Refuse a mask that has the name of the one that is found.
+
+    Parameters
+    ----------
+    masks : iterable of str
+        Names of those that come along.
+    options : StripOptions
+        Who finds the brain.
+
+    Raises
+    ------
+    ConfigError
+        If one is called ``brain`` and another one is to be the brain.
+    """
+    taken = options.method == "mask" and options.column == BRAIN
+    if BRAIN in masks and not taken:
+        raise ConfigError(
+            f"a mask {BRAIN} comes along, and strip.method {options.method} writes another one of "
+            "that name; rename its column, leave it out, or strip by it (strip.method mask, "
+            f"strip.column {BRAIN})"
+        )
 
 
 def _shaped(
@@ -205,7 +196,7 @@ def _shaped(
     tissue: Mapping[str, float],
 ) -> PreparedScan:
     """Crop, resize and normalise a brain, and whatever comes along."""
-    start, stop = margin_box(masks["brain"], options.margin)
+    start, stop = margin_box(masks[BRAIN], options.margin)
     boxes = [(start, stop)]
     if options.keep_aspect:
         z, y, x = (b - a for a, b in zip(start, stop, strict=True))
@@ -216,13 +207,13 @@ def _shaped(
         affine = change.joined(affine)
         small = {name: cut_out(mask, *box)[0] for name, mask in small.items()}
         steps.add("crop", values, start=list(box[0]), stop=list(box[1]), margin=options.margin)
-    quality = quality.cropped(small["brain"] != 0)
+    quality = quality.cropped(small[BRAIN] != 0)
     values, change = brought_to(values, options.shape)
     affine = change.joined(affine)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
     steps.add("resize", values, shape=list(options.shape), spacing_mm=[float(v) for v in spacing])
     small = {k: brought_to(m, options.shape, nearest=True)[0] for k, m in small.items()}
-    over = small["brain"] != 0 if options.normalise == "brain" else None
+    over = small[BRAIN] != 0 if options.normalise == "brain" else None
     values, mean, deviation = z_scores(values, over)
     steps.add("normalise", values, over=options.normalise, mean=mean, deviation=deviation)
     return PreparedScan(values, small, affine, tuple(steps.made), quality, tissue)

@@ -33,8 +33,8 @@ def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
     """
     if keys is None:
         return {}
-    frame = read_table(keys.table)[0].astype("str")
     columns = {"region": keys.column} | ({"onto": keys.onto} if keys.onto else {})
+    frame = read_table(keys.table, texts=("scan", *columns.values()))[0].astype("str")
     missing = [name for name in ("scan", *columns.values()) if name not in frame]
     absent = sorted(set(scans) - set(frame["scan"])) if not missing else []
     if missing or absent:

@@ -6,7 +6,7 @@ from pathlib import Path
 from volkit.errors import ConfigError
 from volkit.io.faults import Patience
 from volkit.io.sources import OpenOptions
-from volkit.ops.scan_chain import ChainOptions
+from volkit.ops.scan_chain import ChainOptions, check_names
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.training.scan_split import SHARES
 
@@ -100,7 +100,7 @@ class T1wPreprocess:
     Raises
     ------
     ConfigError
-        If the output is a URL, or a number makes no sense.
+        If the output is a URL, a number makes no sense, or a mask is named like the brain's.
     """
 
     input: ScansInput
@@ -115,6 +115,7 @@ class T1wPreprocess:
             raise ConfigError(f"output {self.output} is a URL; give a folder of this machine")
         if self.sheet < 0:
             raise ConfigError(f"sheet is {self.sheet}; give 0 scans or more")
+        check_names(self.masks, self.chain.strip)
 
     @property
     def folder(self) -> Path:

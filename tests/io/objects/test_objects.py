@@ -95,6 +95,27 @@ def test_what_is_put_replaces(objects: Objects) -> None:
     assert objects.modified("a") != before
 
 
+def test_stamps_of_all_change_with_what_is_written(objects: Objects) -> None:
+    for key in ("a/b", "a/c", "d"):
+        objects.put(key, b"one")
+    before = dict(objects.stamps())
+    assert list(before) == ["a/b", "a/c", "d"]
+    objects.put("a/c", b"other")
+    after = dict(objects.stamps("a/"))
+    assert list(after) == ["a/b", "a/c"]
+    assert after["a/b"] == before["a/b"]
+    assert after["a/c"] != before["a/c"]
+
+
+def test_stamps_of_many_cost_no_request_each(signed: S3Server, tmp_path: Path) -> None:
+    objects = open_objects(f"s3://vol/{tmp_path.name}?endpoint={signed.endpoint}", QUICK)
+    for number in range(5):
+        objects.put(f"{number}.dcm", b"plane")
+    before = len(signed.requests)
+    assert len(dict(objects.stamps())) == 5
+    assert [request.method for request in signed.requests[before:]] == ["GET"]
+
+
 def test_one_creator_of_several(objects: Objects) -> None:
     names = [b"%d" % n for n in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -84,6 +84,13 @@ class FolderObjects:
 
         yield from self._asked(walk, f"listing {start}")
 
+    def stamps(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Look at one after the other; what is gone by then is left out."""
+        for key in self.keys(prefix):
+            word = self.modified(key)
+            if word is not None:
+                yield key, word
+
     def delete(self, key: str) -> None:
         """Unlink a file."""
         path = self._path(key)

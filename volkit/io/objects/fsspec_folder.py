@@ -73,6 +73,13 @@ class FsspecObjects:
             if key.startswith(prefix):
                 yield key
 
+    def stamps(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Look at one after the other; what is gone by then is left out."""
+        for key in self.keys(prefix):
+            word = self.modified(key)
+            if word is not None:
+                yield key, word
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         path = self._path(key)

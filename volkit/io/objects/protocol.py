@@ -61,6 +61,18 @@ class Objects(Protocol):
             If the store cannot be listed.
         """
 
+    def stamps(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Iterate the same keys, each with a word that changes when its object is written.
+
+        A store tells the words of many objects in one answer; they may be others than those of
+        ``modified``.
+
+        Raises
+        ------
+        SourceError
+            If the store cannot be listed.
+        """
+
     def delete(self, key: str) -> None:
         """Delete an object, if it is there.
 

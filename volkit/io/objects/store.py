@@ -75,18 +75,14 @@ class StoreObjects:
         return self._asked(send, f"writing {key} of {self.uri}")
 
     def keys(self, prefix: str = "") -> Iterator[str]:
-        """List the store; obstore lists whole folders, of which the rest is left out."""
-        if not self.root.lists:
-            raise SourceError(f"{self.uri} cannot be listed; name the objects, or use S3 or a copy")
-        folder = self.root.path(prefix.rpartition("/")[0])
+        """List the store."""
+        for key, _ in self._listed(prefix):
+            yield key
 
-        def listed(_: float) -> list[str]:
-            found = obstore.list(self.root.store, folder or None).collect()
-            return sorted(str(each["path"])[len(self.root.prefix) :] for each in found)
-
-        for key in self._asked(listed, f"listing {self.uri}"):
-            if key.startswith(prefix):
-                yield key
+    def stamps(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """List the store, which tells the words too."""
+        for key, found in self._listed(prefix):
+            yield key, _word(found)
 
     def delete(self, key: str) -> None:
         """Delete an object."""
@@ -119,9 +115,24 @@ class StoreObjects:
             except FileNotFoundError as error:
                 make_sure(self.root, path, error)
                 return None
-            return f"{found['e_tag']} {found['last_modified'].isoformat()} {found['size']}"
+            return _word(found)
 
         return self._sought(look, f"looking at {key} of {self.uri}")
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """Ask for all of a folder, as obstore does; the rest is left out."""
+        if not self.root.lists:
+            raise SourceError(f"{self.uri} cannot be listed; name the objects, or use S3 or a copy")
+        folder = self.root.path(prefix.rpartition("/")[0])
+
+        def listed(_: float) -> list[Any]:
+            found = obstore.list(self.root.store, folder or None).collect()
+            return sorted(found, key=lambda each: str(each["path"]))
+
+        for each in self._asked(listed, f"listing {self.uri}"):
+            key = str(each["path"])[len(self.root.prefix) :]
+            if key.startswith(prefix):
+                yield key, each
 
     def _fetch(self, path: str) -> tuple[bytes | None, str | None]:
         try:
@@ -187,6 +198,10 @@ def refused(root: StoreRoot, error: BaseException, what: str) -> SourceError:
     if "NoSuchBucket" in str(error):
         return SourceError(f"{root.uri}: there is no such bucket; check its name")
     return SourceError(f"{what} failed: {brief(error)}; check the address and the store")
+
+
+def _word(found: Any) -> str:
+    return f"{found['e_tag']} {found['last_modified'].isoformat()} {found['size']}"
 
 
 def _look(store: Any, path: str) -> Any:
