@@ -59,6 +59,19 @@ def test_one_cell_has_no_deviation() -> None:
     assert counted(frame) is frame
 
 
+def test_squares_of_billions_of_cells_do_not_overflow() -> None:
+    size = 2**16 - 1  # its square fills the low half
+    frame = cells(2, 0).assign(voxels=[size, size - 2], region=np.uint64(1))
+    totals = grouped(frame, domain=DOMAIN, bins=(99, 99, 99), boxes={})
+    for _ in range(34):
+        totals = added([totals, totals])
+    assert totals["cells"].tolist() == [2**35]
+    assert deviation(totals) == pytest.approx(1, rel=1e-9)
+    low = int(totals["squares_low"].iloc[0])
+    exact = 2**34 * (size**2 + (size - 2) ** 2)
+    assert (int(totals["squares_high"].iloc[0]) << 32) + low == exact
+
+
 @pytest.mark.parametrize("cut", [1, 70, 299])
 def test_a_sample_does_not_depend_on_parts(cut) -> None:
     frame = cells(300, 3)

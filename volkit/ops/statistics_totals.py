@@ -85,7 +85,10 @@ def added(groups: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Add the groups of parts."""
     joined = pd.concat(groups, ignore_index=True)
     keys = [n for n in joined if n in BINS or n == "region" or str(n).startswith("in_")]
-    return joined.groupby(keys, as_index=False, sort=True)[list(_SUMS)].sum()
+    found = joined.groupby(keys, as_index=False, sort=True)[list(_SUMS)].sum()
+    # Sums of low halves outgrow 64 bits after some billion cells, if they do not carry.
+    high, low = (found[f"squares_{name}"].to_numpy() for name in ("high", "low"))
+    return found.assign(squares_high=high + (low >> 32), squares_low=low & _LOW)
 
 
 def bins_of(cells: pd.DataFrame, domain: Box, bins: Coord) -> dict[str, NDArray[np.int64]]:

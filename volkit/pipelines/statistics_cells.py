@@ -1,7 +1,7 @@
 """Statistics, the cells: rows written partition by partition, so that no file holds them all.
 
 A cell inside a partition is finished with it; cells at inner faces wait until all partitions that
-may hold parts of them were seen.
+may hold parts of them were seen.  What waits are cells of one surface through the volume.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from volkit.ops.statistics_totals import added, grouped, sampled
 from volkit.pipelines.statistics_chain import Inputs
 from volkit.pipelines.statistics_config import Statistics
 
-SEAMS = "part-seams"  # a file for each layer of partitions
+Part = tuple[Columns, Columns | None]
 _KEPT = ("id", "voxels", "at_border", "z", "y", "x", "z_nm", "y_nm", "x_nm", "region")
 _SHOWN = 100_000  # cells in a figure
 
@@ -64,6 +64,7 @@ def write_cells(
     alone = len(parts) == 1
     kept: list[pd.DataFrame] = []
     shown: list[pd.DataFrame] = []
+    written = set()
     for name, objects, overlap in finished(parts, inputs.grid.domain):
         frame, schema = _rows(objects, overlap, inputs, config)
         if alone and config.distances:
@@ -71,6 +72,7 @@ def write_cells(
             schema = _with_distances(schema, frame)
         path = folder / "cells.parquet" if alone else folder / "cells" / name
         write_table(path, frame, schema, provenance)
+        written.add(path)
         rows = frame[[*(c for c in _KEPT if c in frame), *distance_columns(frame)]]
         if alone or config.distances:
             kept.append(rows)
@@ -78,19 +80,25 @@ def write_cells(
         totals = grouped(rows, domain=inputs.grid.domain, bins=config.bins, boxes=config.boxes)
         kept = [added([*kept, totals])]
         shown = [sampled([*shown, rows], most=_SHOWN)]
+    for old in {*folder.glob("cells.parquet"), *folder.glob("cells/part-*.parquet")} - written:
+        old.unlink()  # of other partitions: its cells would be met twice
     if shown:
         return kept[0], shown[0]
     cells = pd.concat(kept, ignore_index=True).sort_values("id", ignore_index=True)
     if config.distances and not alone:
-        cells = with_distances(cells, physical=inputs.physical)
-        near = cells[["id", *distance_columns(cells)]]
-        write_table(
-            folder / "distances.parquet",
-            near,
-            _with_distances(Schema((Column("id", "uint64", "", "of the cell"),)), near),
-            provenance,
-        )
+        cells = _apart(folder, cells, inputs, provenance)
     return cells, cells
+
+
+def _apart(
+    folder: Path, cells: pd.DataFrame, inputs: Inputs, provenance: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Write the distances of cells to a table of their own, ``distances.parquet``."""
+    cells = with_distances(cells, physical=inputs.physical)
+    near = cells[["id", *distance_columns(cells)]]
+    schema = _with_distances(Schema((Column("id", "uint64", "", "of the cell"),)), near)
+    write_table(folder / "distances.parquet", near, schema, provenance)
+    return cells
 
 
 def _rows(
@@ -111,10 +119,9 @@ def _rows(
 def finished(
     parts: Iterable[tuple[Box, Columns]], domain: Box
 ) -> Iterator[tuple[str, Columns, Columns | None]]:
-    """Give the cells of each partition that end there, and those of several when all are seen.
+    """Give, with each partition, the cells that end there: none of them goes on in a later one.
 
-    Cells that reach a face inside the domain wait; after a layer of partitions only those at its
-    last face do.
+    Cells that reach a face inside the domain wait until the last partition beside their box.
 
     Parameters
     ----------
@@ -132,29 +139,50 @@ def finished(
     overlap : dict of ndarray or None
         Voxels of the same cells in every region.
     """
-    waiting: list[tuple[Columns, Columns | None]] = []
-    layer, end = 0, domain.start[0]
+    waiting: list[Part] = []
     for number, (box, columns) in enumerate(parts):
-        if waiting and box.start[0] >= end:
-            objects, overlap = _joined(waiting)
-            on = objects[STOPS[0]] == end
-            yield f"{SEAMS}-{layer:05d}.parquet", *_chosen(objects, overlap, ~on)
-            waiting, layer = [_chosen(objects, overlap, on)], layer + 1
-        end = box.stop[0]
         objects = table_of(columns, "objects")
         overlap = table_of(columns, "overlap") if "overlap.id" in columns else None
         on = _goes_on(objects, box, domain)
-        yield f"part-{number:05d}.parquet", *_chosen(objects, overlap, ~on)
         if on.any():
             waiting.append(_chosen(objects, overlap, on))
-    if waiting:
-        yield f"{SEAMS}-{layer:05d}.parquet", *_joined(waiting)
+        ended, waiting = _ended(waiting, box, domain)
+        own = _chosen(objects, overlap, ~on)
+        yield f"part-{number:05d}.parquet", *(_joined([own, *ended]) if ended else own)
 
 
-def _joined(waiting: Sequence[tuple[Columns, Columns | None]]) -> tuple[Columns, Columns | None]:
-    overlaps = [table for _, table in waiting if table is not None]
+def _ended(waiting: list[Part], box: Box, domain: Box) -> tuple[list[Part], list[Part]]:
+    """Tell the cells of which every part was seen, once a partition was, from the others."""
+    if not waiting:
+        return [], []
+    ids = np.concatenate([objects["id"] for objects, _ in waiting])
+    over = np.concatenate([_all_seen(objects, box, domain) for objects, _ in waiting])
+    over[over] = ~np.isin(ids[over], ids[~over])  # another part of it may go on
+    ended, others = [], []
+    lengths = np.cumsum([len(objects["id"]) for objects, _ in waiting])
+    for part, rows in zip(waiting, np.split(over, lengths[:-1]), strict=True):
+        if rows.all():
+            ended.append(part)
+        elif rows.any():
+            ended.append(_chosen(*part, rows))
+            others.append(_chosen(*part, ~rows))
+        else:
+            others.append(part)
+    return ended, others
+
+
+def _all_seen(objects: Columns, box: Box, domain: Box) -> NDArray[np.bool_]:
+    """Tell which boxes, and the voxels around them, lie in a partition and those before it."""
+    z, y, x = (np.minimum(objects[STOPS[k]], domain.stop[k] - 1) for k in range(3))
+    row: NDArray[np.bool_] = (y < box.start[1]) | ((y < box.stop[1]) & (x < box.stop[2]))
+    seen: NDArray[np.bool_] = (z < box.start[0]) | ((z < box.stop[0]) & row)
+    return seen
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    overlaps = [table for _, table in parts if table is not None]
     joined = add_keyed(overlaps, keys=("id", "region")) if overlaps else None
-    return add_objects([table for table, _ in waiting]), joined
+    return add_objects([table for table, _ in parts]), joined
 
 
 def _goes_on(objects: Columns, box: Box, domain: Box) -> NDArray[np.bool_]:
@@ -168,9 +196,7 @@ def _goes_on(objects: Columns, box: Box, domain: Box) -> NDArray[np.bool_]:
     return found
 
 
-def _chosen(
-    objects: Columns, overlap: Columns | None, rows: NDArray[np.bool_]
-) -> tuple[Columns, Columns | None]:
+def _chosen(objects: Columns, overlap: Columns | None, rows: NDArray[np.bool_]) -> Part:
     part = {name: column[rows] for name, column in objects.items()}
     if overlap is None:
         return part, None
