@@ -17,11 +17,12 @@ from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import read_table
 from volkit.ops.statistics_regions import Interval
+from volkit.ops.vessel_graph import VesselOptions, segment_frame, vessel_graph
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.pipelines.config import validate
 from volkit.pipelines.registry import read_workflow
 from volkit.pipelines.statistics import carry_out, measure, plan
-from volkit.pipelines.statistics_config import Statistics, StatisticsInput
+from volkit.pipelines.statistics_config import BranchesOptions, Statistics, StatisticsInput
 
 SHAPE = (12, 40, 48)
 SIZE = (40.0, 10.0, 8.0)
@@ -116,6 +117,10 @@ def test_fractions_are_those_of_the_whole(report, tissue) -> None:
     assert box["vessel_fraction"][0] == (corner == 1).mean()
     inside = (cells[["z", "y", "x"]].to_numpy() < np.array([3, 11, 13]) - 0.5).all(axis=1)
     assert box["cells"][0] == inside.sum()
+    assert box["cells_per_mm3"][0] == pytest.approx(inside.sum() / (corner.size * 40 * 10 * 8e-18))
+    for k in (1, 2, 3):  # of the cells of the box, to others anywhere
+        name = f"distance_{k}_nm"
+        assert box[name][0] == pytest.approx(cells.loc[inside, name].mean())
 
 
 def test_datasets_say_where_what_and_from_what(report, tissue) -> None:
@@ -205,11 +210,32 @@ def test_totals_alone_give_the_same_tables(report, volumes, tmp_path, partition)
     xr.testing.assert_equal(*grids)
     assert (here / "figure.png").read_bytes()[:4] == b"\x89PNG"
     if partition is not None:
-        layers = len(list((here / "cells").glob("part-seams-*.parquet")))
-        assert layers == -(-SHAPE[0] // partition[0])
+        files = len(list((here / "cells").iterdir()))
+        assert files == np.prod([-(-n // p) for n, p in zip(SHAPE, partition, strict=True)])
         ids = [read_table(path)[0]["id"] for path in (here / "cells").glob("*.parquet")]
         cells = read_table(first / "cells.parquet")[0]
         assert sorted(np.concatenate(ids).tolist()) == cells["id"].tolist()
+
+
+def test_branches_are_those_of_the_mask(volumes, tissue, tmp_path) -> None:
+    config = options(volumes, tmp_path, sections=False, shapes=(), boxes={}, block_shape=SHAPE)
+    config = replace(config, branches=BranchesOptions(of="vessel"))
+    assert [s.name for s in plan(config).stages][2:] == [
+        *("branch_mask", "skeleton_moments", "skeleton_leftovers", "skeleton", "vessel_graph"),
+        "tissue",
+    ]
+    outcome = measure(config)
+    assert {"graph", "branches"} <= dict(outcome.files).keys()
+    graph = vessel_graph(tissue == 1, options=VesselOptions(), voxel_size_nm=SIZE).columns
+    known = graph.compute(scheduler="sync")
+    report = tmp_path / "report"
+    branches, _, _ = read_table(report / "branches.parquet")
+    pd.testing.assert_frame_equal(branches, segment_frame(known))
+    totals, schema, _ = read_table(report / "graph.csv")
+    volume = tissue.size * np.prod(SIZE) / 1e9
+    assert totals["length_per_volume"][0] == pytest.approx(known["length_um"].sum() / volume)
+    assert totals["class"].tolist() == ["vessel"]
+    assert dict(zip(schema.names, schema.columns, strict=True))["length_um"].unit == "um"
 
 
 def test_it_goes_on_where_it_was_and_refuses_what_is_stale(volumes, tmp_path) -> None:
@@ -318,6 +344,7 @@ def test_real_images_need_a_range(volumes, tmp_path, tissue) -> None:
         ({"classes": {"a b": 1}}, "names become names of columns"),
         ({"cell_class": "soma"}, "cell_class 'soma' is not among the classes"),
         ({"shapes": ["bone"]}, "shapes: bone: not among the classes"),
+        ({"branches": {"of": "bone"}}, "branches.of: bone: not among the classes"),
         ({"bins": [2, 20, 24]}, "sections need bins of one section, not 2"),
         ({"bins": [0, 20, 24]}, "must be at least 1"),
         ({"partition": [5, 20, 24], "block_shape": [4, 20, 24]}, "is no multiple of block_shape"),

@@ -31,7 +31,14 @@ from volkit.pipelines.statistics_report import summary, write_grids, write_regio
 from volkit.version import __version__
 
 # What kernels need beside their inputs and results, bytes for every voxel that they read.
-_WORK_BYTES = {"cells_links": 16.0, "cells": 16.0, "tissue": 4.0}
+_WORK_BYTES = {
+    "cells_links": 16.0,
+    "cells": 16.0,
+    "tissue": 4.0,
+    "skeleton_moments": 8.0,
+    "skeleton_leftovers": 8.0,
+    "vessel_graph": 16.0,
+}
 _PROCESS_BYTES = 350 * 2**20
 
 

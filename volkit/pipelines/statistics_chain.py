@@ -11,7 +11,9 @@ from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import open_volume
 from volkit.io.volume import Volume
 from volkit.ops.statistics import Tables, tissue_tables
+from volkit.ops.statistics_branches import class_graph
 from volkit.ops.statistics_cells import class_components
+from volkit.ops.vessel_graph import VesselOptions
 from volkit.pipelines.statistics_config import Statistics
 
 
@@ -96,12 +98,15 @@ class Gathered:
         Tables of the cells of each partition.
     boxes : dict of str to (Box, dict of ndarray)
         Tables of the classes of each box.
+    branches : dict of ndarray or None
+        Graph of a class.
     """
 
     tissue: Columns
     cells: Any
     parts: Collection[tuple[Box, Columns]] = ()
     boxes: dict[str, tuple[Box, Columns]] = field(default_factory=dict)
+    branches: Columns | None = None
 
 
 def open_inputs(config: Statistics) -> Inputs:
@@ -116,7 +121,7 @@ def open_inputs(config: Statistics) -> Inputs:
     ContractError
         If labels are no integers.
     ConfigError
-        If surface is asked for, and nobody knows the voxel size.
+        If surface or branches are asked for, and nobody knows the voxel size.
     """
     told = config.input
     names = {
@@ -144,7 +149,7 @@ def open_inputs(config: Statistics) -> Inputs:
         if not domain.contains(box) or not box.size:
             raise GeometryError(f"boxes.{name} {box} is not inside the domain {domain}")
     physical = told.voxel_size_nm is not None or first.voxel_size_nm != (1.0, 1.0, 1.0)
-    if config.shapes and not physical:
+    if (config.shapes or config.branches.of) and not physical:
         raise ConfigError(
             f"{first.uri} does not say its voxel size, without which there is no surface or "
             "length; give input.voxel_size_nm"
@@ -198,6 +203,7 @@ def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
             grid=grid,
             engine=engine,
         )
+    branches = _branches(inputs, config, engine)
     cells = volumes.get("cells")
     tables = Tables(
         bins=config.bins,
@@ -211,7 +217,8 @@ def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
     boxes = dict(_boxes(volumes, config, engine))
     if config.partition is None or cells is None:
         tissue = tissue_tables(volumes, tables, grid=grid, engine=engine)
-        return Gathered(tissue, cells, ((grid.domain, tissue),) if cells is not None else (), boxes)
+        whole = ((grid.domain, tissue),) if cells is not None else ()
+        return Gathered(tissue, cells, whole, boxes, branches)
     rest = {role: v for role, v in volumes.items() if role in ("classes", "regions")}
     tissue = (
         tissue_tables(rest, replace(tables, tile=None), grid=grid, engine=engine)
@@ -219,7 +226,24 @@ def gather(inputs: Inputs, config: Statistics, engine: Engine) -> Gathered:
         else {}
     )
     apart = {role: v for role, v in volumes.items() if role in ("cells", "regions", "image")}
-    return Gathered(tissue, cells, Partitions(apart, tables, grid, config, engine), boxes)
+    parts = Partitions(apart, tables, grid, config, engine)
+    return Gathered(tissue, cells, parts, boxes, branches)
+
+
+def _branches(inputs: Inputs, config: Statistics, engine: Engine) -> Columns | None:
+    """Make the graph of the class that is named, if one is."""
+    told = config.branches
+    if told.of is None:
+        return None
+    columns: Columns = class_graph(
+        inputs.volumes["classes"],
+        config.classes[told.of],
+        options=VesselOptions(halo=told.halo, spurs=told.spurs),
+        voxel_size_nm=inputs.scale.voxel_size_nm,
+        grid=inputs.grid,
+        engine=engine,
+    ).columns
+    return columns
 
 
 def _boxes(

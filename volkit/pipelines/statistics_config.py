@@ -7,6 +7,7 @@ from volkit.errors import ConfigError
 from volkit.geometry import Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.kernels.class_statistics import Mode
+from volkit.kernels.vessel_rules import SpurRule
 from volkit.ops.statistics_classes import Unknown, check_classes
 from volkit.ops.statistics_regions import Interval
 from volkit.pipelines.cluster import ClusterOptions
@@ -44,6 +45,25 @@ class StatisticsInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BranchesOptions:
+    """Which class is measured as a graph of branches, and how.
+
+    Parameters
+    ----------
+    of : str, optional
+        The class; None leaves it out.
+    halo : tuple of int
+        What a block sees around itself, voxels: more than the radius of the widest vessel.
+    spurs : SpurRule or None
+        Which side branches are no vessels, micrometres; None keeps them all.
+    """
+
+    of: str | None = None
+    halo: Coord = (16, 16, 16)
+    spurs: SpurRule | None = field(default_factory=lambda: SpurRule(radii=1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """The keys of a workflow file.
 
@@ -69,6 +89,8 @@ class Statistics:
         Make the table of cells in every tile of every section; needs bins of one section.
     shapes : tuple of str
         Classes whose surface and length are measured, too.
+    branches : BranchesOptions
+        Class whose branches are measured, too: radii, lengths, junctions.
     regions : mapping of str to int
         Ids of regions by name; others keep their number.
     boxes : mapping of str to Box
@@ -103,6 +125,7 @@ class Statistics:
     bins: Coord = (1, 256, 256)
     sections: bool = False
     shapes: tuple[str, ...] = ()
+    branches: BranchesOptions = field(default_factory=BranchesOptions)
     regions: dict[str, int] = field(default_factory=dict)
     boxes: dict[str, Box] = field(default_factory=dict)
     intensity_range: tuple[float, float] | None = None
@@ -124,9 +147,10 @@ class Statistics:
         if self.input.classes is not None:
             check_classes(self.classes)
         self._check_cells()
-        unnamed = sorted({*self.shapes} - {*self.classes})
-        if unnamed:
-            raise ConfigError(f"shapes: {', '.join(unnamed)}: not among the classes")
+        for key, names in (("shapes", self.shapes), ("branches.of", (self.branches.of,))):
+            unnamed = sorted({n for n in names if n is not None} - {*self.classes})
+            if unnamed:
+                raise ConfigError(f"{key}: {', '.join(unnamed)}: not among the classes")
         if self.partition is not None and any(
             p % b for p, b in zip(self.partition, self.block_shape, strict=True)
         ):

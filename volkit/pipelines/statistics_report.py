@@ -10,20 +10,24 @@ import xarray as xr
 
 from volkit.engine.op import Columns
 from volkit.geometry import VoxelScale
+from volkit.geometry.scale import Vector
 from volkit.io.tables import Column, Schema, write_table
 from volkit.kernels.class_statistics import section_features
 from volkit.kernels.section_cells import add_section_cells
 from volkit.ops.statistics import table_of
+from volkit.ops.statistics_branches import branch_frame
 from volkit.ops.statistics_classes import named_counts, printed
 from volkit.ops.statistics_dataset import density_volume, grid_dataset, profile_dataset
 from volkit.ops.statistics_profiles import region_profiles
 from volkit.ops.statistics_regions import (
+    cell_features,
     class_fractions,
     distance_columns,
     region_frame,
     shape_frame,
 )
 from volkit.ops.statistics_totals import counted, inside
+from volkit.ops.vessel_graph import segment_frame
 from volkit.pipelines.statistics_chain import Gathered, Inputs
 from volkit.pipelines.statistics_config import Statistics
 
@@ -121,7 +125,10 @@ def write_regions(
     config: Statistics,
     provenance: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, Files]:
-    """Write ``regions.csv`` and, as wanted, ``boxes.csv``, ``shapes.csv``, ``sections.parquet``.
+    """Write ``regions.csv`` and what else is wanted of the whole.
+
+    That is ``boxes.csv``, ``shapes.csv``, ``graph.csv`` with ``branches.parquet``, and
+    ``sections.parquet``.
 
     Parameters
     ----------
@@ -147,12 +154,18 @@ def write_regions(
     )
     frames = {"regions.csv": regions}
     if config.boxes:
-        frames["boxes.csv"] = _box_frame(gathered, cells, config)
+        frames["boxes.csv"] = _box_frame(gathered, cells, size, config)
     if config.shapes:
         chosen = {name: config.classes[name] for name in config.shapes}
         frames["shapes.csv"] = shape_frame(
             table_of(gathered.tissue, "shapes"), counts, classes=chosen, voxel_size_nm=size
         )
+    if gathered.branches is not None and config.branches.of is not None:
+        volume = int(counts["voxels"].sum()) * _voxel_um3(size)
+        frames["graph.csv"] = branch_frame(
+            gathered.branches, name=config.branches.of, volume_um3=volume
+        )
+        frames["branches.parquet"] = segment_frame(gathered.branches)
     if config.sections:
         frames["sections.parquet"] = _section_frame(gathered, counts, inputs, config)
     for name, frame in frames.items():
@@ -184,8 +197,10 @@ def _counts(tissue: Columns, config: Statistics) -> Columns:
     return named_counts(table_of(tissue, "counts"), config.classes, unknown=config.unknown)
 
 
-def _box_frame(gathered: Gathered, cells: pd.DataFrame | None, config: Statistics) -> pd.DataFrame:
-    """Compute fractions of classes in every box, and count the centroids that lie there."""
+def _box_frame(
+    gathered: Gathered, cells: pd.DataFrame | None, size: Vector, config: Statistics
+) -> pd.DataFrame:
+    """Compute fractions of classes in every box, and features of the cells with centroids there."""
     rows = []
     for name, (box, columns) in gathered.boxes.items():
         counts = _counts(columns, config)
@@ -193,11 +208,15 @@ def _box_frame(gathered: Gathered, cells: pd.DataFrame | None, config: Statistic
         row.update(class_fractions(counts, config.classes, config.interval))
         if cells is not None:
             known = f"in_{name}" in cells
-            mine = counted(cells[cells[f"in_{name}"] if known else inside(cells, box)])
-            row["cells"] = count = int(mine["cells"].sum())
-            row["cell_voxels"] = int(mine["voxels"].sum()) / count if count else float("nan")
+            mine = cells[cells[f"in_{name}"] if known else inside(cells, box)]
+            row.update(cell_features(mine, voxels=row["voxels"], voxel_um3=_voxel_um3(size)))
         rows.append(row)
     return pd.DataFrame(rows).astype({"box": "str"})
+
+
+def _voxel_um3(size: Vector) -> float:
+    z, y, x = (extent / 1000 for extent in size)
+    return z * y * x
 
 
 def _section_frame(
