@@ -15,6 +15,7 @@ from volkit.io.open import create_volume
 from volkit.io.volume import Volume
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of
+from volkit.ops.statistics_regions import distance_attributes, distance_columns
 from volkit.ops.statistics_totals import bins_of, counted
 
 _NM_PER_UM = 1000.0
@@ -54,7 +55,8 @@ def grid_dataset(
     xarray.Dataset
         dims (z, tile_y, tile_x), coordinates of centres of bins in nm: ``voxels``,
         ``NAME_fraction``, ``NAME_surface_density`` (1/um), ``NAME_length_density`` (1/um^2),
-        ``cells``, ``cell_voxels`` (mean size).  NaN where a bin has no voxel or no cell.
+        ``cells``, ``cell_voxels`` (mean size), ``distance_1`` and so on where cells have them (mean
+        to the k-th nearest other, anywhere).  NaN where a bin has no voxel or no cell.
     """
     shape = bin_grid(domain, bins)
     dims = ("z", "tile_y", "tile_x")
@@ -102,7 +104,8 @@ def profile_dataset(dataset: xr.Dataset) -> xr.Dataset:
         if name in ("voxels", "cells"):
             found[name] = values.sum(tiles)
         else:
-            weights = dataset["cells" if name == "cell_voxels" else "voxels"]
+            of_cells = name == "cell_voxels" or name.startswith("distance_")
+            weights = dataset["cells" if of_cells else "voxels"].where(values.notnull(), 0)
             found[name] = (values.fillna(0) * weights).sum(tiles) / weights.sum(tiles)
         found[name].attrs = dict(values.attrs)
     return xr.Dataset(found, attrs=dataset.attrs)
@@ -195,10 +198,14 @@ def _cell_maps(
     totals = counted(cells)
     count = _laid(place, totals["cells"].to_numpy(), shape)
     total = _laid(place, totals["voxels"].to_numpy(), shape)
-    return {
+    found = {
         "cells": (dims, count, {"units": "1", "long_name": "cells with their centroid here"}),
         "cell_voxels": (dims, total / count, {"units": "voxels", "long_name": "mean size"}),
     }
+    for name in distance_columns(cells):
+        mean = _laid(place, cells[name].to_numpy(), shape) / count
+        found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
+    return found
 
 
 def _centres(start: int, size: int, count: int, scale: VoxelScale, k: int) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.op import Columns
 from volkit.geometry import Box, Coord, VoxelScale
+from volkit.ops.statistics_regions import distance_attributes, distance_columns
 from volkit.ops.statistics_totals import bins_of, counted
 
 
@@ -50,16 +51,17 @@ def region_profiles(
     -------
     xarray.Dataset
         dims (region, z), coordinates ``region`` (id) and ``z`` (centres of bins, nm): ``voxels``,
-        ``NAME_fraction``, ``cells``, ``cell_voxels`` (mean size).  NaN where a region has no voxel
-        or no cell.  The attribute ``regions`` has the names of ids.
+        ``NAME_fraction``, ``cells``, ``cell_voxels`` (mean size), and mean distances between cells
+        where these have them.  NaN where a region has no voxel or no cell.  The attribute
+        ``regions`` has the names of ids.
     """
     called = {int(x): str(x) for x in np.unique(counts["region"])}
     called.update({label: name for name, label in (names or {}).items()})
     ids = np.array(sorted(called), np.uint64)
     depth = -(-domain.shape[0] // bins[0])
 
-    def laid(region: NDArray[Any], z_bin: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
-        table = np.zeros((len(ids), depth), np.int64)
+    def laid(region: NDArray[Any], z_bin: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        table = np.zeros((len(ids), depth), values.dtype)
         np.add.at(table, (np.searchsorted(ids, region), z_bin), values)
         return table
 
@@ -81,6 +83,9 @@ def region_profiles(
             size = laid(region, z_bin, totals["voxels"].to_numpy()) / count
             found["cells"] = (dims, count, {"units": "1", "long_name": "by their centroid"})
             found["cell_voxels"] = (dims, size, {"units": "voxels", "long_name": "mean size"})
+            for name in distance_columns(cells):
+                mean = laid(region, z_bin, cells[name].to_numpy()) / count
+                found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
     centre = domain.start[0] + np.arange(depth) * bins[0] + (bins[0] - 1) / 2
     z = scale.origin_nm[0] + centre * scale.voxel_size_nm[0]
     coords = {

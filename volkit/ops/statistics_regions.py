@@ -65,6 +65,13 @@ def distance_columns(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in frame if str(name).startswith("distance_")]
 
 
+def distance_attributes(name: str) -> dict[str, str]:
+    """Say in words what a column of distances holds, for means of it in a Dataset."""
+    rank = name.removesuffix("_nm").rpartition("_")[2]
+    unit = "nm" if name.endswith("_nm") else "voxels"
+    return {"units": unit, "long_name": f"mean distance to nearest other cell number {rank}"}
+
+
 def region_frame(
     counts: Columns,
     cells: pd.DataFrame | None,
