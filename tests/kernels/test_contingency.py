@@ -28,7 +28,7 @@ def slow(true, pred):
 @st.composite
 def label_pairs(draw):
     shape = draw(hnp.array_shapes(min_dims=3, max_dims=3, max_side=6))
-    ids = st.one_of(st.integers(0, 3), st.sampled_from([2**31, 2**32, 2**63, 2**64 - 1]))
+    ids = st.one_of(st.integers(0, 3), st.sampled_from([2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1]))
     return tuple(draw(hnp.arrays(np.uint64, shape, elements=ids)) for _ in range(2))
 
 
@@ -92,6 +92,26 @@ def test_many_pairs_outgrow_the_first_table() -> None:
     assert (table["count"] == 2).all()
     assert (np.diff(table["true"].astype(np.int64)) == 1).all()
     assert (table["pred"] == true[::-1]).all()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_id_of_more_than_32_bits_counts_like_all_others(which) -> None:
+    """Pairs of smaller ids are one number each; that they are not all small shows at the end."""
+    labels = np.random.default_rng(3).integers(0, 2**32, (2, 20_000), np.uint64)
+    expected = slow(*labels[:, :-1])
+    assert rows(contingency(*labels[:, :-1])) == expected
+    labels[which, -1] = 2**32
+    last = tuple(labels[:, -1].tolist())
+    assert rows(contingency(*labels)) == sorted([*expected, (*last, 1)])
+
+
+def test_more_large_ids_than_there_is_room_for_are_added_up_in_between() -> None:
+    """Room is made for a million rows; every pair makes way, and is met again much later."""
+    true = np.arange(700_000, dtype=np.uint64) << np.uint64(40)
+    table = contingency(np.tile(true, 2), np.tile(true[::-1], 2))
+    assert (table["count"] == 2).all()
+    assert np.array_equal(table["true"], true)
+    assert np.array_equal(table["pred"], true[::-1])
 
 
 def test_nothing_gives_an_empty_table_that_adds_nothing() -> None:

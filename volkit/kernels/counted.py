@@ -6,6 +6,7 @@ Sums of squares are integers of any size; sums of parts that share no object add
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ Form = Literal["probabilities", "pairs"]
 
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
+_DENSE = 4  # ids up to so many times their number have a place each: no sorting
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +169,43 @@ def _sums(
     """Add counts by id, and tell for every row which sum it went to."""
     if not len(ids):
         return np.zeros(0, np.int64), np.zeros(0, np.intp)
-    order = None if (ids[1:] >= ids[:-1]).all() else _order(ids)
-    own = ids if order is None else ids[order]
-    begins = np.concatenate([[True], own[1:] != own[:-1]])
-    given = count if order is None else count[order]
-    sums: NDArray[np.int64] = np.add.reduceat(given, np.flatnonzero(begins))
-    rank = np.cumsum(begins) - 1
-    if order is None:
-        return sums, rank
+    if (ids[1:] >= ids[:-1]).all():
+        return _sums_in_order(ids, count)
+    most = int(ids.max())
+    if most < _DENSE * len(ids):
+        return _sums_by_place(ids, count, most)
+    rows = np.stack([ids.astype(np.uint64), np.arange(len(ids), dtype=np.uint64)], axis=1)
+    order = sorted_rows(rows, (0,))[:, 1].astype(np.intp)
+    sums, rank = _sums_in_order(ids[order], count[order])
     row = np.empty(len(ids), np.intp)
     row[order] = rank
     return sums, row
 
 
-def _order(ids: NDArray[Any]) -> NDArray[np.intp]:
-    """Find the order of ids, digit by digit."""
-    rows = np.stack([ids.astype(np.uint64), np.arange(len(ids), dtype=np.uint64)], axis=1)
-    return sorted_rows(rows, (0,))[:, 1].astype(np.intp)
+def _sums_in_order(
+    ids: NDArray[Any], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    begins = np.concatenate([[True], ids[1:] != ids[:-1]])
+    sums: NDArray[np.int64] = np.add.reduceat(count, np.flatnonzero(begins))
+    return sums, np.cumsum(begins) - 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _sums_by_place(ids: NDArray[Any], count: NDArray[np.int64], most: int) -> Any:
+    """Give every id a place of its own; those that are not met are left out."""
+    place = np.zeros(most + 1, np.intp)
+    for id_ in ids:
+        place[id_] = 1
+    met = 0
+    for at in range(len(place)):
+        here = place[at]
+        place[at] = met
+        met += here
+    sums, row = np.zeros(met, np.int64), np.empty(len(ids), np.intp)
+    for n in range(len(ids)):
+        row[n] = place[ids[n]]
+        sums[row[n]] += count[n]
+    return sums, row
 
 
 def sum_of_squares(counts: NDArray[np.int64]) -> int:
