@@ -1,11 +1,21 @@
 """Labels: ids are uint64 and 0 is background; anything else is refused where it is read."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
 from volkit.errors import SourceError
 from volkit.geometry import Box
+from volkit.io.uris import split_query
 from volkit.io.volume import Volume
+
+# Words, not parts of them: what is labelled, or called a segment, is no label.
+_LABELS = re.compile(
+    r"labels?(?![a-z])|truth|segmentation|annotations?(?![a-z])|(?<![a-z])(gt|seg|annot)(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 def read_labels(volume: Volume, box: Box | None = None) -> npt.NDArray[np.uint64]:
@@ -54,7 +64,8 @@ def holds_labels(volume: Volume) -> bool:
     """Tell whether voxels are ids, of which no mean can be taken.
 
     They are where the volume says so (an annotation channel, a segmentation layer, OME labels),
-    and else where they are bool, or integers of 32 bits and more.
+    else where they are bool, or integers of 32 bits and more, and of fewer where the name of the
+    volume says so (``truth.tif``, ``em.h5::labels``, ``cell_seg.zarr``).
     """
     said = volume.attributes
     own = said.get("volkit", {})
@@ -63,4 +74,13 @@ def holds_labels(volume: Volume) -> bool:
         return True
     if kind == "image":
         return False
-    return volume.dtype.kind == "b" or (volume.dtype.kind in "iu" and volume.dtype.itemsize >= 4)
+    if volume.dtype.kind in "iu" and volume.dtype.itemsize < 4:
+        return volume.channels is None and bool(_LABELS.search(_name(volume)))
+    return volume.dtype.kind in "biu"
+
+
+def _name(volume: Volume) -> str:
+    """Find what somebody called a volume: a file, or what is inside it."""
+    place, query = split_query(volume.uri)
+    file, _, inside = place.rstrip("/").partition("::")
+    return inside or query.get("part") or Path(file).name

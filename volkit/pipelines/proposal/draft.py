@@ -45,10 +45,14 @@ class Draft:
         """Write what a file begins with."""
         verb = "train" if pipeline.startswith("train") else "run"
         found = "".join(f"#   {look.name}: {look.says}\n" for look in self.roles.all)
+        doubts = (
+            f"#\n# PLEASE CHECK: {n.name}: {n.uncertain}\n" for n in self.roles.all if n.doubt
+        )
         file = quote(self.file.name)
         plan = f"#   volkit plan {file} # what it will read, compute and need\n"
         return (
-            f"# Written by `volkit init`, volkit {__version__}, for what was found:\n#\n{found}#\n"
+            f"# Written by `volkit init`, volkit {__version__}, for what was found:\n#\n{found}"
+            f"{''.join(doubts)}#\n"
             f"{'' if verb == 'train' else plan}"
             f"#   volkit {verb} {file} # run again, it goes on where it was\n#\n"
             "# Relative paths are meant from the folder of this file.  What is left out has its\n"

@@ -1,39 +1,28 @@
 """Look: what a person's data are, found out by reading as little as shows it."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import MissingChunkError
-from volkit.geometry import Box, Coord, VoxelScale, coord
+from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
 from volkit.io.credentials import Credentials
-from volkit.io.labels import holds_labels
 from volkit.io.stated_size import open_sized
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
+from volkit.pipelines.proposal.guess import TOMOGRAM_SUFFIXES, Guess, Kind, guessed, is_scaled
 from volkit.pipelines.thumbnail import unit_shape
-
-Kind = Literal["image", "tomogram", "boundaries", "affinities", "labels", "classes"]
 
 _PIECES = 8  # of a volume, spread over it
 _MOST_VOXELS = 2**22  # of a piece
 _MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
-_LARGEST_CLASS = 255
-_LARGE = 2**24  # voxels
 _PERCENTILES = (0.5, 99.5)
-_SURE, _MOSTLY, _SELDOM = 0.1, 0.6, 0.005  # distance from 0 or 1; shares of voxels
-_TOMOGRAM_NM = (0.1, 2.5)  # voxels of cryo-electron tomograms
-_TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map", ".ccp4")
-_PROBABLE = re.compile(r"prob|boundar|membrane|pred", re.IGNORECASE)
-_AFFINE = re.compile(r"affin", re.IGNORECASE)
-_LABELLED = re.compile(r"label|truth|seg|annot|(^|[^a-z])gt([^a-z]|$)", re.IGNORECASE)
 # Additive steps that spread pieces over three axes evenly, however many they are.
 _STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
 
@@ -60,6 +49,8 @@ class Look:
         Share of voxels that are NaN or infinite.
     values : tuple of int
         Distinct ones, where there are few.
+    doubt : str
+        Why it may be something else; empty where nothing speaks against it, or a person said it.
     """
 
     uri: str
@@ -70,6 +61,7 @@ class Look:
     zeros: float
     unsound: float
     values: tuple[int, ...] = ()
+    doubt: str = ""
 
     @property
     def name(self) -> str:
@@ -80,6 +72,12 @@ class Look:
     def states_level(self) -> bool:
         """Whether a person has chosen the level, in the address."""
         return self.volume.level > 0 or "level" in split_query(self.uri)[1]
+
+    @property
+    def uncertain(self) -> str:
+        """What a person should check, in a line; empty where nothing is in doubt."""
+        other = f"say what it is where that is wrong: image={self.name}"
+        return f"taken for {_AS[self.kind]}: {self.doubt}; {other}" if self.doubt else ""
 
     @property
     def says(self) -> str:
@@ -156,11 +154,13 @@ def look_at(
     spread = np.percentile(sound, _PERCENTILES) if sound.size else np.zeros(2)
     span = float(spread[0]), float(spread[1])
     few = _few(sound)
+    guess = guessed(uri, volume, sound, few) if kind is None else Guess(kind)
     return Look(
         uri=uri,
         volume=volume,
-        kind=kind or _kind(uri, volume, sound, few),
-        scaled=_scaled(volume),
+        kind=guess.kind,
+        doubt=guess.doubt,
+        scaled=is_scaled(volume),
         span=span,
         zeros=float((sound == 0).mean()) if sound.size else 0.0,
         unsound=1 - sound.size / max(1, values.size),
@@ -168,17 +168,12 @@ def look_at(
     )
 
 
-def _scaled(volume: Volume) -> bool:
-    """Tell whether lengths mean something: the volume states a voxel size, or a person does."""
-    return volume.options.voxel_size_nm is not None or volume.scale != VoxelScale((1.0, 1.0, 1.0))
-
-
 def tomogram_files(uri: str) -> tuple[Path, ...]:
     """List the tomograms of a folder; none where it is something else."""
     path = local_path(uri)
     if path is None or not path.is_dir():
         return ()
-    return tuple(p for p in sorted(path.iterdir()) if p.suffix.lower() in _TOMOGRAM_SUFFIXES)
+    return tuple(p for p in sorted(path.iterdir()) if p.suffix.lower() in TOMOGRAM_SUFFIXES)
 
 
 def _boxes(volume: Volume) -> Iterator[Box]:
@@ -210,40 +205,8 @@ def _sound(volume: Volume, box: Box) -> NDArray[Any]:
         return np.zeros(0, volume.dtype)
 
 
-def _sure(values: NDArray[Any]) -> bool:
-    """Tell what a network answers, most of it sure, from grey values that were scaled."""
-    ends = ((values < _SURE).mean(), (values > 1 - _SURE).mean())
-    return bool(sum(ends) > _MOSTLY and min(ends) > _SELDOM)
-
-
 def _few(values: NDArray[Any]) -> tuple[int, ...]:
     if values.dtype.kind not in "biu":
         return ()
     found = np.unique(values)
     return tuple(map(int, found)) if found.size <= _MOST_CLASSES else ()
-
-
-def _kind(uri: str, volume: Volume, values: NDArray[Any], few: tuple[int, ...]) -> Kind:
-    """Guess by type and values; the name decides where these leave it open."""
-    name = Path(split_query(uri)[0]).name + uri.partition("::")[2] + uri.partition("?")[2]
-    share = volume.dtype.kind == "f" and bool(
-        values.size and 0 <= values.min() <= values.max() <= 1
-    )
-    if (volume.channels or 1) >= 3 and (share or _AFFINE.search(name)):
-        return "affinities"
-    if share and (_PROBABLE.search(name) or _sure(values)):
-        return "boundaries"
-    whole = volume.dtype.kind in "biu" and volume.channels is None
-    # A small box may hold few objects, whose ids are of 32 or 64 bits; no large volume does.
-    plain = volume.dtype.itemsize <= 2 or volume.domain.size > _LARGE
-    if whole and plain and len(few) > 1 and max(few) <= _LARGEST_CLASS:
-        return "classes"
-    if whole and (holds_labels(volume) or _LABELLED.search(name)):
-        return "labels"
-    suffix = Path(split_query(uri)[0]).suffix.lower()
-    isotropic = max(volume.voxel_size_nm) < 1.05 * min(volume.voxel_size_nm)
-    small = _TOMOGRAM_NM[0] <= volume.voxel_size_nm[0] <= _TOMOGRAM_NM[1]
-    stated = _scaled(volume)
-    if volume.channels is None and isotropic and small and (stated or suffix in _TOMOGRAM_SUFFIXES):
-        return "tomogram"
-    return "image"

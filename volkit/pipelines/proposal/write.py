@@ -108,9 +108,7 @@ def write_workflow(
     folder = uris[0] if files else None
     named = [stated_kind(text) for text in ([str(files[0])] if files else uris)]
     looks = [
-        look_at(
-            uri, kind=kind, voxel_size_nm=wishes.voxel_size_nm, credentials=wishes.credentials
-        )
+        look_at(uri, kind=kind, voxel_size_nm=wishes.voxel_size_nm, credentials=wishes.credentials)
         for kind, uri in named
     ]
     wanted = "pick_particles" if folder and wishes.pipeline is None else wishes.pipeline
@@ -172,6 +170,7 @@ def _notes(roles: Roles, network: Network | None, pipeline: str) -> list[str]:
         for look in roles.all
         if look.unsound
     ]
+    notes += [f"{look.name}: {look.uncertain}" for look in roles.all if look.doubt]
     if not roles.main.scaled:
         bare = roles.main.name
         notes.append(
