@@ -14,6 +14,7 @@ from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import create_volume, open_volume
 from volkit.io.place import Place
+from volkit.kernels.bootstrap import ratio_interval
 from volkit.ops.statistics import Tables, add_tissue_tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_classes import named_counts
@@ -159,6 +160,40 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match="3 voxels have labels that no class has: 7"):
         named_counts(counts, {"a": 1}, unknown="error")
     assert named_counts(counts, {"a": 1}, unknown="other") is counts
+
+
+def test_intervals_of_cells_are_those_of_blocks_of_bins() -> None:
+    """Two blocks of two bins each: 30 voxels with 3 cells of 4, and 50 with one cell of 8."""
+    counts = {
+        **dict.fromkeys(("y_bin", "x_bin", "region", "label"), np.zeros(4, np.int64)),
+        "z_bin": np.arange(4),
+        "voxels": np.array([10, 20, 25, 25]),
+    }
+    cells = pd.DataFrame(
+        {
+            "voxels": [4, 4, 4, 8],
+            "at_border": False,
+            "z_bin": [0, 1, 1, 3],
+            "y_bin": 0,
+            "x_bin": 0,
+        }
+    )
+    interval = Interval(bins=(2, 1, 1), draws=200)
+    how = {"classes": {"cell": 1}, "voxel_size_nm": (1000.0,) * 3, "interval": interval}
+    row = region_frame(counts, cells, **how).iloc[0]
+    for name, above, below, unit in (
+        ("cells_per_mm3", [3, 1], [30, 50], 1e9),
+        ("cell_voxels", [12, 8], [3, 1], 1),
+    ):
+        low, high = ratio_interval(np.array(above), np.array(below), draws=200)
+        assert row[f"{name}_low"] == pytest.approx(low * unit)
+        assert row[f"{name}_high"] == pytest.approx(high * unit)
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    alone = region_frame(counts, cells.assign(z_bin=0), **how).iloc[0]
+    assert alone["cell_voxels"] == 5
+    assert np.isnan(alone["cell_voxels_low"])  # all cells are in one block
+    assert alone["cells_per_mm3_low"] == 0
+    assert "cells_per_mm3_low" not in region_frame(counts, cells.drop(columns="x_bin"), **how)
 
 
 def test_regions_without_cells_or_voxels_are_nan_not_errors() -> None:

@@ -13,7 +13,8 @@ from volkit.ops.statistics import Tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_dataset import grid_dataset
 from volkit.ops.statistics_objects import object_frame
-from volkit.ops.statistics_regions import Interval, region_frame, shape_frame, with_distances
+from volkit.ops.statistics_regions import Interval, region_frame, with_distances
+from volkit.ops.statistics_shapes import shape_frame
 
 SIZE = (40.0, 10.0, 8.0)
 CLASSES = {"vessel": 1, "cell": 2, "axon": 3}

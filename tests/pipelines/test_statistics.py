@@ -106,6 +106,9 @@ def test_fractions_are_those_of_the_whole(report, tissue) -> None:
         assert regions["axon_fraction"][row] == (part == 3).sum() / part.size
         low, high = regions.loc[row, ["axon_fraction_low", "axon_fraction_high"]]
         assert low < regions["axon_fraction"][row] < high
+        for name in ("cells_per_mm3", "cell_voxels"):
+            low, high = regions.loc[row, [f"{name}_low", f"{name}_high"]]
+            assert low < regions[name][row] < high
     cells, _, _ = read_table(report[0] / "cells.parquet")
     assert regions["cells"].sum() == len(cells)
     assert regions["cells"][2] == 0

@@ -11,7 +11,6 @@ from volkit.engine.op import Columns
 from volkit.geometry.scale import Vector
 from volkit.kernels.bootstrap import ratio_interval
 from volkit.kernels.class_counts import BINS
-from volkit.kernels.class_shapes import length_of, surface_of
 from volkit.kernels.class_statistics import RANKS
 from volkit.kernels.nearest import neighbour_distances
 from volkit.ops.statistics_totals import counted, deviation
@@ -88,13 +87,14 @@ def region_frame(
     counts : dict of ndarray
         From :func:`volkit.kernels.class_counts.class_counts`.
     cells : DataFrame or None
-        With distances, and ``region`` where there are regions.
+        With distances, and ``region`` where there are regions; with their bins (``z_bin`` and so
+        on) there are intervals of them, too.
     classes : mapping of str to int
         Labels by name.
     voxel_size_nm : tuple of float
         (z, y, x).
     interval : Interval
-        Of fractions and densities.
+        Of fractions, density and size of cells.
     names : mapping of str to int, optional
         Ids of regions by name: these get a row even where there is no voxel of them.
 
@@ -103,7 +103,8 @@ def region_frame(
     DataFrame
         ``region``, ``name``, ``voxels``; ``NAME_fraction``, ``_low``, ``_high`` of every class;
         with cells ``cells``, ``cells_at_border``, ``cells_per_mm3``, means and deviations of
-        ``cell_voxels``, ``cell_volume_um3`` and of distances in the unit of their columns.  NaN
+        ``cell_voxels``, ``cell_volume_um3`` and of distances in the unit of their columns, and
+        ``_low`` and ``_high`` of ``cells_per_mm3`` and ``cell_voxels``.  NaN
         where nothing can be said: no voxel, no cell, no neighbour.
     """
     ids = {int(x): str(x) for x in np.unique(counts["region"])}
@@ -119,6 +120,8 @@ def region_frame(
         if cells is not None:
             own = cells if "region" not in cells else cells[cells["region"] == region]
             row.update(cell_features(own, voxels=int(row["voxels"]), voxel_um3=voxel_um3))
+            if interval.level and {*BINS} <= {*own}:
+                row.update(cell_intervals(own, part, voxel_um3=voxel_um3, interval=interval))
         rows.append(row)
     return pd.DataFrame(rows).astype({"region": "uint64", "name": "str"})
 
@@ -195,44 +198,52 @@ def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict
     return found
 
 
-def shape_frame(
-    shapes: Columns, counts: Columns, *, classes: Mapping[str, int], voxel_size_nm: Vector
-) -> pd.DataFrame:
-    """Compute surface, length and connectivity of classes in the whole volume.
+def cell_intervals(
+    cells: pd.DataFrame, counts: Columns, *, voxel_um3: float, interval: Interval
+) -> dict[str, float]:
+    """Find the intervals of density and mean size of some cells.
 
     Parameters
     ----------
-    shapes, counts : dict of ndarray
-        Tables of the same bins.
-    classes : mapping of str to int
-        Labels by name.
-    voxel_size_nm : tuple of float
-        (z, y, x).
+    cells : DataFrame
+        With the bins of their centroids.
+    counts : dict of ndarray
+        Of the tissue that they lie in.
+    voxel_um3 : float
+        Volume of a voxel, cubic micrometres.
+    interval : Interval
+        How.
 
     Returns
     -------
-    DataFrame
-        ``class``, ``surface_um2``, ``surface_per_volume`` (1/um), ``length_um``,
-        ``length_per_volume`` (1/um^2), ``euler``.
+    dict of str to float
+        NaN where there are fewer than two blocks.
     """
-    size = tuple(v / _NM_PER_UM for v in voxel_size_nm)
-    volume = int(counts["voxels"].sum()) * float(np.prod(size))
-    surface, length = surface_of(shapes, size), length_of(shapes, size)
-    rows = []
-    for name, label in classes.items():
-        mine = shapes["label"] == label
-        area, curve = float(surface[mine].sum()), float(length[mine].sum())
-        rows.append(
-            {
-                "class": name,
-                "surface_um2": area,
-                "surface_per_volume": area / volume,
-                "length_um": curve,
-                "length_per_volume": curve / volume,
-                "euler": int(shapes["euler"][mine].sum()),
-            }
+    totals = counted(cells)
+    blocks = [
+        np.stack(
+            [np.asarray(table[name]) // n for name, n in zip(BINS, interval.bins, strict=True)],
+            axis=1,
         )
-    return pd.DataFrame(rows).astype({"class": "str"})
+        for table in (counts, totals)
+    ]
+    found_blocks, row = np.unique(np.concatenate(blocks), axis=0, return_inverse=True)
+    of_counts, of_cells = np.split(row.reshape(-1), [len(blocks[0])])
+    size = len(found_blocks)
+    tissue = _summed(of_counts, counts["voxels"], size)
+    number, voxels = (
+        _summed(of_cells, totals[name].to_numpy(), size) for name in ("cells", "voxels")
+    )
+    found = {}
+    for name, above, below, unit in (
+        ("cells_per_mm3", number, tissue, _UM3_PER_MM3 / voxel_um3),
+        ("cell_voxels", voxels, number, 1.0),
+    ):
+        low, high = ratio_interval(
+            above, below, level=interval.level, draws=interval.draws, seed=interval.seed
+        )
+        found[f"{name}_low"], found[f"{name}_high"] = low * unit, high * unit
+    return found
 
 
 def _summed(row: NDArray[np.intp], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -24,9 +24,9 @@ from volkit.ops.statistics_regions import (
     class_fractions,
     distance_columns,
     region_frame,
-    shape_frame,
 )
-from volkit.ops.statistics_totals import counted, inside
+from volkit.ops.statistics_shapes import shape_frame
+from volkit.ops.statistics_totals import bins_of, counted, inside
 from volkit.ops.vessel_graph import segment_frame
 from volkit.pipelines.statistics_chain import Gathered, Inputs
 from volkit.pipelines.statistics_config import Statistics
@@ -144,6 +144,8 @@ def write_regions(
     """
     counts = _counts(gathered.tissue, config)
     size = inputs.scale.voxel_size_nm if inputs.physical else (float("nan"),) * 3
+    if cells is not None:
+        cells = cells.assign(**bins_of(cells, inputs.grid.domain, config.bins))
     regions = region_frame(
         counts,
         cells,
