@@ -20,12 +20,16 @@ from volkit.bench.harness import Case, peak_megabytes
 from volkit.bench.peers import peer_module
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Columns, Reduction
-from volkit.geometry import Block, Box, Coord, Grid
+from volkit.geometry import Block, Box, Coord, Grid, VoxelScale
 from volkit.io.open import create_volume
 from volkit.io.volume import Volume
 from volkit.kernels.object_shape import centroids, covariances, principal_axes
 from volkit.kernels.object_table import add_objects, object_sums
 from volkit.ops.statistics import Tables, table_of, tissue_tables
+from volkit.pipelines.statistics_cells import write_cells
+from volkit.pipelines.statistics_chain import Inputs
+from volkit.pipelines.statistics_config import Statistics, StatisticsInput
+from volkit.testing.cell_lattice import PITCH, CellLattice
 
 _SIZE, _QUICK_SIZE = 512, 128
 _NAMES = ("label", "area", "bbox", "centroid", "intensity_mean", "inertia_tensor")
@@ -74,12 +78,12 @@ def _passes(size: int) -> Iterator[Case]:
             value=lambda ours, read: read / ours,
             target=0.5,
         )
-    for times in (2, 4):
+    for times in (2, 4):  # 8 and 64 times the voxels, in the same blocks
         yield Case(
-            f"memory of a worker over {times * size // 2}^3 voxels, more than over {size // 2}^3",
+            f"memory of a worker over {times * size // 4}^3 voxels, more than over {size // 4}^3",
             ours=partial(_blockwise, times=times),
             peer=partial(_blockwise, times=1),
-            setup=partial(_repeated, size // 2),
+            setup=partial(_repeated, size // 4),
             measure=peak_megabytes,
             value=lambda ours, peer: ours - peer,
             unit="MB",
@@ -87,6 +91,17 @@ def _passes(size: int) -> Iterator[Case]:
             better="lower",
             most_rounds=1,
         )
+    yield Case(
+        f"memory for the table of {size // 4}^3 cells / of {size // 8}^3",
+        ours=partial(_table_of_cells, side=size // 4, across=size // 16),
+        peer=partial(_table_of_cells, side=size // 8, across=size // 16),
+        setup=_folder,
+        measure=peak_megabytes,
+        value=lambda ours, peer: ours / peer,
+        target=1.2,
+        better="lower",
+        most_rounds=1,
+    )
 
 
 def _tissue(size: int) -> NDArray[np.uint8]:
@@ -121,10 +136,16 @@ def _repeated(size: int) -> Iterator[SimpleNamespace]:
     """Store the same classes again and again, four times along every axis."""
     with TemporaryDirectory() as folder:
         values = _tissue(size)
-        volume = _volume(Path(folder), 4 * size, chunk=size // 4)
+        volume = _volume(Path(folder), 4 * size, chunk=size // 2)
         for block in Grid(volume.domain, (size, size, size)):
             volume.write(block.write, values)
         yield SimpleNamespace(volume=volume, size=size, folder=Path(folder))
+
+
+@contextmanager
+def _folder() -> Iterator[SimpleNamespace]:
+    with TemporaryDirectory() as folder:
+        yield SimpleNamespace(folder=Path(folder))
 
 
 def _volume(folder: Path, size: int, *, chunk: int) -> Volume:
@@ -186,9 +207,25 @@ def _blockwise(d: SimpleNamespace, *, times: int) -> Columns:
 
     Tables grow with bins; what else there is must not grow with the volume.
     """
-    grid = Grid(Box.from_shape((times * d.size,) * 3), (d.size // 4, d.size // 2, d.size // 2))
+    grid = Grid(Box.from_shape((times * d.size,) * 3), (d.size // 2, d.size, d.size))
     bins: Coord = (d.size, d.size, d.size)
     return _counted(d, Tables(bins, shapes=_CLASSES), grid)
+
+
+def _table_of_cells(d: SimpleNamespace, *, side: int, across: int) -> int:
+    """Write a row for each cell of a lattice, partition by partition, and add them up."""
+    lattice = CellLattice((side,) * 3, (across,) * 3)
+    config = Statistics(
+        input=StatisticsInput(cells="lattice"),
+        output=str(d.folder),
+        bins=(PITCH * side,) * 3,
+        distances=False,
+    )
+    grid = Grid(lattice.domain, lattice.domain.shape)
+    inputs = Inputs({}, grid, VoxelScale((1.0, 1.0, 1.0)), physical=True)
+    with TemporaryDirectory(dir=d.folder) as folder:
+        totals, _ = write_cells(Path(folder), lattice, inputs, config, {})
+    return int(totals["cells"].sum())
 
 
 def _counted(d: SimpleNamespace, tables: Tables, grid: Grid) -> Columns:
