@@ -10,6 +10,7 @@ the others go on.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from gc import collect
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def _attempts(
         attempt = _attempt(tomogram, job, limited, folder)
         count = "failed" if attempt.picks is None else f"{len(attempt.picks):,} picks"
         say(f"{said}: {count}" + (f": {attempt.error}" if attempt.error else ""))
+        collect()  # parts of figures refer to each other: many tomograms' would wait together
         yield attempt
 
 
