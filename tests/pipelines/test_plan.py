@@ -14,6 +14,7 @@ from volkit.geometry import Box, Grid, Windows
 from volkit.geometry.over_blocks import network_passes, voxels_read
 from volkit.io.open import create_volume
 from volkit.pipelines import segment_neurons
+from volkit.pipelines.cluster import ClusterOptions, where_stages_run
 from volkit.pipelines.plan import GIB, Plan, StagePlan
 from volkit.pipelines.planning import PlanEngine
 from volkit.pipelines.registry import read_workflow
@@ -104,3 +105,26 @@ def test_a_window_larger_than_the_domain_is_said_in_the_plan(tiny: Path) -> None
     (text,) = segment_neurons.plan(config).advice
     assert "infer.window [32, 16, 16] is larger than the domain on axis z (24 voxels)" in text
     assert not segment_neurons.plan(read_workflow(tiny).config).advice
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ({"workers": 0}, ""),  # this process decides by itself
+        ({"workers": 3, "gpus": 2}, "on the GPU workers (2): prob; on the CPU workers (3): all ot"),
+        ({"workers": 0, "gpus": 2}, "on the GPU workers (2): all stages"),
+        ({"workers": 3, "gpus": 0}, "there are no GPU workers; networks run on the CPU workers (3"),
+        ({"scheduler": "tcp://a:1"}, "on GPU workers, where the scheduler has some: prob"),
+        ({"system": "slurm", "workers": 9, "memory_gib": 4}, "there are no GPU workers; networks"),
+    ],
+)
+def test_a_plan_says_which_stages_go_to_gpu_workers(
+    tiny: Path, cluster: dict[str, object], expected: str
+) -> None:
+    stages = segment_neurons.plan(read_workflow(tiny, ["infer.device=auto"]).config).stages
+    assert [stage.name for stage in stages if stage.needs_gpu] == ["prob"]
+    said = where_stages_run(stages, ClusterOptions(**cluster))
+    assert said.startswith(expected)
+    assert bool(said) == bool(expected)
+    told_cpu = segment_neurons.plan(read_workflow(tiny).config).stages
+    assert where_stages_run(told_cpu, ClusterOptions(**cluster)) == ""

@@ -212,6 +212,34 @@ def test_tables_are_points_or_boxes_by_their_columns() -> None:
         table_marks(pd.DataFrame({"a": [1], "b": [2]}), frame, name="t.csv")
 
 
+def strict(state: object) -> str:
+    """What a browser would be sent, which takes no NaN."""
+    return json.dumps(state, allow_nan=False)
+
+
+def test_what_nobody_knows_is_sent_as_json_too() -> None:
+    frame = Frame((1.0, 1.0, 1.0), (-0.5, -0.5, -0.5))
+    table = pd.DataFrame(
+        {"z": [1.0, np.nan, 3.0, 4.0], "y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 4],
+         "score": [0.25, 0.5, np.nan, np.inf], "other": [np.nan] * 4}
+    )  # fmt: skip
+    layer = marks_layer(table_marks(table, frame, name="t"), frame, name="t", colour="#ffffff")
+    listed = layer.look["annotations"]
+    assert layer.name == "t (1 without a place)"
+    assert [one["point"] for one in listed] == [[1.5, 1.5, 1.5], [3.5, 3.5, 3.5], [4.5, 4.5, 4.5]]
+    assert [one["props"] for one in listed] == [[0.25, 0.0], [0.25, 0.0], [0.25, 0.0]]
+    assert [one["description"] for one in listed[1:]] == [
+        "score nan, other nan",  # what is said of it hides nothing
+        "score inf, other nan",
+    ]
+    assert "least_score" not in layer.look["shader"]  # of one score that is known
+    assert '"name": "t (1 without a place)"' in strict(layer.state("http://here"))
+    table.loc[1, "z"] = 2.0
+    layer = marks_layer(table_marks(table, frame, name="t"), frame, name="t", colour="#ffffff")
+    assert "slider(min=0.25, max=0.5, default=0.25)" in layer.look["shader"]
+    assert layer.name == "t"
+
+
 def test_skeletons_are_read_and_mistakes_named_by_their_line(tmp_path) -> None:
     file = tmp_path / "cell-12.swc"
     file.write_text("# made by hand\n1 1 3 2 1 0.5 -1\n7 3 6 5 4 0.25 1\n")

@@ -120,15 +120,15 @@ def check_plan(workflow: "Workflow", *, show: bool, replace: bool = False) -> No
     found = workflow.pipeline.plan(workflow.config)
     problems = found.problems(replace=replace)
     if show and wants_json():
-        say_json(_plan_tree(found, problems))
+        say_json(_plan_tree(found, problems, workflow))
     elif show:
         blocks = " x ".join(map(str, found.grid.block_shape))
         typer.echo(f"domain {found.grid.domain}, {len(found.grid):,} blocks of {blocks}")
         terminal().print(tables.plan_table(found))
         if found.memory_bytes is not None:
             typer.echo(f"memory for each worker: {size(found.memory_bytes)}")
-        for advice in found.advice:
-            typer.echo(advice)
+        for line in filter(None, (_places(found, workflow), *found.advice)):
+            typer.echo(line)
     if problems:
         say_error("\n".join(problems))
         raise typer.Exit(REFUSED)
@@ -154,7 +154,15 @@ def say_error(message: str) -> None:
     )
 
 
-def _plan_tree(found: "Plan", problems: list[str]) -> dict[str, Any]:
+def _places(found: "Plan", workflow: "Workflow") -> str:
+    """Say which stages go to GPU workers."""
+    from volkit.pipelines.cluster import where_stages_run
+
+    cluster = getattr(workflow.config, "cluster", None)
+    return "" if cluster is None else where_stages_run(found.stages, cluster)
+
+
+def _plan_tree(found: "Plan", problems: list[str], workflow: "Workflow") -> dict[str, Any]:
     return {
         "domain": found.grid.domain,
         "block_shape": found.grid.block_shape,
@@ -165,6 +173,7 @@ def _plan_tree(found: "Plan", problems: list[str]) -> dict[str, Any]:
         "memory_bytes": found.worst.memory_bytes,
         "workers": found.workers,
         "worker_memory_bytes": found.memory_bytes,
+        "places": _places(found, workflow),
         "advice": found.advice,
         "problems": problems,
     }

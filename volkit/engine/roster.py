@@ -58,8 +58,8 @@ class Roster:
             waited, place = time.monotonic() - begun, self.client.scheduler.address
             if not self.watch.kinds and waited > wait:
                 raise SourceError(
-                    f"no worker came to the scheduler {place} within {wait:.0f} s; start some "
-                    "there, and run again"
+                    f"no worker came to the scheduler {place} within {wait:.0f} s; "
+                    f"{self.watch.remedy}"
                 )
             if not self.watch.kinds and waited > _SAY_SECONDS:
                 self.watch.tell(f"{place} has no worker yet; waiting up to {wait:.0f} s for one")

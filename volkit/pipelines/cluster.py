@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import Any
@@ -11,8 +11,16 @@ from volkit.engine.cluster import ClusterOptions, connected_client, local_client
 from volkit.engine.cluster.options import processors
 from volkit.engine.dashboards import link_of
 from volkit.engine.lock import OnMessage
+from volkit.pipelines.plan import StagePlan
 
-__all__ = ["ClusterOptions", "LentCluster", "processors", "workers"]
+__all__ = [
+    "ClusterOptions",
+    "LentCluster",
+    "gpu_workers",
+    "processors",
+    "where_stages_run",
+    "workers",
+]
 
 
 class LentCluster(ClusterOptions):
@@ -67,6 +75,45 @@ def workers(options: ClusterOptions, on_message: OnMessage | None = None) -> Ite
             if link and on_message is not None:
                 on_message(f"dashboard: {link}")
             yield client
+
+
+def gpu_workers(options: ClusterOptions) -> int | None:
+    """Count the GPU workers that will be started; None where a running scheduler has its own."""
+    if options.place == "address":
+        return None
+    if options.place == "local" and options.gpus is None:
+        from volkit.engine.cluster.local import machine_gpus
+
+        return len(machine_gpus())
+    return options.gpus or 0
+
+
+def where_stages_run(stages: Sequence[StagePlan], options: ClusterOptions) -> str:
+    """Say which stages go to GPU workers.
+
+    Parameters
+    ----------
+    stages : sequence of StagePlan
+        Of a plan.
+    options : ClusterOptions
+        Where blocks run.
+
+    Returns
+    -------
+    str
+        A line; empty where no stage asks for a GPU, or blocks run in this process.
+    """
+    names = ", ".join(stage.name for stage in stages if stage.needs_gpu)
+    if not names or options.place == "here":
+        return ""
+    gpus, cpus = gpu_workers(options), options.processes
+    if gpus is None:
+        return f"on GPU workers, where the scheduler has some: {names}"
+    if not gpus:
+        return f"there are no GPU workers; networks run on the CPU workers ({cpus:,}): {names}"
+    if not cpus:
+        return f"on the GPU workers ({gpus:,}): all stages"
+    return f"on the GPU workers ({gpus:,}): {names}; on the CPU workers ({cpus:,}): all others"
 
 
 def _entered(options: ClusterOptions, stack: ExitStack, on_message: OnMessage | None) -> Any:

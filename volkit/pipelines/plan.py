@@ -49,6 +49,8 @@ class StagePlan:
         That blocks hand to each other through scratch, at the least.
     skipped : int
         Windows that masks and boxes leave out; empty cells are known when they are mapped.
+    needs_gpu : bool
+        Whether it runs on GPU workers, where there are some.
     """
 
     name: str
@@ -63,6 +65,7 @@ class StagePlan:
     requests: int = 0
     bytes_spilled: int = 0
     skipped: int = 0
+    needs_gpu: bool = False
 
     @property
     def read_per_written(self) -> float:

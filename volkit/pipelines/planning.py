@@ -48,6 +48,7 @@ class PlanEngine:
         item = np.dtype(op.dtype).itemsize * (op.channels or 1)
         reads = [voxels_read(grid)] * len(inputs)
         self._record(name, inputs, grid, item, reads, at_once=op.at_once)
+        self.stages[-1] = replace(self.stages[-1], needs_gpu=op.needs_gpu)
         if op.spread is not None:
             spread, channels = op.spread.everywhere, op.channels or 1
             self.stages[-1] = exchanging(self.stages[-1], spread, grid, channels)

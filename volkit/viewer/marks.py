@@ -1,8 +1,8 @@
 """Marks: points and boxes that a viewer shows, and what colours, filters and explains them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,23 @@ class Marks:
 
     def __len__(self) -> int:
         return len(self.lower)
+
+    @property
+    def placed(self) -> NDArray[np.bool_]:
+        """Which of them lie somewhere: shape (N,); the others have NaN for a place."""
+        found: NDArray[np.bool_] = np.isfinite(self.geometry).all(axis=1)
+        return found
+
+    def only(self, which: NDArray[np.bool_]) -> Self:
+        """Leave some out."""
+        said = self.descriptions
+        return replace(
+            self,
+            lower=self.lower[which],
+            upper=None if self.upper is None else self.upper[which],
+            columns={name: column[which] for name, column in self.columns.items()},
+            descriptions=tuple(said[n] for n in np.flatnonzero(which)) if said else (),
+        )
 
     @property
     def type(self) -> Literal["point", "axis_aligned_bounding_box"]:

@@ -1,7 +1,10 @@
 """Layers of tables: points where rows have a place, boxes where they have corners."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from volkit.errors import SourceError
 from volkit.io.points.files import read_points
@@ -85,12 +88,16 @@ def table_marks(table: pd.DataFrame, frame: Frame, *, name: str) -> Marks:
 
 
 def marks_layer(marks: Marks, frame: Frame, *, name: str, colour: str) -> Layer:
-    """Make a layer of marks: few are listed in the viewer, many are served as it asks for them."""
-    scores = marks.columns.get("score")
-    known = scores is not None and len(scores) > 0
-    span = (
-        (float(scores.min()), float(scores.max())) if known and scores is not None else (0.0, 0.0)
-    )
+    """Make a layer of marks: few are listed in the viewer, many are served as it asks for them.
+
+    Its name says how many have no place, which are left out.
+    """
+    lost = int((~marks.placed).sum())
+    if lost:
+        marks, name = marks.only(marks.placed), f"{name} ({lost:,} without a place)"
+    scores = marks.columns.get("score", np.zeros(0))
+    scores = scores[np.isfinite(scores)]
+    span = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 0.0)
     look = mark_look(colour, marks.properties, span)
     kind: Kind = "points" if marks.upper is None else "boxes"
     if len(marks) > LISTED:
@@ -110,7 +117,7 @@ def _listed(marks: Marks, frame: Frame) -> list[State]:
     """Write marks out, in voxels of the frame."""
     lower = frame.to_voxels(marks.lower)[:, ::-1].tolist()
     upper = None if marks.upper is None else frame.to_voxels(marks.upper)[:, ::-1].tolist()
-    values = [marks.columns[p["id"]].tolist() for p in marks.properties]
+    values = [_known(marks.columns[p["id"]]).tolist() for p in marks.properties]
     found = []
     for n, place in enumerate(lower):
         one: State = {"id": str(n), "type": marks.type}
@@ -119,6 +126,16 @@ def _listed(marks: Marks, frame: Frame) -> list[State]:
             one["description"] = marks.descriptions[n]
         found.append({**one, "props": [column[n] for column in values]})
     return found
+
+
+def _known(column: NDArray[Any]) -> NDArray[Any]:
+    """Put the least value where none is known: states are JSON, which has no NaN and no infinity.
+
+    What is said of each mark, in words, keeps them.
+    """
+    sound = np.isfinite(column)
+    least = column[sound].min() if sound.any() else 0
+    return np.where(sound, column, least).astype(column.dtype)
 
 
 def _words(table: pd.DataFrame) -> tuple[str, ...]:

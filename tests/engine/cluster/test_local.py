@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from volkit.engine.cluster import connected_client, local_client
+from volkit.engine.cluster.watch import watch_of
 from volkit.engine.dispatch import dispatch
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Op
+from volkit.engine.roster import Roster
 from volkit.errors import BlockFailedError, SourceError
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume
@@ -92,3 +94,12 @@ def test_an_absent_scheduler_is_named() -> None:
         connected_client("tcp://127.0.0.1:1", timeout=1),
     ):
         pass
+
+
+def test_nobody_is_asked_to_start_workers_of_a_cluster_that_volkit_starts_itself() -> None:
+    with local_client(0, memory_limit="1GB", gpu_memory_limit="1GB") as client:
+        watch_of(client).wait_seconds = 0.2
+        expected = r"within 0 s; they are processes of this machine.*cluster\.memory_gib.*--local"
+        with pytest.raises(SourceError, match=expected) as said:
+            Roster(client).wait()
+    assert "start some" not in str(said.value)

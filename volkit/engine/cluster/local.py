@@ -21,6 +21,12 @@ _RESTART_SECONDS = 15.0  # a nanny starts its worker again by itself; this is fo
 # Far more than any start takes: one that hangs must not keep the others from being looked after.
 _START_SECONDS = 300.0
 
+# Whoever started processes here cannot start workers there.
+_REMEDY = (
+    "they are processes of this machine, and none is alive: ask for fewer, or for more memory for "
+    "each (cluster.workers, cluster.memory_gib), or work without them (volkit run --local)"
+)
+
 
 @contextmanager
 def local_client(
@@ -75,7 +81,8 @@ def local_client(
             for name, spec in zip(pool.names(), pool.specs, strict=True)
         }
         kinds = kinds_of(pools) if devices else frozenset()
-        watch = Watch(kinds, say=on_message or logging.getLogger(__name__).info)
+        say = on_message or logging.getLogger(__name__).info
+        watch = Watch(kinds, say=say, remedy=_REMEDY)
         with (
             _started(specs, security) as cluster,
             Client(cluster, security=security) as client,

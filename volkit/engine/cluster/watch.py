@@ -50,7 +50,9 @@ class Watch:
     kind_of_problem : type
         What is raised then.
     wait_seconds : float
-        How long work waits for a worker of a cluster that nobody keeps.
+        How long work waits for a first worker, of a cluster of which nobody says what it will have.
+    remedy : str
+        What to do where none comes.
     asks : str
         Resource that tasks of the stage ask for; empty where any worker will do.
     seen : float
@@ -62,6 +64,7 @@ class Watch:
     problem: str = ""
     kind_of_problem: type[VolkitError] = ConfigError
     wait_seconds: float = 120.0
+    remedy: str = "start some there, and run again"
     asks: str = ""
     seen: float = 0.0
     backlog: Backlog | None = None
