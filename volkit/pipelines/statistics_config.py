@@ -100,7 +100,7 @@ class Statistics:
     interval : Interval
         Intervals of confidence.
     distances : bool
-        Measure distances between cells; needs all centroids in memory, 24 bytes for each.
+        Measure distances between cells; needs all cells in memory, some 400 bytes for each.
     partition : tuple of int, optional
         Voxels whose cells are written as one file, a multiple of ``block_shape``; None writes one
         file, for up to some ten million cells.
