@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,14 +33,14 @@ import pytest
 import volkit
 from volkit.io import registry
 
+Python = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-VOLKIT = [sys.executable, "-c", "from volkit.cli import main; main()"]
-COMMANDS = {
-    "volkit": VOLKIT,
-    "python": [sys.executable],
-    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+COMMANDS = {  # what Python is given
+    "volkit": ("-c", "from volkit.cli import main; main()"),
+    "python": (),
+    "pytest": ("-m", "pytest", "-q", "-p", "no:cacheprovider"),
 }
 
 
@@ -92,7 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 # What CloudVolume's own packages say when they are imported.
 @pytest.mark.filterwarnings("ignore:Please install grpcio:ImportWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_runs_and_prints_what_it_says(page: Path, folder: Path) -> None:
+def test_code_runs_and_prints_what_it_says(page: Path, folder: Path, warm_python: Python) -> None:
     found = executed(fences(page))
     namespace = {"__name__": "__main__"}
     write_script(folder / "page.py", found)
@@ -109,7 +109,7 @@ def test_code_runs_and_prints_what_it_says(page: Path, folder: Path) -> None:
                 check(after.text, printed, place)
         elif fence.language == "console":
             code = re.fullmatch(r"exit code: (\d+)", fence.note)
-            run_console(fence, place, expected_code=int(code[1]) if code else 0)
+            run_console(fence, place, warm_python, expected_code=int(code[1]) if code else 0)
 
 
 def executed(found: list[Fence]) -> list[Fence]:
@@ -146,21 +146,19 @@ def run_python(fence: Fence, namespace: dict[str, object]) -> str:
     return printed.getvalue()
 
 
-def run_console(fence: Fence, place: str, *, expected_code: int) -> None:
+def run_console(fence: Fence, place: str, warm_python: Python, *, expected_code: int) -> None:
     for part in re.split(r"^\$ ", fence.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
         command, _, expected = part.partition("\n")
         name, *arguments = shlex.split(command, comments=True)
         if (name, arguments) == ("pip", ["install", "-e", "."]):
             install_here(Path.cwd())
             continue
-        done = subprocess.run(
-            [*COMMANDS[name], *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            env={**os.environ, "COLUMNS": "120"},
-        )
+        wide = {**os.environ, "COLUMNS": "120"}
+        if name == "pytest":  # it rewrites what it imports, so that nothing may be there
+            cold = [sys.executable, *COMMANDS[name], *arguments]
+            done = subprocess.run(cold, capture_output=True, text=True, check=False, env=wide)
+        else:
+            done = warm_python(*COMMANDS[name], *arguments, environment=wide, together=True)
         assert done.returncode == expected_code, f"{place}: {command}\n{done.stdout}"
         if expected.strip():
             check(expected, done.stdout, f"{place}: {command}")

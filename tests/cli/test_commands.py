@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from volkit.io.open import open_volume
 from volkit.testing.workflows import tiny_workflow
 
 Says = Callable[..., str]
-COMMAND = [sys.executable, "-c", "from volkit.cli import main; main()"]
+VOLKIT = ("-c", "from volkit.cli import main; main()")
 
 
 @pytest.fixture
@@ -42,18 +41,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_workflow(tmp_path_factory.mktemp("cli"))
 
 
-def kill_after(tiny: Path, line: str) -> None:
+def kill_after(warm_python, tiny: Path, line: str) -> None:
     """Run the workflow, and kill it as soon as it has printed a line that begins so."""
-    process = subprocess.Popen([*COMMAND, "run", str(tiny)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    seen = []
-    for printed in process.stdout:
-        seen.append(printed)
-        if " ".join(printed.split()).startswith(line):
-            process.kill()
-            break
-    process.stdout.close()
-    assert process.wait() == -9, "".join(seen)
+    with warm_python.begin(*VOLKIT, "run", tiny) as process:
+
+        def said_so() -> bool:
+            lines = process.out.read_text().splitlines()
+            return any(" ".join(printed.split()).startswith(line) for printed in lines)
+
+        process.wait_for(said_so)
+        os.kill(process.pid, signal.SIGKILL)
+    ended = process.wait()
+    assert ended.returncode == -signal.SIGKILL, ended.stdout
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -66,18 +65,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_killed_runs_end_with_the_same_bytes(tiny: Path, says: Says) -> None:
+def test_killed_runs_end_with_the_same_bytes(tiny: Path, says: Says, warm_python) -> None:
     folder = tiny.parent / "run"
-    kill_after(tiny, "prob 1/12")
+    kill_after(warm_python, tiny, "prob 1/12")
     assert "finished" not in says("status", folder).splitlines()[1]
-    kill_after(tiny, "fragments 1/12")
+    kill_after(warm_python, tiny, "fragments 1/12")
     assert [line.split()[-1] for line in says("status", folder).splitlines()[1:4]] == [
         "finished"
     ] * 3
-    said = subprocess.run(
-        [*COMMAND, "run", tiny], capture_output=True, text=True, check=True
-    ).stdout
-    assert "prob                12/12 blocks, was done" in said
+    ended = warm_python(*VOLKIT, "run", tiny)
+    assert ended.returncode == 0, ended.stderr
+    assert "prob                12/12 blocks, was done" in ended.stdout
     resumed = contents(folder)
     (folder.rename(tiny.parent / "first"))
     says("run", tiny)
@@ -186,23 +184,15 @@ def test_version_is_told(says: Says) -> None:
     assert says("--version").strip() == volkit.__version__
 
 
-def test_an_interrupt_ends_in_one_message(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "run", str(tiny_workflow(tmp_path)), "--workers", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    for printed in process.stdout:
-        if printed.startswith("prob"):
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to workers, too
-            break
-    _, said = process.communicate()
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert said.splitlines()[-1] == (
+def test_an_interrupt_ends_in_one_message(tmp_path: Path, warm_python) -> None:
+    command = (*VOLKIT, "run", tiny_workflow(tmp_path), "--workers", "1")
+    with warm_python.begin(*command) as process:
+        process.wait_for(lambda: "\nprob" in f"\n{process.out.read_text()}")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to workers, too
+    ended = process.wait()
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1] == (
         "error: interrupted; what is finished is kept: the same command goes on from there"
     )
 

@@ -1,7 +1,5 @@
 """The command pyramid."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,7 +88,7 @@ def test_a_file_cannot_have_levels(says: Says, tmp_path: Path) -> None:
     assert "no levels can be added; make a copy that has them: volkit mirror" in said
 
 
-def test_an_interrupt_is_taken_up(tmp_path: Path, says: Says, monkeypatch) -> None:
+def test_an_interrupt_is_taken_up(tmp_path: Path, says: Says, monkeypatch, warm_python) -> None:
     volume = create_volume(
         tmp_path / "em.zarr", shape=(16, 64, 64), dtype="uint8", chunk_shape=(8, 8, 8)
     )
@@ -107,12 +105,7 @@ def test_an_interrupt_is_taken_up(tmp_path: Path, says: Says, monkeypatch) -> No
         "multiscale._KERNELS['mean'] = interrupted\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "pyramid", volume.uri, "--levels", "3"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm_python("-c", script, "pyramid", volume.uri, "--levels", 3)
     assert done.returncode == 130
     assert done.stderr.splitlines() == [
         "error: interrupted; what is finished is kept: the same command goes on from there"

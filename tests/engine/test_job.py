@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -202,9 +200,11 @@ def test_a_large_grid_reduces_over_levels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["map", "reduce"])
 @pytest.mark.parametrize("delay", [0.05, 0.25])
-def test_sigkill_at_any_time_leaves_the_same_bytes(raw, tmp_path: Path, stage, delay) -> None:
+def test_sigkill_at_any_time_leaves_the_same_bytes(
+    raw, tmp_path: Path, stage, delay, warm_python
+) -> None:
     script = (
-        "import sys, time, numpy as np\n"
+        "import sys\n"
         "from volkit.engine.job import JobEngine\n"
         "from volkit.geometry import Grid\n"
         "from volkit.io import open_volume\n"
@@ -216,18 +216,17 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(raw, tmp_path: Path, stage, d
         "engine.reduce(COUNTS, raw, grid=grid, name='counts')\n"
     )
 
-    def start(root: Path) -> subprocess.Popen[str]:
-        arguments = [sys.executable, "-c", script, raw.uri, str(root), stage]
-        return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    def start(root: Path):
+        return warm_python.begin("-c", script, raw.uri, root, stage)
 
     with start(tmp_path / "undisturbed") as process:
-        process.wait()
+        assert process.wait().returncode == 0
     with start(tmp_path / "killed") as process:
-        process.stdout.readline()
+        process.wait_for(process.out.read_text)
         time.sleep(delay)
         os.kill(process.pid, signal.SIGKILL)
     with start(tmp_path / "killed") as process:
-        assert process.wait() == 0
+        assert process.wait().returncode == 0
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
 
 

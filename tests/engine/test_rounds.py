@@ -21,9 +21,11 @@ def test_every_row_ends_where_its_key_says(blocks: int, seed: int) -> None:
             made.append([row for row, here in zip(met, mine, strict=True) if here])
         tables = made
     assert len(tables) == rounds.keys
-    for key, table in enumerate(tables):
-        expected = [(b, k) for b, row in enumerate(keys.tolist()) for k in row if k == key]
-        assert sorted(table) == expected
+    expected: list[list[tuple[int, int]]] = [[] for _ in tables]
+    for block, row in enumerate(keys.tolist()):
+        for key in row:
+            expected[key].append((block, key))
+    assert [sorted(table) for table in tables] == expected
 
 
 @given(blocks=st.integers(1, 1200))

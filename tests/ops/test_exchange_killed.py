@@ -1,10 +1,9 @@
 """A job by exchange whose process is killed, again and again: which windows are evaluated anew."""
 
+import os
 import random
 import signal
-import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -50,32 +49,30 @@ def owners() -> dict[int, int]:
     }
 
 
-def run_and_kill(folder: Path, log: Path, more: int) -> None:
+def run_and_kill(warm_python, folder: Path, log: Path, more: int) -> None:
     """Start the job, and kill its process once it has answered so many windows."""
-    before = len(answered(log))
-    command = [sys.executable, job.__file__, str(folder), str(log)]
-    with subprocess.Popen(command) as process:
-        deadline = time.monotonic() + 60
-        while len(answered(log)) < before + more and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    wanted = len(answered(log)) + more
+    with warm_python.begin(job.__file__, folder, log) as process:
+        process.wait_for(lambda: len(answered(log)) >= wanted)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.wait().returncode == -signal.SIGKILL
 
 
-def test_only_windows_in_flight_are_evaluated_anew_after_sigkill(tmp_path: Path) -> None:
+def test_only_windows_in_flight_are_evaluated_anew_after_sigkill(
+    tmp_path: Path, warm_python
+) -> None:
     folder, log, dice, owner = tmp_path / "run", tmp_path / "answered", random.Random(3), owners()
     assert len(owner) == len(job.windows())
     kept, begun, done = Counter[int](), 0, set[int]()
     for _ in range(KILLS):
-        run_and_kill(folder, log, dice.randrange(18, 25))
+        run_and_kill(warm_python, folder, log, dice.randrange(18, 25))
         attempt, before, done = answered(log)[begun:], done, marked(folder)
         assert not before & {owner[window] for window in attempt}
         assert len({owner[window] for window in attempt} - done) <= AT_ONCE
         kept.update(window for window in attempt if owner[window] in done)
         begun += len(attempt)
     assert 0 < len(done) < len(job.grid())
-    subprocess.run([sys.executable, job.__file__, str(folder), str(log)], check=True)
+    assert warm_python(job.__file__, folder, log).returncode == 0
 
     kept.update(answered(log)[begun:])
     assert kept == Counter(dict.fromkeys(owner, 1))

@@ -1,8 +1,8 @@
 """Mirrors: the same voxels at the same coordinates, checked, resumable, and asked for once."""
 
+import os
 import re
-import subprocess
-import sys
+import signal
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -288,20 +288,15 @@ mirror(open_volume(sys.argv[1]), sys.argv[2], block_shape=(16, 100, 512), on_pro
 """
 
 
-def test_killed_and_resumed(server: BossServer, tmp_path: Path) -> None:
+def test_killed_and_resumed(server: BossServer, tmp_path: Path, warm_python) -> None:
     values, target = voxels((80, 100, 1500), "uint8", seed=5), tmp_path / "copy.zarr"
     server.add("lab", "fish", "em", values, origin=(16, 512, 1024))
     source = open_volume(f"bossdb://lab/fish/em?host={server.url}", patience=QUICK)
-    arguments = [sys.executable, "-c", KILLED, source.uri, str(target)]
     server.latency = 0.01
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) >= 4:
-            process.kill()
-            break
-    process.stdout.close()
-    assert process.wait() == -9
+    with warm_python.begin("-c", KILLED, source.uri, target) as process:
+        process.wait_for(lambda: max(map(int, process.out.read_text().split()), default=0) >= 4)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.wait().returncode == -signal.SIGKILL
     server.latency = 0
     server.clear_requests()
     told: list[Progress] = []

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import cloudvolume
@@ -408,7 +406,9 @@ pyramid(open_volume(sys.argv[1]), factors=[(1, 2, 2), (2, 2, 2)],
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_sigkill_at_any_time_leaves_the_same_bytes(tmp_path: Path, replace: bool) -> None:
+def test_sigkill_at_any_time_leaves_the_same_bytes(
+    tmp_path: Path, replace: bool, warm_python
+) -> None:
     """Law 5; killed again and again, each time a little later."""
     folder, whole = tmp_path / "em.zarr", tmp_path / "whole" / "em.zarr"
     volume = stored(folder, values_of((16, 64, 64)), chunk_shape=(4, 4, 4), shard_shape=(4, 8, 8))
@@ -417,21 +417,15 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(tmp_path: Path, replace: bool
     shutil.copytree(folder, whole)
     arguments = ["replace"] if replace else []
 
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", SCRIPT, str(folder), *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
     for line in (2, 6):
-        with start() as process:
-            assert process.stdout is not None
-            for _ in range(line):
-                process.stdout.readline()
+        with warm_python.begin("-c", SCRIPT, folder, *arguments) as process:
+            process.wait_for(lambda: process.out.read_text().count("\n") >= line)  # noqa: B023
             os.kill(process.pid, signal.SIGKILL)
+        assert process.wait().returncode == -signal.SIGKILL
         assert open_volume(folder).levels <= 3
-    with start() as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-    assert process.returncode == 0
+    ended = warm_python("-c", SCRIPT, folder, *arguments)
+    said = ended.stdout
+    assert ended.returncode == 0, ended.stderr
     assert "level 1" not in said or "resumed=0" not in said
     pyramid(open_volume(whole), factors=[(1, 2, 2), (2, 2, 2)], replace_levels=True)
     assert without_times(contents(folder)) == without_times(contents(whole))

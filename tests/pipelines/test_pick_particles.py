@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -260,18 +258,12 @@ def test_a_plan_says_what_will_fail(marred) -> None:
     assert any(text.startswith("b will fail, and the others go on: ") for text in plan.advice)
 
 
-def test_the_command_exits_with_1_and_names_them(project: Path) -> None:
+def test_the_command_exits_with_1_and_names_them(project: Path, warm_python) -> None:
     heat = [{"heat": "heat/TS_1.zarr"}, {"heat": "heat/TS_9.zarr"}]
     changes = {"input": {"tomograms": heat}, "truth": None, "write": {"formats": ["star"]}}
     workflow(project, "command", **{**FROM_PROJECT, **changes})
-    done = subprocess.run(
-        [sys.executable, "-c", "from volkit.cli import main; main()", "run", "command.yaml"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "120"},
-    )
+    command = ("-c", "from volkit.cli import main; main()", "run", "command.yaml")
+    done = warm_python(*command, folder=project, environment={**os.environ, "COLUMNS": "120"})
     assert done.returncode == 1, done.stdout
     assert "1 of 2 tomograms failed" in done.stderr
     assert "  TS_9: " in done.stderr

@@ -1,9 +1,7 @@
 """Films that are mended or replaced while a run of clips is killed: which are computed anew."""
 
+import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -99,16 +97,12 @@ def done_of(run: Path) -> list[int]:
     return [int(n) for n in done.nonzero()[0]]
 
 
-def run_and_kill(given: list[str], run: Path) -> list[int]:
+def run_and_kill(warm_python, given: list[str], run: Path) -> list[int]:
     """Run in another process, and kill it in the middle; give the clips that were done."""
-    command = [sys.executable, "-c", PROGRAM, str(WORKFLOW), *given]
-    with subprocess.Popen(command) as process:
-        deadline = time.monotonic() + 300  # of a machine that is busy with other things
-        while len(done_of(run)) < AFTER and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    with warm_python.begin("-c", PROGRAM, WORKFLOW, *given) as process:
+        process.wait_for(lambda: len(done_of(run)) >= AFTER)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.wait().returncode == -signal.SIGKILL
     return done_of(run)
 
 
@@ -122,13 +116,13 @@ def table_of(run: Path) -> pd.DataFrame:
 
 
 def test_after_sigkill_only_what_was_not_done_or_is_another_film_is_computed(
-    films: Path, tmp_path: Path
+    films: Path, tmp_path: Path, warm_python
 ) -> None:
     whole = {name: (films / name).read_bytes() for name in DAMAGED}
     for name in DAMAGED:
         cut(films / name)
     given = settings(tmp_path, "run")
-    done = run_and_kill(given, tmp_path / "run")
+    done = run_and_kill(warm_python, given, tmp_path / "run")
     assert AFTER <= len(done) < len(NAMES) - 2
     assert {0, 1} <= {*done}
     assert not {8, 9} & {*done}

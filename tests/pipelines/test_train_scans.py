@@ -4,8 +4,6 @@ import gzip
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,13 +207,12 @@ def written(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (*files, folder / "report" / "judged.csv")}
 
 
-def test_after_sigkill_within_an_epoch_no_epoch_is_repeated(scans, tmp_path) -> None:
+def test_after_sigkill_within_an_epoch_no_epoch_is_repeated(scans, tmp_path, warm_python) -> None:
     three = "{epochs: 3, batch: 4, learning_rate: 3e-3}"
     more = {"training.optimisation": three, "attention.scans": 0}
     settings = {**SMALL, **more, "output": tmp_path / "run", "input.manifest": scans.uri}
     told = [f"{name}={value}" for name, value in settings.items()]
-    command = [sys.executable, "-c", KILLED, str(WORKFLOWS / "train.yaml"), *told]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = warm_python("-c", KILLED, WORKFLOWS / "train.yaml", *told)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     state = torch.load(tmp_path / "run" / "networks" / "net-fold1.state.pt", weights_only=True)
     assert [scores["epoch"] for scores in state["scores"]] == [1]
