@@ -4,8 +4,9 @@ from contextlib import suppress
 
 import pytest
 
-from volkit.engine.dispatch import Outcome, Task, dispatch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.queue import Failure, Queue, Retries
+from volkit.engine.task_batch import Outcome, Task
 from volkit.errors import BlockFailedError, ConfigError, GeometryError
 
 

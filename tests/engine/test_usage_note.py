@@ -7,11 +7,12 @@ import pytest
 
 from volkit.engine.base import Progress
 from volkit.engine.cluster import local_client
-from volkit.engine.dispatch import Outcome, dispatch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op
 from volkit.engine.queue import Retries
+from volkit.engine.task_batch import Outcome
 from volkit.engine.usage import Usage, count, metered
 from volkit.engine.usage_note import UsageNote, read_usage
 from volkit.errors import BlockFailedError

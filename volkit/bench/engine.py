@@ -17,11 +17,11 @@ from volkit.bench import engine_costs, fault_costs, many_blocks, scaling
 from volkit.bench.harness import Case, peak_megabytes, wall_seconds
 from volkit.bench.many_blocks import Batched
 from volkit.engine.cluster import local_client
-from volkit.engine.dispatch import run_batch
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.map_task import MapTask
 from volkit.engine.op import Op
+from volkit.engine.task_batch import run_batch
 from volkit.geometry import Block, Box, Grid
 from volkit.io.open import create_volume
 from volkit.io.volume import Volume

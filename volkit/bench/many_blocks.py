@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from volkit.bench.harness import Case, told, wall_seconds
 from volkit.engine.cluster import local_client
-from volkit.engine.dispatch import Outcome, dispatch, run_batch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import Op
+from volkit.engine.task_batch import Outcome, run_batch
 from volkit.geometry import Block, Box, Grid
 from volkit.pipelines.planning import PlanEngine
 

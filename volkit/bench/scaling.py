@@ -17,9 +17,10 @@ from typing import Any
 from volkit.bench.harness import Case, told, wall_seconds
 from volkit.bench.rounds import Figures, Rounds
 from volkit.engine.cluster import local_client
-from volkit.engine.dispatch import Outcome, dispatch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.ledger import Ledger
 from volkit.engine.roster import note_backlog
+from volkit.engine.task_batch import Outcome
 
 _TURNS = 200_000  # of a loop that takes some ten milliseconds
 

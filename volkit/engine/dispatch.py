@@ -1,46 +1,18 @@
 """Dispatch: numbered pieces of work, run here or on a cluster, a bounded window at a time."""
 
-import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from volkit.engine.allocator import give_back_memory
 from volkit.engine.queue import Batch, Failure, Queue, Retries
 from volkit.engine.roster import Roster, at_once, needs_gpu
-from volkit.engine.task_size import closing_size, next_size, tasks_in_flight
-from volkit.engine.usage import Usage, taken, working
+from volkit.engine.task_batch import Outcome, Task, run_batch
+from volkit.engine.task_size import closing_size, next_size, tasks_in_flight, tasks_together
+from volkit.engine.usage import Usage, taken
 from volkit.errors import BlockFailedError
-
-Task = Callable[[int], int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a batch of work came to.
-
-    Parameters
-    ----------
-    numbers : list of int
-        Pieces that succeeded.
-    seconds : list of float
-        How long each took.
-    checks : list of int
-        Check sum of what each stored; 0 where the task gives none.
-    failures : list of Failure
-        Pieces that did not succeed; from :func:`dispatch`, those that were set aside.
-    usage : Usage
-        What was spent on all of them.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    checks: list[int] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
-
 
 Receive = Callable[[Outcome], None]
 
@@ -95,46 +67,10 @@ def dispatch(
         _run_here(task, queue, receive, on_flight)
     else:
         _run_on_cluster(task, queue, client, receive, on_flight)
+    give_back_memory()
     error = queue.error()
     if error is not None:
         raise error
-
-
-def run_batch(task: Task, numbers: Sequence[int]) -> Outcome:
-    """Run a task for a few numbers; one that fails keeps none of the others from being done."""
-    outcome = Outcome()
-    with working():
-        for number in numbers:
-            _run_one(task, number, outcome)
-    return replace(outcome, usage=taken())
-
-
-def _run_one(task: Task, number: int, outcome: Outcome) -> None:
-    begun = time.perf_counter()
-    try:
-        check = task(number)
-    except Exception as error:
-        # A traceback cannot travel; as a note it stays beside the error.
-        error.add_note("".join(traceback.format_tb(error.__traceback__)))
-        outcome.failures.append(Failure(number, error, _this_worker()))
-        return
-    outcome.numbers.append(number)
-    outcome.seconds.append(time.perf_counter() - begun)
-    outcome.checks.append(check or 0)
-
-
-def _this_worker() -> str:
-    """Give the address of the worker that this runs on; empty where it is none."""
-    import sys
-
-    if "distributed" not in sys.modules:
-        return ""
-    from distributed import get_worker
-
-    try:
-        return str(get_worker().address)
-    except ValueError:
-        return ""
 
 
 def _run_here(task: Task, queue: Queue, receive: Receive, on_flight: OnFlight | None) -> None:
@@ -194,7 +130,9 @@ def _run_on_cluster(
         slots = sum(threads.values())
         most = tasks_in_flight(slots, size) - len(batches)
         left = roster.left - in_flight
-        taken = list(_taken(queue, size, most=most, left=left, slots=slots))
+        # A message costs a scheduler more than the tasks in it, so that a few are sent together.
+        enough = not batches or most >= tasks_together(slots)
+        taken = list(_taken(queue, size, most=most if enough else 0, left=left, slots=slots))
         in_flight += sum(len(batch.numbers) for batch in taken)
         for future, batch in _submitted(client, task, taken, roster):
             batches[future.key] = batch

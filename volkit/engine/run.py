@@ -10,7 +10,7 @@ from volkit.engine.attendance import Attendance
 from volkit.engine.base import OnProgress, Progress
 from volkit.engine.columns import StoredColumns, digest, write_columns
 from volkit.engine.dashboards import link_of
-from volkit.engine.dispatch import Outcome, Task, dispatch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.fingerprint import Facts
 from volkit.engine.ledger import Ledger
 from volkit.engine.op import is_columns
@@ -18,6 +18,7 @@ from volkit.engine.origin_note import OriginNote
 from volkit.engine.queue import Failure, Retries
 from volkit.engine.roster import note_backlog
 from volkit.engine.stages import note_stage
+from volkit.engine.task_batch import Outcome, Task
 from volkit.engine.usage_note import UsageNote
 from volkit.io.place import Place
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.engine.dispatch import Outcome, dispatch
+from volkit.engine.dispatch import dispatch
+from volkit.engine.task_batch import Outcome
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
 from volkit.geometry.touching import touching

@@ -8,6 +8,7 @@ _TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (
 _TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
 _SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
+_MOST_TOGETHER = 16  # that is a hundredth of a second for a scheduler
 _LAST = 1 / 8  # of a task: smaller ones cost more than the wait for the last worker
 
 
@@ -93,3 +94,14 @@ def tasks_in_flight(slots: int, size: int) -> int:
     (12, 64)
     """
     return max(_TASKS_PER_SLOT * max(1, slots), _SHORT_TASKS if size == MOST_PER_TASK else 0)
+
+
+def tasks_together(slots: int) -> int:
+    """Say how many tasks are sent off together; every worker has one running and one waiting.
+
+    Examples
+    --------
+    >>> tasks_together(2), tasks_together(1000)
+    (2, 16)
+    """
+    return min(max(1, slots), _MOST_TOGETHER)

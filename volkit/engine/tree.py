@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from volkit.engine.columns import digest, read_columns, write_columns
+from volkit.engine.fan_in import CUBE, fan_in, put_together
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
 from volkit.engine.on_demand import as_asked
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
@@ -17,12 +18,11 @@ from volkit.engine.reading import read_metered
 from volkit.engine.reuse import shared_table
 from volkit.engine.run import Run, load_shared
 from volkit.errors import SourceError, StaleLedgerError
-from volkit.geometry import Box, Coord, Grid
+from volkit.geometry import Box, Grid
 from volkit.io.place import Place
 from volkit.io.volume import Volume
 
 _logger = logging.getLogger(__name__)
-_FAN_IN: Coord = (4, 4, 4)  # 64 tables to one: a petavoxel's 10^7 blocks need four levels
 _PARALLEL = 4096  # from here on, whole cubes of blocks are pieces enough for many workers
 
 
@@ -77,8 +77,8 @@ class CombineTask:
         """Combine and store one table."""
         cells = Grid(self.cubes[number].write, (1, 1, 1))
         numbers = [self.tables.block(cell.write.start).number for cell in cells]
-        parts = [read_part(self.below, n) for n in numbers]
-        write_part(self.folder, number, self.reduction.combine(parts))
+        parts = (read_part(self.below, n) for n in numbers)
+        write_part(self.folder, number, put_together(parts, self.reduction.combine))
 
 
 def reduce_tree(
@@ -139,16 +139,19 @@ def _levels(
     """Work off the levels of the tree, from blocks to the one table at its root."""
     parts = run.root.inside(f"{name}.parts")
     blocks = Grid(Box.from_shape(grid.shape), (1, 1, 1))
-    cubes = Grid(blocks.domain, _FAN_IN if len(grid) >= _PARALLEL else (1, 1, 1))
+    cubes = Grid(blocks.domain, CUBE if len(grid) >= _PARALLEL else (1, 1, 1))
     task: LevelTask = PartialTask(reduction, grid, cubes, inputs, shared, parts.inside("0"))
     work_level(run, task, cubes, what, level=0, name=name, voxels=grid.domain.size)
     level = 0
     while len(cubes) > 1:
         level += 1
         tables = Grid(Box.from_shape(cubes.shape), (1, 1, 1))
-        cubes = Grid(tables.domain, _FAN_IN)
+        cubes = Grid(tables.domain, fan_in(tables.shape))
         task = CombineTask(reduction, tables, cubes, task, parts.inside(str(level)))
-        work_level(run, task, cubes, what, level=level, name=name, voxels=0)
+        # What a table holds is among its facts, where it is not the usual.
+        usual = cubes.shape == Grid(tables.domain, CUBE).shape
+        told = what if usual else {**what, "fan_in": list(cubes.block_shape)}
+        work_level(run, task, cubes, told, level=level, name=name, voxels=0)
     return read_part(task, 0)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.engine.dispatch import Outcome, dispatch
+from volkit.engine.dispatch import dispatch
 from volkit.engine.findings import Finding, Problem, Verified
 from volkit.engine.map_task import content_check
 from volkit.engine.stages import Stage, find_stages
+from volkit.engine.task_batch import Outcome
 from volkit.engine.verify_tables import check_shared, check_tables
 from volkit.errors import MissingChunkError, SourceError
 from volkit.geometry import Grid

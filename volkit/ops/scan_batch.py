@@ -7,12 +7,14 @@ record of what it was made from; where a table grows, scans that it held before 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
 
 from volkit.engine.base import Engine
+from volkit.engine.behind import behind
 from volkit.engine.op import Columns, Reduction
 from volkit.errors import ContractError, GeometryError, SourceError
 from volkit.geometry import Block, Box, Grid
@@ -135,7 +137,7 @@ def prepare_scans(table: Columns, job: ScanJob, *, engine: Engine, name: str = "
     """
     count = len(table["scan"])
     grid = Grid(Box.from_shape((1, 1, count)), (1, 1, 1))
-    work = Reduction(_scan_block, _gathered, finalize=_sorted)
+    work = Reduction(_scan_block, _gathered, finalize=_sorted, version=2)
     return engine.reduce(work, grid=grid, name=name, shared=(dict(table), job))
 
 
@@ -162,11 +164,20 @@ def _scan_block(block: Block, table: Columns, job: ScanJob) -> Columns:
     key = digest(json.dumps(facts, sort_keys=True).encode())
     record = _kept(job, row["scan"], key)
     if record is None:
-        record = _made(job, row)
-        plain = {k: None if isinstance(v, float) and isnan(v) else v for k, v in record.items()}
-        text = json.dumps({"key": key, "record": plain}, indent=1)
-        job.place.objects.put(f"records/{row['scan']}.json", text.encode())
-    return {name: np.array([value]) for name, value in record.items()}
+        made, files = _made(job, row)
+        record = {k: None if isinstance(v, float) and isnan(v) else v for k, v in made.items()}
+        text = json.dumps({"key": key, "record": record}, indent=1)
+        files[f"records/{row['scan']}.json"] = text.encode()
+        behind(partial(_store, job.place, files))
+    # One column of them: a file of many columns takes as long to write as to check the scan.
+    return {"scan": np.array([row["scan"]]), "record": np.array([json.dumps(record).encode()])}
+
+
+def _store(place: Place, files: Mapping[str, bytes]) -> None:
+    """Bring files to the disk, what vouches for the others last."""
+    objects = place.objects
+    for path, data in files.items():
+        objects.put(path, data)
 
 
 def _kept(job: ScanJob, name: str, key: str) -> dict[str, Any] | None:
@@ -187,11 +198,11 @@ def _kept(job: ScanJob, name: str, key: str) -> dict[str, Any] | None:
         held = objects.get(path)
         if held is None or digest(held) != sha256:
             return None
-    return {column: nan if value is None else value for column, value in known.items()}
+    return known
 
 
-def _made(job: ScanJob, row: Mapping[str, str]) -> dict[str, Any]:
-    """Carry a scan through the chain; what is wrong with it is noted."""
+def _made(job: ScanJob, row: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Carry a scan through the chain; what is wrong with it is noted.  Give its files, too."""
     about: dict[str, Any] = {"scan": row["scan"], "source_sha256": "", "source_voxels_sha256": ""}
     try:
         scan = read_acquired(row["uri"], job.options)
@@ -202,14 +213,12 @@ def _made(job: ScanJob, row: Mapping[str, str]) -> dict[str, Any]:
     except _ASIDE as error:
         if faults_behind(error) & _AGAIN:
             raise
-        return {**about, "state": "set aside", "reason": str(error), **_unmade()}
+        return {**about, "state": "set aside", "reason": str(error), **_unmade()}, {}
     written = {scan_key(row["scan"]): scan_bytes(prepared.values, prepared.affine)}
     for name, mask in prepared.masks.items():
         written[mask_key(row["scan"], name)] = scan_bytes(mask, prepared.affine)
-    for path, data in written.items():
-        job.place.objects.put(path, data)
     about["source_voxels_sha256"] = prepared.steps[0]["voxels_sha256"]
-    return {**about, "state": "ok", "reason": "", **_described(prepared, written)}
+    return {**about, "state": "ok", "reason": "", **_described(prepared, written)}, written
 
 
 def _mask(uri: str, name: str, job: ScanJob) -> AcquiredScan:
@@ -258,5 +267,9 @@ def _gathered(tables: Sequence[Columns]) -> Columns:
 
 
 def _sorted(table: Columns) -> Columns:
-    order = np.argsort(table["scan"], kind="stable")
-    return {name: column[order] for name, column in table.items()}
+    """Put records in the order of their scans, a column for each of their values."""
+    records = [json.loads(table["record"][n]) for n in np.argsort(table["scan"], kind="stable")]
+    return {
+        name: np.array([nan if each[name] is None else each[name] for each in records])
+        for name in records[0]
+    }
