@@ -17,7 +17,7 @@ from volkit.engine.ledger import Ledger
 from volkit.engine.stages import find_stages
 from volkit.engine.strips import Strips
 from volkit.errors import BlockFailedError
-from volkit.geometry import Grid, Windows
+from volkit.geometry import Box, Grid, Windows
 from volkit.geometry.over_blocks import network_passes
 from volkit.io.open import open_volume
 from volkit.io.place import Place
@@ -240,22 +240,23 @@ def test_a_block_that_fails_leaves_the_rest_finished(tmp_path: Path) -> None:
 
 
 def lazily(array, *, block_shape, **options):
-    grid = Grid(open_volume(RAW).domain, block_shape)
+    grid = Grid(Box.from_shape(array.shape), block_shape)
     SEEN.clear()
     result = infer(array, network(), options=InferenceOptions(**options), grid=grid)
     return result.compute(scheduler="sync"), sum(SEEN)
 
 
 @given(
-    block_shape=st.tuples(st.integers(2, 14), st.integers(2, 16), st.integers(2, 20)),
+    block_shape=st.tuples(st.integers(2, 10), st.integers(2, 12), st.integers(2, 12)),
     stride=st.tuples(st.integers(2, 6), st.integers(3, 8), st.integers(2, 6)),
 )
 @settings(max_examples=10)
 def test_a_lazy_graph_gives_the_same_bytes_from_volumes_and_arrays(block_shape, stride) -> None:
     """Chunks may be thinner than windows: only what windows see is cut out of neighbours."""
-    volume = open_volume(RAW)
-    whole, least = lazily(volume, block_shape=RAW.shape, stride=stride)
-    array = da.from_array(RAW, chunks=block_shape)
+    raw = RAW[:9, :11, :11]
+    volume = open_volume(raw)
+    whole, least = lazily(volume, block_shape=raw.shape, stride=stride)
+    array = da.from_array(raw, chunks=block_shape)
     for image in (volume, array):
         cut, passes = lazily(image, block_shape=block_shape, stride=stride, seams="exchange")
         np.testing.assert_array_equal(cut, whole)

@@ -1,10 +1,7 @@
 """The published networks: trained for a second, interrupted, and in two stages."""
 
-import os
 import pickle
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,18 +142,19 @@ def test_map_is_that_of_inference_and_kept(dense, vd2d, tissue) -> None:
 
 
 KILLED = """
-import os, pickle, signal, sys
+import os, pickle, signal, sys, torch
 from volkit.training.loop import train
 
 def kill(progress):
     if progress.step == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
+torch.set_num_threads(int(sys.argv[2]))
 train(pickle.loads(bytes.fromhex(sys.argv[1])), on_progress=kill)
 """
 
 
-def test_killed_second_stage_ends_with_the_same_bytes(dense, vd2d) -> None:
+def test_killed_second_stage_ends_with_the_same_bytes(dense, vd2d, warm_python) -> None:
     recursion = Recursion(vd2d, levels=(95.0, 165.0))
     whole, cut = (
         dense(
@@ -170,12 +168,8 @@ def test_killed_second_stage_ends_with_the_same_bytes(dense, vd2d) -> None:
         for name in ("whole", "cut")
     )
     expected = train(whole)
-    code = subprocess.run(
-        [sys.executable, "-c", KILLED, pickle.dumps(cut).hex()],
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-        check=False,
-    ).returncode
-    assert code == -signal.SIGKILL
+    ended = warm_python("-c", KILLED, pickle.dumps(cut).hex(), torch.get_num_threads())
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     seen: list[int] = []
     resumed = train(cut, on_progress=lambda progress: seen.append(progress.step))
     assert seen == [2]

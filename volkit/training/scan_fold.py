@@ -131,9 +131,9 @@ class FoldRun:
         self.optimiser.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(self._answer(given), target, weight=self.weight)
         loss.backward()
-        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm(grads)
-        if not bool(torch.isfinite(loss) & torch.isfinite(norm)):
+        grads = (p.grad for p in self.network.parameters() if p.grad is not None)
+        told = torch.stack([loss.detach(), *(torch.linalg.vector_norm(grad) for grad in grads)])
+        if not bool(torch.isfinite(told).all()):
             raise self._not_finite(given, rows, step, float(loss.detach()))
         self.optimiser.step()
         return loss.detach().double()
