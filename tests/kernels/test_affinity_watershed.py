@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Box
@@ -86,6 +88,26 @@ def test_basins_are_those_of_the_paper(seed, shape, levels, low, high) -> None:
     affinities = steps(seed, shape, levels)
     expected = paper(affinities, low=low, high=high)
     np.testing.assert_array_equal(watershed(affinities, low=low, high=high), expected)
+
+
+@given(seed=st.integers(0, 9999), shape=SHAPES)
+def test_ways_join_whichever_of_two_voxels_they_begin_at(seed, shape) -> None:
+    """Any bits at all, those that lead out of the array among them."""
+    ways = np.random.default_rng(seed).integers(1, 64, shape).astype(np.uint8)
+    number, pairs = np.arange(ways.size).reshape(shape), []
+    for bit, way in enumerate(WAYS):
+        for voxel in np.ndindex(shape):
+            other = tuple(a + b for a, b in zip(voxel, way, strict=True))
+            if ways[voxel] >> bit & 1 and all(
+                0 <= a < b for a, b in zip(other, shape, strict=True)
+            ):
+                pairs.append((number[voxel], number[other]))
+    a, b = np.array(pairs, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(ways.size, ways.size))
+    group = connected_components(graph, directed=False)[1]
+    first = np.full(ways.size, ways.size)
+    np.minimum.at(first, group, number.ravel())
+    np.testing.assert_array_equal(basins(ways).ravel(), 1 + first[group])
 
 
 @pytest.mark.parametrize("levels", [6, 255, None])

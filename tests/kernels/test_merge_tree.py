@@ -136,6 +136,23 @@ def test_graphs_add_up(block_shape, toward: int, sections: bool) -> None:
     assert graph["voxels"].tolist() == [int((labels == n).sum()) for n in (1, 2, 3)]
 
 
+def test_pairs_and_basins_that_outgrow_the_first_table_are_all_there() -> None:
+    """Nearly every voxel is a basin of its own, with ids that differ in their high bits alone."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2**20, (12, 13, 14)).astype(np.uint64) << np.uint64(44)
+    affinities = (rng.integers(0, 1025, (3, 12, 13, 14)) / 1024).astype(np.float32)
+    graph = basin_graph(labels, affinities, Box.from_shape(labels.shape), toward=-1)
+    expected = slow_graph(labels, affinities, 0)
+    assert len(expected) > 2048
+    pairs = list(zip(graph["u"].tolist(), graph["v"].tolist(), strict=True))
+    assert pairs == sorted(expected)
+    assert graph["affinity"].tolist() == [max(expected[pair]) for pair in pairs]
+    assert (graph["affinity_sum"] / 2**30).tolist() == [sum(expected[pair]) for pair in pairs]
+    ids, voxels = np.unique(labels[labels > 0], return_counts=True)
+    assert graph["id"].tolist() == ids.tolist()
+    assert graph["voxels"].tolist() == voxels.tolist()
+
+
 def test_unlike_shapes_are_refused() -> None:
     labels = np.zeros((2, 2, 2), np.uint64)
     with pytest.raises(ContractError, match="labels are .* give \\(3, Z, Y, X\\) of the same"):

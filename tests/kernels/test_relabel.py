@@ -37,6 +37,14 @@ def test_any_integer_layout_is_read() -> None:
     np.testing.assert_array_equal(result, labels)
 
 
+def test_labels_that_do_not_lie_in_one_piece_are_those_of_a_copy() -> None:
+    """Some planes at a time are brought into one piece; here there are four such parts."""
+    around = np.random.default_rng(4).integers(0, 50, (8, 332, 332), np.uint64)
+    labels, old = around[:7, 1:-1, 1:-1], np.arange(1, 50, 3, dtype=np.uint64)
+    expected = np.where(np.isin(labels, old), labels + np.uint64(100), labels)
+    np.testing.assert_array_equal(renamed(labels, old, old + np.uint64(100)), expected)
+
+
 @given(labels=arrays(np.uint64, st.tuples(*[st.integers(0, 4)] * 3), elements=IDS))
 def test_present_labels_are_the_unique_ones(labels) -> None:
     assert present_labels(labels).tolist() == sorted(set(labels.ravel().tolist()) - {0})

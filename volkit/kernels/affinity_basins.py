@@ -86,52 +86,52 @@ def crossing_pairs(labels: Labels, ways: Ways, core: Box) -> tuple[Labels, Label
 
 @numba.njit(nogil=True, cache=True)
 def _join(ways: Ways, parent: NDArray[Any]) -> None:
-    """Unite along every way, under the smaller index, and flatten."""
+    """Unite along every way, under the smaller index.
+
+    A way joins two voxels whichever of them it begins at: every voxel looks at those before it.
+    """
     nz, ny, nx = ways.shape
-    flat = ways.reshape(-1)
-    step = (ny * nx, nx, 1)
-    for voxel in range(len(parent)):
-        parent[voxel] = voxel
+    voxel = 0
     for z in range(nz):
         for y in range(ny):
+            here = ways[z, y]
+            # The bits of a way to the row before, and of one that comes from there.
+            above, up, down = (ways[z - 1, y], 1, 8) if z > 0 else (here, 0, 0)
+            beside, north, south = (ways[z, y - 1], 2, 16) if y > 0 else (here, 0, 0)
+            root, before = voxel, 0
             for x in range(nx):
-                voxel = (z * ny + y) * nx + x
-                bits = flat[voxel]
-                if bits & 7:
-                    if bits & 1 and z > 0:
-                        _unite(parent, voxel, voxel - step[0])
-                    if bits & 2 and y > 0:
-                        _unite(parent, voxel, voxel - step[1])
-                    if bits & 4 and x > 0:
-                        _unite(parent, voxel, voxel - step[2])
-                if bits & 56:
-                    if bits & 8 and z < nz - 1:
-                        _unite(parent, voxel, voxel + step[0])
-                    if bits & 16 and y < ny - 1:
-                        _unite(parent, voxel, voxel + step[1])
-                    if bits & 32 and x < nx - 1:
-                        _unite(parent, voxel, voxel + step[2])
-    for voxel in range(len(parent)):
-        parent[voxel] = parent[parent[voxel]]
+                bits = here[x]
+                if not (x > 0 and (bits & 4 or before & 32)):
+                    root = voxel
+                before = bits
+                parent[voxel] = root
+                if bits & north or beside[x] & south:
+                    root = _united(parent, root, voxel - nx)
+                if bits & up or above[x] & down:
+                    root = _united(parent, root, voxel - ny * nx)
+                parent[voxel] = root
+                voxel += 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _unite(parent: NDArray[Any], a: int, b: int) -> None:
-    while parent[a] != a:
-        parent[a] = parent[parent[a]]
-        a = parent[a]
-    while parent[b] != b:
-        parent[b] = parent[parent[b]]
-        b = parent[b]
-    if a < b:
-        parent[b] = a
-    elif b < a:
-        parent[a] = b
+def _united(parent: NDArray[Any], root: int, voxel: int) -> Any:
+    """Unite a root and the group of a voxel; give the root of both."""
+    other = parent[voxel]
+    if other == root:
+        return root
+    while parent[other] != other:
+        parent[other] = parent[parent[other]]
+        other = parent[other]
+    if other < root:
+        parent[root] = other
+        return other
+    parent[other] = root
+    return root
 
 
 @numba.njit(nogil=True, cache=True)
 def _name(ways: Ways, parent: NDArray[Any], start: Coord, extent: Coord, out: Labels) -> None:
-    """Name roots by their place in the domain; the others come later, and take their root's."""
+    """Name roots by their place in the domain; the others come later, and take their parent's."""
     nz, ny, nx = ways.shape
     names = out.reshape(-1)
     voxel = 0

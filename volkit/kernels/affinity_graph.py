@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.contacts import ONE
-from volkit.kernels.radix import sorted_rows
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -73,16 +72,16 @@ def basin_graph(
     labels, affinities = np.ascontiguousarray(labels), np.ascontiguousarray(affinities)
     table, most = _edges(labels, affinities, core.start, core.stop, how)
     order = np.lexsort((table[:, 1], table[:, 0]))
-    table = table[order]
-    ids, voxels = _sizes(labels[core.slices])
+    basins = int(np.count_nonzero(table[:, 0] == 0))
+    sizes, edges = table[order[:basins]], table[order[basins:]]
     return {
-        "u": table[:, 0].copy(),
-        "v": table[:, 1].copy(),
-        "affinity": most[order],
-        "affinity_sum": table[:, 2].astype(np.int64),
-        "count": table[:, 3].astype(np.int64),
-        "id": ids,
-        "voxels": voxels,
+        "u": edges[:, 0].copy(),
+        "v": edges[:, 1].copy(),
+        "affinity": most[order[basins:]],
+        "affinity_sum": edges[:, 2].astype(np.int64),
+        "count": edges[:, 3].astype(np.int64),
+        "id": sizes[:, 1].copy(),
+        "voxels": sizes[:, 3].astype(np.int64),
     }
 
 
@@ -138,44 +137,14 @@ def _reduced(how: np.ufunc, values: NDArray[Any], first: NDArray[np.intp]) -> ND
     return how.reduceat(values, first) if len(first) else values
 
 
-def _sizes(labels: Labels) -> tuple[Labels, NDArray[np.int64]]:
-    """Count the voxels of every label."""
-    rows = sorted_rows(_row_runs(labels), (0,))
-    ids, lengths = rows[:, 0], rows[:, 1].astype(np.int64)
-    first = _begins(ids[1:] != ids[:-1], len(ids))
-    return ids[first], _reduced(np.add, lengths, first)
-
-
-@numba.njit(nogil=True, cache=True)
-def _row_runs(labels: Labels) -> Any:
-    """List the runs of labels in all rows: label and length."""
-    planes, height, width = labels.shape
-    n = 0
-    for z in range(planes):
-        for y in range(height):
-            row = labels[z, y]
-            for x in range(width):
-                n += row[x] != 0 and (x == 0 or row[x] != row[x - 1])
-    runs = np.empty((n, 2), np.uint64)
-    n = 0
-    for z in range(planes):
-        for y in range(height):
-            row = labels[z, y]
-            for x in range(width):
-                if row[x] == 0:
-                    continue
-                if x == 0 or row[x] != row[x - 1]:
-                    runs[n, 0], runs[n, 1] = row[x], 0
-                    n += 1
-                runs[n - 1, 1] += np.uint64(1)
-    return runs
-
-
 @numba.njit(nogil=True, cache=True)
 def _edges(
     labels: Labels, affinities: Floats, start: Coord, stop: Coord, how: tuple[int, bool]
 ) -> Any:
-    """Walk the rows of the core; gather pairs in an open-addressed table that grows."""
+    """Walk the rows of the core; gather pairs in an open-addressed table that grows.
+
+    Basins lie in the same table, as pairs with 0, whose count is of voxels.
+    """
     table = np.zeros((4096, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
     most = np.zeros(4096, np.float32)
     used = 0
@@ -185,40 +154,74 @@ def _edges(
     at = np.empty(right - left + 1, np.int32)
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
-            while 2 * (used + 3 * len(at)) > len(table):
+            while 2 * (used + 4 * len(at)) > len(table):
                 table, most = _wider(table, most)
-            here = labels[z, y]
+            tables = (table, most)
+            row = labels[z, y]
+            here = row[left:right]
             if z > 0 and not sections:
                 there, by = labels[z - 1, y, left:right], affinities[0, z - after, y, left:right]
-                used = _row(here[left:right], there, by, at, (table, most), used)
+                found = _borders(here, there, at)
+                used = _added(here, there, by, at[:found], tables, used)
             if y > 0:
                 there, by = labels[z, y - 1, left:right], affinities[1, z, y - after, left:right]
-                used = _row(here[left:right], there, by, at, (table, most), used)
+                found = _borders(here, there, at)
+                used = _added(here, there, by, at[:found], tables, used)
             by = affinities[2, z, y, inner - after : right - after]
-            used = _row(here[inner:right], here[inner - 1 : right - 1], by, at, (table, most), used)
+            found = _borders(row[inner:right], row[inner - 1 : right - 1], at)
+            used = _added(
+                row[inner:right], row[inner - 1 : right - 1], by, at[:found], tables, used
+            )
+            used = _sized(here, at[:found], inner - left, table, used)
     taken = table[:, 3] != 0
     return table[taken], most[taken]
 
 
 @numba.njit(nogil=True, cache=True)
-def _row(a: Labels, b: Labels, by: Floats, at: NDArray[np.int32], tables: Any, used: int) -> Any:
-    """Add the edges of two rows that lie beside each other."""
-    table, most = tables
+def _borders(a: Labels, b: Labels, at: NDArray[np.int32]) -> Any:
+    """Write down where two rows differ; borders are rare, and no branch is what makes it fast."""
     found = np.uint64(0)
     for x in range(len(a)):
-        # Borders are rare: finding them without a branch is what makes this fast.
         at[found] = x
-        found += np.uint64((a[x] != b[x]) & (a[x] != 0) & (b[x] != 0))
-    for n in range(np.int64(found)):
-        x = at[n]
-        low, high = min(a[x], b[x]), max(a[x], b[x])
-        slot = _slot(table, low, high)
-        if table[slot, 3] == 0:
-            table[slot, 0], table[slot, 1] = low, high
-            used += 1
+        found += np.uint64(a[x] != b[x])
+    return np.int64(found)
+
+
+@numba.njit(nogil=True, cache=True)
+def _added(a: Labels, b: Labels, by: Floats, at: NDArray[np.int32], tables: Any, used: int) -> Any:
+    """Add the edges of two rows that lie beside each other; many are of the pair before."""
+    table, most = tables
+    last_a, last_b, slot = np.uint64(0), np.uint64(0), np.uint64(0)
+    for x in at:
+        here, there = a[x], b[x]
+        if here == 0 or there == 0:
+            continue
+        if here != last_a or there != last_b:
+            last_a, last_b = here, there
+            low, high = min(here, there), max(here, there)
+            slot = _slot(table, low, high)
+            if table[slot, 3] == 0:
+                table[slot, 0], table[slot, 1] = low, high
+                used += 1
         most[slot] = max(most[slot], by[x])
         table[slot, 2] += np.uint64(np.int64(np.rint(np.float64(by[x]) * ONE)))
         table[slot, 3] += np.uint64(1)
+    return used
+
+
+@numba.njit(nogil=True, cache=True)
+def _sized(row: Labels, at: NDArray[np.int32], shift: int, table: Labels, used: int) -> Any:
+    """Add the runs of a row, which begin where it differs from itself, to the sizes of basins."""
+    begin = 0
+    for n in range(len(at) + 1):
+        end = at[n] + shift if n < len(at) else len(row)
+        if end > begin and row[begin] != 0:
+            slot = _slot(table, np.uint64(0), row[begin])
+            if table[slot, 3] == 0:
+                table[slot, 1] = row[begin]
+                used += 1
+            table[slot, 3] += np.uint64(end - begin)
+        begin = end
     return used
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.uint64]
 
 _SLOTS = 4096  # labels remembered at a time: more than a block's row meets, and fits the L2 cache
+_AT_ONCE = 1 << 18  # voxels copied at a time
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids
 _SHIFT = np.uint64(52)  # leaves 12 bits, that is _SLOTS
 
@@ -42,14 +43,11 @@ def renamed(labels: NDArray[Any], old: Labels, new: Labels) -> Labels:
         flat = np.ascontiguousarray(labels, np.uint64).reshape(1, -1)
         _rename(flat, old, new, out.reshape(flat.shape))
         return out
-    # What does not lie in one piece is read plane by plane, where it lies.
-    width = labels.shape[-1]
-    planes = labels.reshape(-1, *labels.shape[-2:]) if labels.ndim == 2 else labels
-    for given, made in zip(planes, out.reshape(planes.shape), strict=True):
-        rows = given.astype(np.uint64, copy=False)
-        if rows.ndim != 2:
-            rows = np.ascontiguousarray(rows).reshape(-1, width)
-        _rename(rows, old, new, made.reshape(rows.shape))
+    # What does not lie in one piece is brought into one, some planes at a time.
+    planes = max(1, _AT_ONCE * len(labels) // max(1, labels.size))
+    for z in range(0, len(labels), planes):
+        flat = np.ascontiguousarray(labels[z : z + planes], np.uint64).reshape(1, -1)
+        _rename(flat, old, new, out[z : z + planes].reshape(flat.shape))
     return out
 
 
