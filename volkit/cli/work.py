@@ -37,10 +37,12 @@ def carry_out(workflow: "Workflow", *, replace: bool) -> "Outcome":
     Outcome
         Not yet shown where JSON is wanted: `say_outcome` does.
     """
+    from volkit.pipelines.changed_keys import keys_named
+
     console = terminal()
     if workflow.pipeline.plan is not None:
         check_plan(workflow, show=False, replace=replace)
-    with interruptible(), shown(console) as on_progress, _page(workflow):
+    with interruptible(), shown(console) as on_progress, _page(workflow), keys_named(workflow):
         outcome = workflow.pipeline.run(
             workflow,
             on_progress=on_progress,

@@ -28,6 +28,7 @@ from volkit.pipelines.batch_record import (
     record_place,
     write_record,
 )
+from volkit.pipelines.changed_keys import keys_named
 from volkit.pipelines.cluster import LentCluster, workers
 from volkit.pipelines.registry import OnMessage, Workflow
 from volkit.version import __version__
@@ -134,12 +135,13 @@ class _Attempt:
             workflow = self._workflow()
             _refuse_impossible(workflow, replace_stale=replace_stale)
             inputs = _inputs(workflow)
-            outcome = workflow.pipeline.run(
-                workflow,
-                on_progress=on_progress,
-                on_message=lambda text: None if text.startswith("dashboard") else on_message(text),
-                replace_stale=replace_stale,
-            )
+            with keys_named(workflow):
+                outcome = workflow.pipeline.run(
+                    workflow,
+                    on_progress=on_progress,
+                    on_message=lambda s: None if s.startswith("dashboard") else on_message(s),
+                    replace_stale=replace_stale,
+                )
             finished = replace(
                 self.record,
                 state="finished",

@@ -63,9 +63,28 @@ def read_failure(place: Place) -> dict[str, str]:
     return found
 
 
+def reword_failure(place: Place, message: str) -> None:
+    """Say otherwise what ended the last attempt, where that was noted.
+
+    Parameters
+    ----------
+    place : Place
+        Folder of the run.
+    message : str
+        Instead of the one that is there.
+    """
+    found = read_failure(place)
+    if found:
+        _put(place, {**found, "message": message})
+
+
+def _put(place: Place, failure: dict[str, str]) -> None:
+    place.objects.put(_FAILURE, (json.dumps(failure, indent=1) + "\n").encode())
+
+
 def _write(place: Place, failure: dict[str, str], error: BaseException) -> None:
     try:
-        place.objects.put(_FAILURE, (json.dumps(failure, indent=1) + "\n").encode())
+        _put(place, failure)
     except OSError as full:
         # Of two errors the first one matters; a full disk explains both.
         error.add_note(f"volkit: could not note this in {place.inside(_FAILURE)} ({full})")

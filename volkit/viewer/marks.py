@@ -40,8 +40,7 @@ class Marks:
     @property
     def placed(self) -> NDArray[np.bool_]:
         """Which of them lie somewhere: shape (N,); the others have NaN for a place."""
-        found: NDArray[np.bool_] = np.isfinite(self.geometry).all(axis=1)
-        return found
+        return np.asarray(np.isfinite(self.geometry).all(axis=1))
 
     def only(self, which: NDArray[np.bool_]) -> Self:
         """Leave some out."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from volkit.errors import ConfigError
-from volkit.pipelines.proposal.look import Kind, Look
+from volkit.pipelines.proposal.guess import Kind
+from volkit.pipelines.proposal.look import Look
 
 WRITTEN = (
     "segment_neurons",
