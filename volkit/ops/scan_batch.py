@@ -168,16 +168,12 @@ def _scan_block(block: Block, table: Columns, job: ScanJob) -> Columns:
         record = {k: None if isinstance(v, float) and isnan(v) else v for k, v in made.items()}
         text = json.dumps({"key": key, "record": record}, indent=1)
         files[f"records/{row['scan']}.json"] = text.encode()
-        behind(partial(_store, job.place, files))
+        objects = job.place.objects
+        for path, data in files.items():
+            objects.put(path, data, lasting=False)  # a kill leaves them; what is torn is made again
+        behind(partial(objects.settle, list(files)))
     # One column of them: a file of many columns takes as long to write as to check the scan.
     return {"scan": np.array([row["scan"]]), "record": np.array([json.dumps(record).encode()])}
-
-
-def _store(place: Place, files: Mapping[str, bytes]) -> None:
-    """Bring files to the disk, what vouches for the others last."""
-    objects = place.objects
-    for path, data in files.items():
-        objects.put(path, data)
 
 
 def _kept(job: ScanJob, name: str, key: str) -> dict[str, Any] | None:

@@ -95,6 +95,22 @@ def test_what_is_put_replaces(objects: Objects) -> None:
     assert objects.modified("a") != before
 
 
+def test_what_is_not_waited_for_is_there_and_settles(objects: Objects) -> None:
+    assert objects.put("a/b", b"one", lasting=False)
+    assert objects.get("a/b") == b"one"
+    assert not objects.put("a/b", b"two", create=True, lasting=False)
+    objects.settle(["a/b"])
+    assert list(objects.keys()) == ["a/b"]
+
+
+def test_a_file_that_is_gone_does_not_settle(tmp_path: Path) -> None:
+    objects = open_objects(tmp_path, QUICK)
+    objects.put("a", b"one", lasting=False)
+    objects.delete("a")
+    with pytest.raises(SourceError, match="bringing .*/a to the disk failed"):
+        objects.settle(["a"])
+
+
 def test_stamps_of_all_change_with_what_is_written(objects: Objects) -> None:
     for key in ("a/b", "a/c", "d"):
         objects.put(key, b"one")

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -49,7 +49,7 @@ class FolderObjects:
 
         return self._asked(read, f"reading {path}")
 
-    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+    def put(self, key: str, data: bytes, *, create: bool = False, lasting: bool = True) -> bool:
         """Write a file beside its name, bring it to the disk, and rename it."""
         path = self._path(key)
         draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_DRAFT}")
@@ -59,13 +59,24 @@ class FolderObjects:
             try:
                 with draft.open("wb") as file:
                     file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                    if lasting:
+                        file.flush()
+                        os.fsync(file.fileno())
                 return _linked(draft, path) if create else _replaced(draft, path)
             finally:
                 draft.unlink(missing_ok=True)
 
         return self._asked(write, f"writing {path}")
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Bring files to the disk, with the names that they have by now."""
+        for path in map(self._path, keys):
+
+            def bring(_: float, path: Path = path) -> None:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+
+            self._asked(bring, f"bringing {path} to the disk")
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Walk through the folder; what killed writers left is passed over."""

@@ -1,7 +1,7 @@
 """Objects in the file systems of fsspec: what obstore does not reach."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import fsspec
@@ -47,7 +47,7 @@ class FsspecObjects:
         except FileNotFoundError:
             return None
 
-    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+    def put(self, key: str, data: bytes, *, create: bool = False, lasting: bool = True) -> bool:
         """Write an object."""
         path = self._path(key)
 
@@ -60,6 +60,9 @@ class FsspecObjects:
 
         with _creating:
             return self._asked(send, f"writing {key}")
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Do nothing: what was put is stored."""
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """List the folder, with what lies below."""

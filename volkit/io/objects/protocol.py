@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Objects(Protocol):
             If the store keeps failing or refuses.
         """
 
-    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+    def put(self, key: str, data: bytes, *, create: bool = False, lasting: bool = True) -> bool:
         """Store an object, whole or not at all.
 
         Parameters
@@ -40,6 +40,9 @@ class Objects(Protocol):
             What it shall hold.
         create : bool
             Leave an object alone that is there already: of several writers, one succeeds.
+        lasting : bool
+            Wait until it is on the disk.  Without, all see it at once, and it outlives its writer,
+            but after a power failure it may be there in part until ``settle`` has returned.
 
         Returns
         -------
@@ -50,6 +53,15 @@ class Objects(Protocol):
         ------
         SourceError
             If the store keeps failing or refuses; what was there before is kept.
+        """
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait until objects are on the disk that were put without waiting for it.
+
+        Raises
+        ------
+        SourceError
+            If one is not there any more, or cannot be brought there.
         """
 
     def keys(self, prefix: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Objects in object stores, through obstore: S3, Google, Azure, HTTP, and the memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -55,7 +55,7 @@ class StoreObjects:
 
         return self._sought(fetch, f"reading {key} of {self.uri}")
 
-    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+    def put(self, key: str, data: bytes, *, create: bool = False, lasting: bool = True) -> bool:
         """Put an object in one request where it is not huge."""
         self._check_writes()
         path, tries = self._path(key), [0]
@@ -73,6 +73,9 @@ class StoreObjects:
             return True
 
         return self._asked(send, f"writing {key} of {self.uri}")
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Do nothing: what was put is stored."""
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """List the store."""
