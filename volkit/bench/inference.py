@@ -96,10 +96,13 @@ def _chunkflow_cases(*, quick: bool) -> Iterator[Case]:
 def _memory_cases(sides: tuple[int, int], peer_side: int) -> Iterator[Case]:
     small, large = sides
     at_large, at_small = Rounds(first_counts=True), Rounds(first_counts=True)
+    # A peak is what two blocks at work happen to need together: more of them meet a higher one.
+    # So both sides work on as many blocks; only the volumes differ.
+    times = round((large / small) ** 3)
     yield Case(
-        f"memory of a worker, {large}³ / {small}³ in 128³ blocks",
+        f"memory of a worker, {large}³ / {small}³ {times} times, in 128³ blocks",
         ours=at_large.measured("megabytes", lambda _: figures("volkit", large)),
-        peer=at_small.measured("megabytes", lambda _: figures("volkit", small)),
+        peer=at_small.measured("megabytes", lambda _: figures("volkit", small, times)),
         measure=told,
         value=lambda ours, peer: ours / peer,
         target=1.1,
@@ -169,7 +172,7 @@ def _middle_block(data: Job, *, once: bool) -> int:
     return len(chosen)
 
 
-def figures(what: str, side: int) -> dict[str, float]:
+def figures(what: str, side: int, times: int = 1) -> dict[str, float]:
     """Measure in a process of its own.
 
     Parameters
@@ -178,13 +181,16 @@ def figures(what: str, side: int) -> dict[str, float]:
         Who infers.
     side : int
         Extent of the cube, voxels.
+    times : int
+        How often, one after the other.
 
     Returns
     -------
     dict of str to float
-        ``megabytes`` held beyond what was held before, and ``seconds``.
+        ``megabytes`` held beyond what was held before, and ``seconds`` of one time.
     """
-    command = [sys.executable, "-m", "volkit.bench.inference_process", what, str(side)]
+    words = [what, str(side), str(times)]
+    command = [sys.executable, "-m", "volkit.bench.inference_process", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -1,14 +1,15 @@
 """A process that infers from store to store, or with the peer in memory, and says what it took.
 
-``python -m volkit.bench.inference_process volkit|monai SIDE`` writes to standard output, as JSON,
-how far its memory rose, 10^6 bytes, and the seconds it took, over a cube of so many voxels.  The
-network costs next to nothing, so that all else shows.
+``python -m volkit.bench.inference_process volkit|monai SIDE TIMES`` writes to standard output, as
+JSON, how far its memory rose, 10^6 bytes, and the seconds it took each time, over a cube of so many
+voxels.  The network costs next to nothing, so that all else shows.
 """
 
 import json
 import sys
 import time
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,22 +29,25 @@ _BLOCK, _WINDOW = 128, 64
 
 def main(arguments: list[str]) -> None:
     """Measure, and print."""
-    what, side = arguments[0], int(arguments[1])
+    what, side, times = arguments[0], int(arguments[1]), int(arguments[2])
     keep_memory()  # as `volkit run` and workers do
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         image = _stored(Path(folder), side)
         network = Network.of(_share, window=(_WINDOW,) * 3, channels=1, device="cpu")
-        _ours(image, Path(folder), network, Box.from_shape((_BLOCK,) * 3))  # compiles and imports
+        first = Path(folder) / "first"
+        _ours(image, first, network, Box.from_shape((_BLOCK,) * 3))  # compiles and imports
         if what == "monai":
             from volkit.bench.inference_job import monai_inference
 
             monai_inference(np.zeros((_WINDOW,) * 3, np.uint8), network)
         before, begun = held("VmRSS"), time.perf_counter()
-        if what == "monai":
-            monai_inference(open_volume(image).read(), network)
-        else:
-            _ours(image, Path(folder), network, None)
-        seconds = time.perf_counter() - begun
+        for number in range(times):
+            if what == "monai":
+                monai_inference(open_volume(image).read(), network)
+            else:
+                _ours(image, Path(folder) / str(number), network, None)
+                rmtree(Path(folder) / str(number))
+        seconds = (time.perf_counter() - begun) / times
         rise = (held("VmHWM") - before) / 1e6
     sys.stdout.write(json.dumps({"megabytes": rise, "seconds": seconds}) + "\n")
 
@@ -73,7 +77,7 @@ def _ours(uri: str, folder: Path, network: Network, box: Box | None) -> None:
         network,
         options=InferenceOptions(stride=(_WINDOW // 2,) * 3, device="cpu"),
         grid=Grid(box or image.domain, (_BLOCK,) * 3),
-        engine=JobEngine(folder / ("whole" if box is None else "first")),
+        engine=JobEngine(folder),
     )
 
 

@@ -124,12 +124,12 @@ def _check_place(
 
 
 def blended(sums: Array, *, marks: bool = False) -> NDArray[np.float32]:
-    """Turn sums into values.
+    """Turn sums into values, which take the place of sums of int32 that may be written to.
 
     Parameters
     ----------
     sums : ndarray of int32 or int64
-        From :func:`add_answer`, over all windows.
+        From :func:`add_answer`, over all windows; of no use afterwards.
     marks : bool
         Whether answers were NaN where sums are beyond all answers.
 
@@ -138,9 +138,11 @@ def blended(sums: Array, *, marks: bool = False) -> NDArray[np.float32]:
     ndarray of float32
         The same shape; within -1 to 1 from int32, whatever rounding did to the weights.
     """
-    values = np.empty(sums.shape, np.float32)
+    sums = np.ascontiguousarray(sums)
+    in_place = sums.dtype == np.int32 and sums.flags.writeable
+    values = sums.view(np.float32) if in_place else np.empty(sums.shape, np.float32)
     convert = _bounded_values if sums.dtype == np.int32 else _wide_values
-    convert(np.ascontiguousarray(sums).reshape(-1), values.reshape(-1))
+    convert(sums.reshape(-1), values.reshape(-1))
     if marks:
         values[sums > _MARK // 2] = np.nan
     return values
