@@ -183,10 +183,10 @@ def test_boxes_hold_their_surface_not_their_volume(tmp_path: Path) -> None:
     assert most[1][1] < 5.5 * most[1][0]
 
 
-def rows_of_nodes(tree) -> list[int]:
+def rows_of_nodes(merged) -> list[int]:
     """What every box holds at once: the tables of its parts, and what it keeps of them."""
-    tables = list(tree.merged.kept())
-    boxes = tree.merged.boxes
+    tables = list(merged.kept())
+    boxes = merged.boxes
     first = np.cumsum([0, *map(len, boxes.levels)])
     ups = [max(map(len, up.values())) for _, up, _ in tables]
     found = []
@@ -212,7 +212,7 @@ def test_no_box_holds_more_in_longer_tissue(tmp_path: Path) -> None:
         }
         pieces = affinity_watershed(affinities, options=OPTIONS, **where)
         tree = agglomeration_tree(pieces, affinities, options=OPTIONS, limit=0.4, **where)
-        most.append(max(rows_of_nodes(tree)))
+        most.append(max(rows_of_nodes(tree.merged)))
         fragments.append(len(np.unique(pieces.read())))
         merges = sum(len(table["a"]) for table in tree.merges())
         assert merges > 0.2 * fragments[-1]

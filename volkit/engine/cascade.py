@@ -120,7 +120,7 @@ class Boxes:
         return self.levels[level][number].index
 
 
-def ids_on_faces(labels: NDArray[Any], core: Box) -> Columns:
+def ids_on_faces(labels: NDArray[Any], core: Box, *, reach: Coord = (1, 1, 1)) -> Columns:
     """List the labels that touch the faces of a block.
 
     Those just outside count too, at every face that lies between them and the block: a table names
@@ -132,6 +132,8 @@ def ids_on_faces(labels: NDArray[Any], core: Box) -> Columns:
         Ids of the block and the voxels around it; 0 is left out.
     core : Box
         The block, in the array's own coordinates.
+    reach : tuple of int
+        How far from a face a voxel touches it, voxels; at least as far as those of pairs lie apart.
 
     Returns
     -------
@@ -147,8 +149,9 @@ def ids_on_faces(labels: NDArray[Any], core: Box) -> Columns:
     found = []
     for axis in range(3):
         for at in (core.start[axis], core.stop[axis]):
-            wide = [slice(max(a - 1, 0), b + 1) for a, b in zip(core.start, core.stop, strict=True)]
-            wide[axis] = slice(max(at - 1, 0), at + 1)
+            spans = zip(core.start, core.stop, reach, strict=True)
+            wide = [slice(max(a - far, 0), b + far) for a, b, far in spans]
+            wide[axis] = slice(max(at - reach[axis], 0), at + reach[axis])
             row = np.moveaxis(labels[tuple(wide)], axis, 0).ravel()
             begins = np.flatnonzero(row[1:] != row[:-1]) + 1  # runs are far fewer than voxels
             ids = np.unique(row[np.concatenate([[0], begins])]).astype(np.uint64)

@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
+from volkit.kernels.settled_mutex import settle_mutex
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 Labels = NDArray[np.uint64]
-_EMPTY = -1
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring pairs
-_TURN = np.uint64(32)  # folds the high bits of a product into the low ones
 
 
 def mutex_graph(
@@ -65,7 +61,8 @@ def mutex_graph(
     ids, ends = np.unique(np.concatenate([u, v]), return_inverse=True)
     low, high = np.sort(ends.reshape(2, -1).astype(np.int64), axis=0)
     order = np.lexsort((~attractive, high, low, -weight))
-    group = _mutex(low[order], high[order], attractive[order], len(ids))
+    frozen = np.zeros(len(ids), bool)
+    group, *_ = settle_mutex(low[order], high[order], attractive[order], frozen)
     changed = group != np.arange(len(ids))
     return ids[changed], ids[group[changed]]
 
@@ -130,7 +127,8 @@ def mutex_watershed(
         kinds.append(np.full(both.sum(), channel, np.int16))
     pairs, kind = np.concatenate(ends, axis=1), np.concatenate(kinds)
     order = np.lexsort((kind, pairs[0], -np.concatenate(weights)))
-    group = _mutex(pairs[0, order], pairs[1, order], kind[order] < attractive, flat.size)
+    a, b = pairs[:, order]
+    group, *_ = settle_mutex(a, b, kind[order] < attractive, np.zeros(flat.size, bool))
     return np.where(inside, group.reshape(shape) + 1, 0).astype(np.uint64)
 
 
@@ -161,90 +159,3 @@ def _overlap(shape: tuple[int, ...], offset: Sequence[int]) -> Any:
         slice(max(o, 0), max(n + min(o, 0), 0)) for n, o in zip(shape, offset, strict=True)
     )
     return here, there
-
-
-@numba.njit(nogil=True, cache=True)
-def _mutex(a: Ints, b: Ints, attract: Any, nodes: int) -> Ints:
-    """Visit edges in their order; give the smallest member of every group."""
-    parent, low = np.arange(nodes), np.arange(nodes)
-    room = 2 * np.count_nonzero(~attract)
-    # What each root excludes is a list: its first entry; the node and the next entry of each.
-    lists = (np.full(nodes, -1, np.int64), np.empty(room, np.int64), np.empty(room, np.int64))
-    size, entries = np.zeros(nodes, np.int64), 0
-    keys, used = np.full((2048, 2), _EMPTY, np.int64), 0
-    for edge in range(len(a)):
-        p, q = _root(parent, a[edge]), _root(parent, b[edge])
-        if p == q or keys[_slot(keys, min(p, q), max(p, q)), 0] != _EMPTY:
-            continue
-        if attract[edge]:
-            if size[p] < size[q]:
-                p, q = q, p
-            parent[q] = p
-            low[p] = min(low[p], low[q])
-            size[p] += size[q]
-            keys, used = _inherit(parent, lists, keys, used, p, q)
-        else:
-            keys, used = _exclude(keys, used, p, q)
-            for one, two in ((p, q), (q, p)):
-                lists[1][entries], lists[2][entries] = two, lists[0][one]
-                lists[0][one] = entries
-                size[one] += 1
-                entries += 1
-    out = np.empty(nodes, np.int64)
-    for node in range(nodes):
-        out[node] = low[_root(parent, node)]
-    return out
-
-
-@numba.njit(nogil=True, cache=True)
-def _inherit(parent: Ints, lists: Any, keys: Ints, used: int, p: int, q: int) -> Any:
-    """Let one group exclude what another did; pairs that name the other are never asked again."""
-    first, other, after = lists
-    entry = first[q]
-    while entry >= 0:
-        following = after[entry]
-        two = _root(parent, other[entry])
-        keys, used = _exclude(keys, used, p, two)
-        other[entry], after[entry] = two, first[p]
-        first[p] = entry
-        entry = following
-    return keys, used
-
-
-@numba.njit(nogil=True, cache=True)
-def _exclude(keys: Ints, used: int, p: int, q: int) -> Any:
-    """Put a pair into the table, which stays at most half full."""
-    slot = _slot(keys, min(p, q), max(p, q))
-    if keys[slot, 0] == _EMPTY:
-        keys[slot, 0], keys[slot, 1] = min(p, q), max(p, q)
-        used += 1
-        if 2 * used > len(keys):
-            keys = _wider(keys)
-    return keys, used
-
-
-@numba.njit(nogil=True, cache=True)
-def _root(parent: Ints, node: int) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@numba.njit(nogil=True, cache=True)
-def _slot(keys: Ints, low: int, high: int) -> Any:
-    """Find the slot of a pair, or the free one where it belongs."""
-    mixed = (np.uint64(low) * _MIX + np.uint64(high)) * _MIX
-    slot = np.int64((mixed ^ (mixed >> _TURN)) & np.uint64(len(keys) - 1))
-    while keys[slot, 0] != _EMPTY and (keys[slot, 0] != low or keys[slot, 1] != high):
-        slot = (slot + 1) & (len(keys) - 1)
-    return slot
-
-
-@numba.njit(nogil=True, cache=True)
-def _wider(keys: Ints) -> Ints:
-    wide = np.full((2 * len(keys), 2), _EMPTY, np.int64)
-    for row in range(len(keys)):
-        if keys[row, 0] != _EMPTY:
-            wide[_slot(wide, keys[row, 0], keys[row, 1])] = keys[row]
-    return wide

@@ -82,7 +82,10 @@ def signed_graph(
 
 
 def add_signed_graphs(graphs: Sequence[Graph]) -> Graph:
-    """Add up the graphs of blocks; the same bits for every order."""
+    """Add up the graphs of blocks; the same bits for every order.
+
+    Of other columns, the first of each pair counts.
+    """
     whole = {name: np.concatenate([graph[name] for graph in graphs]) for name in graphs[0]}
     order = np.lexsort((whole["far"], whole["v"], whole["u"]))
     whole = {name: column[order] for name, column in whole.items()}
@@ -93,4 +96,21 @@ def add_signed_graphs(graphs: Sequence[Graph]) -> Graph:
     added = {name: whole[name] for name in ("sum", "count")}
     if len(first):
         added = {name: np.add.reduceat(column, first) for name, column in added.items()}
-    return {**{name: whole[name][first] for name in ("u", "v", "far")}, **added}
+    return {**{name: column[first] for name, column in whole.items()}, **added}
+
+
+def edge_weights(graph: Graph) -> NDArray[np.float64]:
+    """Say how much every pair attracts, or repels.
+
+    Parameters
+    ----------
+    graph : dict of ndarray
+        As ``signed_graph`` gives it.
+
+    Returns
+    -------
+    ndarray of float64
+        The mean affinity; over long offsets, 1 - that.
+    """
+    mean = graph["sum"] / (graph["count"] * float(ONE))
+    return np.where(graph["far"], 1 - mean, mean)

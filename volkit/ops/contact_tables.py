@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.cascade import ids_on_faces
 from volkit.engine.op import Columns
-from volkit.geometry import Block, Box
+from volkit.geometry import Block, Box, Coord
 from volkit.kernels.affinity_graph import basin_graph
 from volkit.kernels.contacts import ONE, contacts
 from volkit.kernels.linkage_rule import Linkage
@@ -54,7 +54,7 @@ def boundary_table(
         "sum": graph["boundary_sum"],
         "count": graph["count"],
     }
-    return {**contact_table(graph), **_places(block, labels, domain)}
+    return {**contact_table(graph), **fragment_places(block, labels, domain)}
 
 
 def affinity_table(
@@ -94,7 +94,7 @@ def affinity_table(
     core, rule = block.write.relative_to(block.read), Linkage(**linkage)
     labels, checked = pieces.astype(np.uint64, copy=False), ready(affinities)
     graph = linkage_graph(labels, checked, core, rule, toward=toward, sections=sections)
-    return {**contact_table(graph), **_places(block, labels, domain)}
+    return {**contact_table(graph), **fragment_places(block, labels, domain)}
 
 
 def linkage_graph(
@@ -146,14 +146,33 @@ def linkage_graph(
     return {**ends, "sum": total, "count": graph["count"]}
 
 
-def _places(block: Block, labels: Array, domain: list[list[int]] | None) -> Columns:
-    """List the fragments at each face, and those that have a voxel, or the one of their name."""
+def fragment_places(
+    block: Block, labels: Array, domain: list[list[int]] | None, *, reach: Coord = (1, 1, 1)
+) -> Columns:
+    """List the fragments at each face, and those that have a voxel, or the one of their name.
+
+    Parameters
+    ----------
+    block : Block
+        With a halo of as many voxels as contacts reach.
+    labels : ndarray of uint64, shape (Z, Y, X)
+        Fragments.
+    domain : list of list of int, or None
+        Where all blocks lie; None where the whole is merged, and nothing is listed.
+    reach : tuple of int
+        How far the voxels of contacts lie apart.
+
+    Returns
+    -------
+    dict of ndarray
+        ``id``, ``face``, ``inside`` and ``named``, as ``octree_agglomeration`` reads them.
+    """
     if domain is None:
         return {}
     whole = domain_box(domain)
     core = np.ascontiguousarray(labels[block.crop])
     start = block.write.relative_to(whole).start
     return {
-        **ids_on_faces(labels, block.write.relative_to(block.read)),
+        **ids_on_faces(labels, block.write.relative_to(block.read), reach=reach),
         **inside_and_named(core, start=start, domain_shape=whole.shape),
     }

@@ -1,23 +1,36 @@
-"""Mutex watershed of fragments: near affinities join them, far ones keep them apart."""
+"""Mutex watershed of fragments: near affinities join them, far ones keep them apart.
+
+Boxes of blocks decide what is certain in them and pass on the rest, or one machine holds the graph;
+labels are the same.
+"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
+from volkit.engine.cascade import Cascade
 from volkit.engine.op import Columns, Reduction
 from volkit.errors import ConfigError
-from volkit.geometry import Block, Grid
-from volkit.kernels.contacts import ONE
+from volkit.geometry import Block, Coord, Grid
 from volkit.kernels.mutex import mutex_graph
+from volkit.kernels.octree_agglomeration import sink
+from volkit.kernels.octree_mutex import rise_signed, signed_table
 from volkit.kernels.probability import probabilities
-from volkit.kernels.signed_graph import add_signed_graphs, signed_graph
+from volkit.kernels.signed_graph import add_signed_graphs, edge_weights, signed_graph
 from volkit.ops.arguments import arguments
-from volkit.ops.sharded_lookup import rename
+from volkit.ops.components import domain_param
+from volkit.ops.contact_tables import fragment_places
+from volkit.ops.octree_agglomeration import Held, who_holds
+from volkit.ops.sharded_lookup import rename, rename_by_shards, risen
 
 Array = NDArray[Any]
+
+_STAGE = "signed_graph"
+_EDGES_PER_CONTACT = 3  # 3.2 in a FIB-SEM map, with offsets of 1, 4 and 9 voxels
 
 
 def mutex_agglomerate(
@@ -26,6 +39,7 @@ def mutex_agglomerate(
     *,
     offsets: Sequence[Sequence[int]],
     attractive: int = 3,
+    held: Held = "auto",
     grid: Grid | None = None,
     engine: Engine | None = None,
     name: str = "labels",
@@ -33,20 +47,24 @@ def mutex_agglomerate(
     """Merge fragments by the mutex watershed of their graph.
 
     Two fragments attract each other with the mean of the near affinities between them, and repel
-    each other with 1 - the mean of the far ones.  No threshold is asked for.  The whole graph is
-    held by one machine: one decision can reach through all of it.  Blocks are sent the names of
-    their own fragments.
+    each other with 1 - the mean of the far ones.  No threshold is asked for.  A fragment that lies
+    within reach of the offsets from a face of a box may have more edges, and is decided about in a
+    larger box; so is what it might join (`volkit.kernels.settled_mutex`).
 
     Parameters
     ----------
     fragments : Volume, dask array or DataArray of uint64, shape (Z, Y, X)
-        Ids; 0 is left out.
+        Ids; 0 is left out.  For boxes, connected regions named after one of their voxels (1 + its
+        C-order index in the domain), as ``affinity_watershed`` and ``components_of`` give them.
     affinities : Volume, dask array or DataArray of float or uint8, shape (C, Z, Y, X)
         0 to 1, high inside cells (uint8: 255 is 1).
     offsets : sequence of (z, y, x)
         From a voxel to the one that each channel compares it with.
     attractive : int
         The first channels attract; all others repel.
+    held : {'auto', 'whole', 'boxes'}
+        Who holds the graph: one machine, no one but boxes of blocks, or what ``held_by`` says of
+        a volume three times as large, since far edges come on top.  The labels are the same.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
@@ -62,9 +80,11 @@ def mutex_agglomerate(
     Raises
     ------
     ConfigError
-        If an offset has not three numbers, or more channels attract than there are.
+        If an offset has not three numbers, more channels attract than there are, or nobody knows
+        who is to hold the graph.
     ContractError
-        By the block that meets NaN or values outside 0 to 1, or another number of channels.
+        By the block that meets NaN or values outside 0 to 1, or another number of channels; by the
+        box in which a fragment ends that stands elsewhere too.
 
     References
     ----------
@@ -77,16 +97,49 @@ def mutex_agglomerate(
             f"offsets are {plain}, of which {attractive} attract; give (z, y, x) for every channel"
         )
     call = arguments(fragments, affinities, grid=grid, engine=engine)
-    z, y, x = (max(abs(offset[axis]) for offset in plain) for axis in range(3))
+    where: dict[str, Any] = {"grid": call.grid, "engine": call.engine}
+    if who_holds(held, _EDGES_PER_CONTACT * call.grid.domain.size) == "boxes":
+        cascade = signed_cascade(plain, attractive, call.grid)
+        tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=_STAGE)
+        # What was decided lies below every threshold: there is none.
+        always = partial(sink, threshold=1.0)
+        return call.wrap(rename_by_shards(tree, call.inputs[0], always, name=name))
     graph = Reduction(
         _graph_block,
         add_signed_graphs,
         _merged,
-        halo=(z, y, x),
+        halo=_reach(plain, least=0),
         params={"offsets": plain, "attractive": attractive},
     )
-    lookup = call.engine.reduce(graph, *call.inputs, grid=call.grid, name="signed_graph")
-    return call.wrap(rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name))
+    lookup = call.engine.reduce(graph, *call.inputs, grid=call.grid, name=_STAGE)
+    return call.wrap(rename(call.inputs[0], lookup, **where, name=name))
+
+
+def signed_cascade(offsets: list[list[int]], attractive: int, grid: Grid) -> Cascade:
+    """Say how the signed graph of fragments rises through boxes of blocks.
+
+    Parameters
+    ----------
+    offsets : list of (z, y, x)
+        From a voxel to the one that each channel compares it with.
+    attractive : int
+        The first channels attract; all others repel.
+    grid : Grid
+        The blocks.
+
+    Returns
+    -------
+    Cascade
+        Of fragments and affinities.
+    """
+    params = {"offsets": offsets, "attractive": attractive, "domain": domain_param(grid)}
+    # Neighbours must be seen even if none of the offsets reaches them: fragments go on there.
+    return Cascade(_table_block, rise_signed, halo=_reach(offsets, least=1), params=params)
+
+
+def _reach(offsets: list[list[int]], *, least: int) -> Coord:
+    z, y, x = (max([least, *(abs(offset[axis]) for offset in offsets)]) for axis in range(3))
+    return z, y, x
 
 
 def _graph_block(
@@ -101,8 +154,20 @@ def _graph_block(
     )
 
 
+def _table_block(
+    block: Block,
+    pieces: Array,
+    affinities: Array,
+    *,
+    offsets: list[list[int]],
+    attractive: int,
+    domain: list[list[int]],
+) -> Columns:
+    graph = _graph_block(block, pieces, affinities, offsets=offsets, attractive=attractive)
+    labels, reach = pieces.astype(np.uint64, copy=False), _reach(offsets, least=1)
+    return {**signed_table(graph), **fragment_places(block, labels, domain, reach=reach)}
+
+
 def _merged(graph: Columns) -> Columns:
-    mean = graph["sum"] / (graph["count"] * float(ONE))
-    weight = np.where(graph["far"], 1 - mean, mean)
-    old, new = mutex_graph(graph["u"], graph["v"], weight, ~graph["far"])
+    old, new = mutex_graph(graph["u"], graph["v"], edge_weights(graph), ~graph["far"])
     return {"old": old, "new": new}

@@ -232,7 +232,7 @@ def agglomeration_tree(
     inputs: Any = (pieces, *call.inputs)
     merge, halo = partial(rise, linkage=linkage, limit=limit), (1, 1, 1)
     tree: Any
-    if _holder(held, call.grid.domain.size) == "whole":
+    if who_holds(held, call.grid.domain.size) == "whole":
         add, params = partial(add_contacts_of, linkage=linkage), {**params, "domain": None}
         graph = Reduction(
             kernel, add, partial(_merged, linkage=linkage, limit=limit), halo=halo, params=params
@@ -245,7 +245,14 @@ def agglomeration_tree(
     return AgglomerationTree(pieces, call, tree, limit)
 
 
-def _holder(held: Held, voxels: int) -> str:
+def who_holds(held: Held, voxels: int) -> Literal["whole", "boxes"]:
+    """Answer who holds the graph of fragments, where that may be left open.
+
+    Raises
+    ------
+    ConfigError
+        If nobody knows who that is.
+    """
     if held not in get_args(Held):
         raise ConfigError(f"held is {held!r}; choose one of {', '.join(get_args(Held))}")
     return held_by(voxels) if held == "auto" else held
