@@ -51,7 +51,8 @@ def note_stage(root: Place, name: str) -> None:
     """Add a stage to the list of a run, if it is not there."""
     names = _noted(root)
     if name not in names:
-        root.objects.put(STAGES, (json.dumps([*names, name]) + "\n").encode())
+        # Nobody waits for it: where it is torn, ledgers are looked for.
+        root.objects.put(STAGES, (json.dumps([*names, name]) + "\n").encode(), lasting=False)
 
 
 def find_stages(root: Place) -> list[Stage]:

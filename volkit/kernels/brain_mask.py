@@ -176,4 +176,5 @@ def z_scores(
             f"{chosen.size} voxels have a standard deviation of {deviation:g}, so they cannot be "
             "normalised; the scan is empty or constant: acquire or convert it again"
         )
-    return ((values - np.float32(mean)) / np.float32(deviation)).astype(np.float32), mean, deviation
+    found = (values - np.float32(mean)) / np.float32(deviation)
+    return found.astype(np.float32, copy=False), mean, deviation
