@@ -41,8 +41,12 @@ def cells():
     return values
 
 
+FEW = {"block_shape": (24, 24, 20)}  # blocks of a run, which is compared stage by stage
+
+
 def options(old, new, folder, **more) -> Diff:
-    return Diff(old=old, new=new, output=str(folder / "diff"), block_shape=(6, 10, 12), **more)
+    more = {"block_shape": (6, 10, 12)} | more
+    return Diff(old=old, new=new, output=str(folder / "diff"), **more)
 
 
 def test_a_volume_is_identical_to_its_copy(cells, tmp_path) -> None:
@@ -168,17 +172,17 @@ def test_what_is_compared_is_told_without_secrets(tmp_path, monkeypatch) -> None
 def test_runs_are_compared_stage_by_stage(finished, tmp_path) -> None:
     again = tmp_path / "again"
     shutil.copytree(finished.folder, again)
-    same = compare(options(str(finished.folder), str(again), tmp_path))
+    same = compare(options(str(finished.folder), str(again), tmp_path, **FEW))
     assert same.verdict == "identical"
     assert any("not read" in item.says for item in same.verdicts)
-    read = compare(options(str(finished.folder), str(again), tmp_path, read_all=True))
+    read = compare(options(str(finished.folder), str(again), tmp_path, read_all=True, **FEW))
     assert read.verdict == "identical"
     assert {item.name for item in read.verdicts} >= {"prob", "labels", "report-scores-csv"}
 
     other = tmp_path / "other"
     workflow = read_workflow(finished.file, [f'output="{other}"', "segment.threshold=0.95"])
     segment_neurons.run(workflow.config, JobEngine(other))
-    sides = options(str(finished.folder), str(other), tmp_path, only=("prob", "labels"))
+    sides = options(str(finished.folder), str(other), tmp_path, only=("prob", "labels"), **FEW)
     changed = {item.name: item for item in compare(sides, replace_stale=True).verdicts}
     assert changed["prob"].says == "the same computation, not read"
     assert changed["labels"].verdict == "large change"
@@ -191,7 +195,7 @@ def test_versions_of_a_run_are_compared_where_they_differ(finished, tmp_path) ->
     shutil.copytree(finished.folder, run)
     found = prepare(run, Changes(settings=("segment.threshold=0.95",))).workflow
     found.pipeline.run(found, on_progress=None, on_message=str, replace_stale=False)
-    sides = options(f"{run}@v1", f"{run}@v2", tmp_path)
+    sides = options(f"{run}@v1", f"{run}@v2", tmp_path, **FEW)
     changed = {item.name: item for item in compare(sides).verdicts}
     assert changed["prob"].says == changed["fragments"].says == "the same computation, not read"
     assert changed["labels"].numbers["voxels_changed"] > 0
