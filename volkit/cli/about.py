@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from volkit.cli.boxes import parse_vector
 from volkit.cli.commands import say, say_json, wants_json
 from volkit.cli.progress import clock, size
 from volkit.cli.thumbnails import draw, write_png
+from volkit.cli.voxel_size import voxel_size_nm
 from volkit.cli.work import terminal
 from volkit.errors import VolkitError
 
@@ -40,10 +40,6 @@ def info(
     rate: Annotated[
         bool, typer.Option("--rate/--no-rate", help="Read a few pieces, to tell how long all take.")
     ] = True,
-    voxel_size: Annotated[
-        str | None,
-        typer.Option(help="z,y,x in nm, or one number, where the volume does not say it."),
-    ] = None,
     credentials: Annotated[
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
     ] = None,
@@ -60,7 +56,7 @@ def info(
 
     console = terminal()
     how: OpenArguments = {} if credentials is None else {"credentials": credentials}
-    how["voxel_size_nm"] = parse_vector(voxel_size, "--voxel-size", one=True)
+    how["voxel_size_nm"] = voxel_size_nm()
     volume = open_sized(uri, level=level, **how)
     if wants_json():
         found, why = _reading_rate(volume) if rate else (None, "")

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from volkit.cli.boxes import parse_box, parse_shape, parse_vector
+from volkit.cli.boxes import parse_box, parse_shape
 from volkit.cli.commands import say, say_json, wants_json
+from volkit.cli.voxel_size import voxel_size_nm
 from volkit.cli.work import carry_out, say_outcome
 
 
@@ -21,10 +22,6 @@ def mirror(
     level: Annotated[int | None, typer.Option(help="0 is the finest.")] = None,
     block_shape: Annotated[
         str | None, typer.Option(help="z,y,x, voxels; about 64 MiB if not given.")
-    ] = None,
-    voxel_size: Annotated[
-        str | None,
-        typer.Option(help="z,y,x in nm, or one number, instead of what the source says."),
     ] = None,
     workers: Annotated[
         int, typer.Option(help="Processes to start; 0 is this one, which asks for 8 at once.")
@@ -63,7 +60,7 @@ def mirror(
         "image": source,
         "level": level,
         "box": None if box is None else parse_box(box),
-        "voxel_size_nm": parse_vector(voxel_size, "--voxel-size", one=True),
+        "voxel_size_nm": voxel_size_nm(),
     }
     tree: dict[str, Any] = {
         "input": {key: value for key, value in image.items() if value is not None},

@@ -4,8 +4,9 @@ import typer
 
 from volkit.cli import about, copies, levels
 from volkit.cli.commands import command
+from volkit.cli.voxel_size import sized
 
 app = typer.Typer()
-command(app)(about.info)
+command(app)(sized(about.info))
 command(app)(levels.pyramid)
-command(app)(copies.mirror)
+command(app)(sized(copies.mirror))

@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from volkit.cli.boxes import parse_vector
 from volkit.cli.commands import command, say_json, wants_json
 from volkit.cli.completion import checkpoints, pipelines
 from volkit.cli.following import next_command
 from volkit.cli.tables import brief
+from volkit.cli.voxel_size import sized, voxel_size_nm
 from volkit.cli.work import FAILED, terminal
 
 app = typer.Typer()
@@ -21,6 +21,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skipped": "red", "h
 
 
 @command(app)
+@sized
 def init(
     uris: Annotated[
         list[str],
@@ -49,10 +50,6 @@ def init(
             autocompletion=checkpoints,
         ),
     ] = None,
-    voxel_size: Annotated[
-        str | None,
-        typer.Option(help="z,y,x in nm, or one number, where a volume does not say it."),
-    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the file.")] = False,
     credentials: Annotated[
         str | None, typer.Option(help="anonymous, env:NAME, file:PATH or profile:NAME.")
@@ -73,7 +70,7 @@ def init(
     wishes = Wishes(
         pipeline=pipeline,
         checkpoint=checkpoint,
-        voxel_size_nm=parse_vector(voxel_size, "--voxel-size", one=True),
+        voxel_size_nm=voxel_size_nm(),
         credentials=credentials,
     )
     found = write_workflow(uris, output, wishes=wishes, replace=replace)
