@@ -17,6 +17,8 @@ from volkit.pipelines.proposal.choice import block_shape, nearest_level, trainin
 from volkit.pipelines.proposal.look import look_at, tomogram_files
 from volkit.pipelines.proposal.write import Wishes, write_workflow
 from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.segment_affinities_inputs import open_inputs as affinity_inputs
+from volkit.pipelines.segment_chain import open_inputs as neuron_inputs
 from volkit.testing.workflows import identity_checkpoint, voronoi_cells
 
 SHAPE = (24, 48, 40)
@@ -185,13 +187,17 @@ def test_a_voxel_size_that_is_given_is_written_and_read(
     assert "8 x 8 x 8 nm" in (here / "own.yaml").read_text()
 
 
-def test_a_given_voxel_size_reaches_the_result(here: Path) -> None:
+def test_a_given_voxel_size_is_that_of_all_that_is_opened(here: Path) -> None:
     for name in ("boundary_prob", "truth"):
         np.save(f"{name}.npy", open_volume(f"{name}.zarr").read())
-    runs("init", "boundary_prob.npy", "truth.npy", "--voxel-size", "40,4,4")
-    runs("run", "boundary_prob.yaml", "--local")
-    labels = open_volume(here / "runs" / "boundary_prob" / "labels.zarr")
-    assert labels.voxel_size_nm == (40, 4, 4)
+    wishes = Wishes(voxel_size_nm=(40.0, 4.0, 4.0))
+    names = ["boundary_prob.npy", "truth.npy"]
+    mapped = affinity_inputs(read_workflow(write_workflow(names, wishes=wishes).file).config)
+    names[0] = f"image={names[0]}"
+    found = write_workflow(names, Path("image.yaml"), wishes=wishes)
+    seen = neuron_inputs(read_workflow(found.file).config)
+    opened = (mapped.stored, mapped.truth, seen.image, seen.truth)
+    assert [volume.voxel_size_nm for volume in opened] == [(40, 4, 4)] * 4
 
 
 def test_nan_and_empty_space_are_told_of(here: Path) -> None:
