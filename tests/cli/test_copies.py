@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from volkit.cli import main
 from volkit.io import create_volume, open_volume
 
-COMMAND = [sys.executable, "-c", "from volkit.cli import main; main()"]
+VOLKIT = ("-c", "from volkit.cli import main; main()")
 Says = Callable[..., str]
 
 
@@ -121,18 +118,15 @@ def test_plan_of_a_mirror(em: Path, tmp_path: Path, says: Says) -> None:
     assert "1.1 MiB" in said
 
 
-def test_interrupted_and_resumed(em: Path, tmp_path: Path, says: Says) -> None:
+def test_interrupted_and_resumed(em: Path, tmp_path: Path, says: Says, warm_python) -> None:
     target = tmp_path / "copy.zarr"
     arguments = ["mirror", str(em), str(target), "--block-shape", "1,24,24"]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (tmp_path / "copy.zarr.mirror" / "mirror.ledger" / "done").exists():
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted; what is finished is kept" in error
-    assert "Traceback" not in error
+    with warm_python.begin(*VOLKIT, *arguments) as process:
+        process.wait_for((tmp_path / "copy.zarr.mirror" / "mirror.ledger" / "done").exists)
+        os.kill(process.pid, signal.SIGINT)
+    ended = process.wait()
+    assert ended.returncode == 130
+    assert "interrupted; what is finished is kept" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert "1000/1000 blocks, done" in says(*arguments)
     np.testing.assert_array_equal(open_volume(target).read(), open_volume(em).read())
