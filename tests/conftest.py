@@ -56,7 +56,10 @@ class Begun:
         """Wait until something is so."""
         deadline = time.monotonic() + 300  # of a machine that is busy with other things
         while not ready():
-            assert Path("/proc", str(self.pid)).exists(), self.wait()
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                raise AssertionError(f"it has ended: {self.wait()}") from None
             assert time.monotonic() < deadline
             time.sleep(0.001)
 

@@ -35,7 +35,7 @@ _SAFE = "jemalloc_bg_thd"  # Arrow's: it begins again in a fork
 def serve() -> None:
     for name in MODULES:
         importlib.import_module(name)
-    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    others = [task for task in Path("/proc/self/task").glob("*") if task.name != str(os.getpid())]
     lost = [name for task in others if (name := (task / "comm").read_text().strip()) != _SAFE]
     if lost or "tensorstore" in sys.modules:
         raise RuntimeError(f"what is imported begins threads: {lost}")
