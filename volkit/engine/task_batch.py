@@ -40,11 +40,12 @@ class Outcome:
 def run_batch(task: Task, numbers: Sequence[int]) -> Outcome:
     """Run a task for a few numbers; one that fails keeps none of the others from being done."""
     outcome = Outcome()
-    with working(), Behind() as behind:
-        for number in numbers:
-            behind.number = number
-            _run_one(task, number, outcome)
-        for number, error in behind.failed():
+    with Behind() as behind:
+        with working():
+            for number in numbers:
+                behind.number = number
+                _run_one(task, number, outcome)
+        for number, error in behind.failed():  # beside: the next task may have begun by then
             _fail(outcome, number, error)
     return replace(outcome, usage=taken())
 
