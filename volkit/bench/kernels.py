@@ -132,7 +132,7 @@ def _agglomeration(size: int) -> Iterator[Case]:
     )
 
 
-def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
+def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> NDArray[Any]:
     """Label every block alone, unite what touches by rims, write under the names of the whole."""
     domain = Box.from_shape(mask.shape)
     grid, tables = Grid(domain, (block,) * 3), []
@@ -147,7 +147,8 @@ def components_by_blocks(mask: NDArray[np.bool_], *, block: int) -> Labels:
         parts.append(found)
         tables.append(rim_table(found, b.write))
     lookup = sink_links(rise_rims(tables, connectivity=6, domain=domain)[1], None)
-    labels = np.empty(mask.shape, np.uint64)
+    # Like cc3d, in the smallest type that holds the names: else it is memory that is compared.
+    labels = np.empty(mask.shape, np.min_scalar_type(mask.size))
     for b, found in zip(grid, parts, strict=True):
         found.painted(lookup["old"], lookup["new"], into=labels[b.write.slices])
     return labels

@@ -52,20 +52,24 @@ class Parts:
     shape: Coord
 
     def painted(
-        self, old: Labels | None = None, new: Labels | None = None, *, into: Labels | None = None
-    ) -> Labels:
+        self,
+        old: Labels | None = None,
+        new: Labels | None = None,
+        *,
+        into: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """Write the names of components to their voxels.
 
         Parameters
         ----------
         old, new : ndarray of uint64, optional
             Names to replace, sorted, and what each becomes.
-        into : ndarray of uint64, shape (Z, Y, X), optional
-            Where to; a new array by default.
+        into : ndarray of uint, shape (Z, Y, X), optional
+            Where to, of a type that holds the names; a new array of uint64 by default.
 
         Returns
         -------
-        ndarray of uint64, shape (Z, Y, X)
+        ndarray of uint, shape (Z, Y, X)
             0 is background.
         """
         name = self.name if old is None or new is None else _renamed(self.name, old, new)
@@ -265,7 +269,7 @@ def _names(
 
 
 @numba.njit(nogil=True, cache=True)
-def _paint(first: Ints, stop: Ints, rows: Ints, name: Labels, out: Labels) -> None:
+def _paint(first: Ints, stop: Ints, rows: Ints, name: Labels, out: NDArray[Any]) -> None:
     nz, ny, nx = out.shape
     for z in range(nz):
         for y in range(ny):
