@@ -49,7 +49,9 @@ def mutex_agglomerate(
     Two fragments attract each other with the mean of the near affinities between them, and repel
     each other with 1 - the mean of the far ones.  No threshold is asked for.  A fragment that lies
     within reach of the offsets from a face of a box may have more edges, and is decided about in a
-    larger box; so is what it might join (`volkit.kernels.settled_mutex`).
+    larger box; so is what it might join, and what excludes something that this might be
+    (`volkit.kernels.settled_mutex`).  Whether two cells that cross a box are one elsewhere can
+    matter all along where they touch: in real tissue a box passes on more than its faces ask for.
 
     Parameters
     ----------
