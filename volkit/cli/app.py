@@ -1,5 +1,7 @@
 """Commands: what volkit can be asked to do."""
 
+import atexit
+import gc
 import logging
 import sys
 import traceback
@@ -96,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = with_blocks(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     keep_memory()
+    if arguments is None:  # the process ends with this: nothing needs to look through what it holds
+        atexit.register(gc.freeze)
     # What tifffile finds wrong, volkit says itself, in one message.
     logging.getLogger("tifffile").setLevel(logging.DEBUG if debug else logging.CRITICAL)
     try:
