@@ -9,14 +9,17 @@ are empty.  With one heap that keeps what is freed, a process is faster and hold
 """
 
 import ctypes
+import gc
 import os
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 HEAPS = 1
 _KEPT_BYTES = 2**30
 _ALWAYS_TAKEN = 2**25
+_WORTHWHILE = 2**26
 _TAKES_MORE = (2, 36)  # the first that was tried; up to 2.34 there is a limit in the source
 
 _OPTIONS = {  # of malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
@@ -61,16 +64,30 @@ ENVIRONMENT = {
 
 
 def give_back_memory() -> None:
-    """Give back to the system what this process has freed and keeps.
+    """Give back to the system what this process has freed and keeps, where that is much.
 
-    Between stages, whose arrays differ: those of the next would often not fit between what is left
-    of the last, and a process that goes through many volumes would come to hold more and more.
+    Between volumes, whose arrays differ: those of the next would often not fit between what is left
+    of the last, and a process that goes through many would come to hold more and more.
 
     Elsewhere than on glibc it does nothing.
     """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    if sys.platform != "linux" or _resident() < _Kept.resident + _WORTHWHILE:
+        return
+    gc.collect()  # parts of figures refer to each other, and wait for this
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    _Kept.resident = _resident()
+
+
+class _Kept:
+    """What was left when memory was last given back, in bytes."""
+
+    resident = 0
+
+
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def keep_memory() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from volkit.engine.allocator import give_back_memory
 from volkit.engine.queue import Batch, Failure, Queue, Retries
 from volkit.engine.roster import Roster, at_once, needs_gpu
 from volkit.engine.task_batch import Outcome, Task, run_batch
@@ -67,7 +66,6 @@ def dispatch(
         _run_here(task, queue, receive, on_flight)
     else:
         _run_on_cluster(task, queue, client, receive, on_flight)
-    give_back_memory()
     error = queue.error()
     if error is not None:
         raise error

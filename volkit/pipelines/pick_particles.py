@@ -10,10 +10,10 @@ the others go on.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from gc import collect
 from pathlib import Path
 from typing import Any
 
+from volkit.engine.allocator import give_back_memory
 from volkit.engine.base import Engine, OnProgress
 from volkit.engine.job import JobEngine
 from volkit.engine.selection import Selection
@@ -105,7 +105,7 @@ def _attempts(
         attempt = _attempt(tomogram, job, limited, folder)
         count = "failed" if attempt.picks is None else f"{len(attempt.picks):,} picks"
         say(f"{said}: {count}" + (f": {attempt.error}" if attempt.error else ""))
-        collect()  # parts of figures refer to each other: many tomograms' would wait together
+        give_back_memory()
         yield attempt
 
 
