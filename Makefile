@@ -15,7 +15,7 @@ export MALLOC_ARENA_MAX ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test test-here test-slurm lint docs bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 10
@@ -29,9 +29,18 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## segment and score a synthetic specimen; run it again to see it resume
 	$(BIN)/volkit run workflows/segment_neurons.yaml
 
-test: $(STAMP) ## every test that needs neither a GPU, a network nor much time
+test: test-slurm ## every test that needs neither a GPU, a network nor much time
+
+test-here: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slurm' -n auto --dist worksteal
+
+test-slurm: test-here
 	$(BIN)/python -m pytest -m slurm tests/slurm
+
+# Asked for together, `make -j2 test lint`, lint runs beside the tests of SLURM, which mostly wait.
+ifneq (,$(and $(filter test,$(MAKECMDGOALS)),$(filter lint,$(MAKECMDGOALS))))
+lint: test-here
+endif
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .

@@ -145,21 +145,29 @@ def dice(a, b) -> float:
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
 
 
-def test_tissue_of_the_real_head(shared_data, lia, tmp_path) -> None:
-    """The whole forward pass equals the stored reference (about 15 s, 1 GB)."""
+@pytest.fixture
+def real(shared_data, tmp_path):
+    """The converted network for white and grey matter."""
     folder = tmp_path / "brainchop"
     shutil.copytree(shared_data / "models/brainchop/model5_gw_ae", folder)
-    checkpoint = convert_brainchop(folder, tmp_path / "meshnet.yaml")
-    assert checkpoint.margin == (46, 46, 46)
-    assert checkpoint.classes == ("background", "white_matter", "grey_matter")
+    return convert_brainchop(folder, tmp_path / "meshnet.yaml")
+
+
+def test_the_real_network_is_converted(real, lia) -> None:
+    assert real.margin == (46, 46, 46)
+    assert real.classes == ("background", "white_matter", "grey_matter")
+    assert sum(p.numel() for p in load(real).module.parameters()) == 5598
+    values, counts = np.unique(lia("t1"), return_counts=True)
+    assert real.scaling.resolve(values, counts) == (0, 214, 0, 214)
+
+
+@pytest.mark.slow  # in blocks the same is asserted by tests/ops/test_meshnet_on_t1.py
+def test_tissue_of_the_real_head(shared_data, lia, real) -> None:
+    """The whole forward pass equals the stored reference (about 15 s, 1 GB)."""
     head = lia("t1")
     values, counts = np.unique(head, return_counts=True)
-    scale = checkpoint.scaling.resolve(values, counts)
-    assert scale == (0, 214, 0, 214)
-
-    predictor = load(checkpoint)
-    assert sum(p.numel() for p in predictor.module.parameters()) == 5598
-    tissue = predictor(head[None], scale=scale)[0].argmax(0)
+    scale = real.scaling.resolve(values, counts)
+    tissue = load(real)(head[None], scale=scale)[0].argmax(0)
 
     with np.load(shared_data / "mri/mni152/meshnet5_reference_seg_LIA256.npz") as stored:
         assert (tissue == stored["seg"]).mean() >= 0.999
