@@ -187,7 +187,7 @@ def figures(what: str, side: int, times: int = 1) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``megabytes`` held beyond what was held before, and ``seconds`` of one time.
+        ``megabytes`` held beyond what was held before, and ``seconds`` of the first time.
     """
     words = [what, str(side), str(times)]
     command = [sys.executable, "-m", "volkit.bench.inference_process", *words]
