@@ -230,6 +230,46 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "pathlib.Path.replace",  # the table is written, and not yet under its name
+        "volkit.engine.tree.digest",  # under its name, without what says whose it is
+        "volkit.engine.tree._clear",  # finished, its parts still there
+        "volkit.io.objects.folder.shutil.rmtree",
+    ],
+)
+def test_a_reduction_killed_at_its_end_leaves_what_an_undisturbed_one_does(
+    raw, tmp_path: Path, moment, warm_python
+) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from unittest.mock import patch\n"
+        "from volkit.engine.job import JobEngine\n"
+        "from volkit.engine.tree import read_part\n"
+        "from volkit.geometry import Grid\n"
+        "from volkit.io import open_volume\n"
+        "from volkit.testing.blocks import COUNTS\n"
+        "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def last(*given):\n"
+        "    table = read_part(*given)\n"
+        "    if given[1] == 0 and len(given[0].cubes) == 1: patch(sys.argv[3], die).start()\n"
+        "    return table\n"
+        "if len(sys.argv) > 3: patch('volkit.engine.tree.read_part', last).start()\n"
+        "raw = open_volume(sys.argv[1])\n"
+        "engine, grid = JobEngine(sys.argv[2]), Grid(raw.domain, (4, 4, 4))\n"
+        "engine.reduce(COUNTS, raw, grid=grid, name='counts')\n"
+    )
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    assert warm_python("-c", script, raw.uri, killed, moment).returncode == -signal.SIGKILL
+    assert contents(killed)
+    assert any(killed.glob("counts.parts/*"))
+    for root in (killed, undisturbed):
+        assert warm_python("-c", script, raw.uri, root).returncode == 0
+    assert contents(killed) == contents(undisturbed)
+    assert not any("part" in path.name for path in killed.iterdir())
+
+
 @pytest.mark.parametrize("left", [[], ["0"], ["0", "zarr.0a1b.partial"]])
 def test_what_a_creation_left_that_was_killed_is_no_obstacle(raw, tmp_path: Path, left) -> None:
     target = tmp_path / "run" / "sum.zarr"

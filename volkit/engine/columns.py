@@ -1,5 +1,6 @@
 """Columns on disk: tables of named arrays, written at once and never unpickled."""
 
+import glob
 import hashlib
 import math
 import os
@@ -82,6 +83,18 @@ def _column(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
             # A bytearray, since what is read may be written to.
             return np.ndarray(shape, dtype, bytearray(memoryview(data)[begin:]))
     return np.asarray(np.lib.format.read_array(BytesIO(data), allow_pickle=False))
+
+
+def remove_drafts_beside(path: Path) -> None:
+    """Remove what killed writers of a table left beside it; nobody may be writing it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the table.
+    """
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        draft.unlink(missing_ok=True)
 
 
 def _write_file(path: Path, columns: Columns, *, lasting: bool) -> None:

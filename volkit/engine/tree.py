@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from volkit.engine.columns import digest, read_columns, write_columns
+from volkit.engine.columns import digest, read_columns, remove_drafts_beside, write_columns
 from volkit.engine.fan_in import CUBE, fan_in, put_together
 from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
 from volkit.engine.on_demand import as_asked
@@ -120,7 +120,7 @@ def reduce_tree(
     if combined is None:
         combined = _levels(run, reduction, inputs, what, grid=grid, name=name, shared=shared)
         _store(path, combined, what)
-        run.root.inside(f"{name}.parts").objects.delete_all()
+    _clear(run.root, name)
     if reduction.finalize is None:
         return combined
     return _finalized(run, reduction, combined, what, name)
@@ -196,6 +196,14 @@ def work_level(
         kept = done.nonzero()[0].tolist()
         ledger.mark(kept, [0.0] * len(kept))
     run.work(task, cubes.morton_missing(done), ledger=ledger, stage=stage, voxels=voxels)
+
+
+def _clear(root: Place, name: str) -> None:
+    """Remove what a finished reduction needs no more, also where it was killed before it did."""
+    root.inside(f"{name}.parts").objects.delete_all()
+    if root.local is not None:
+        for table in (f"{name}.npz", f"{name}.final.npz"):
+            remove_drafts_beside(root.local / table)
 
 
 def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, name: str) -> Any:
