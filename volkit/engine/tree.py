@@ -4,20 +4,20 @@ Blocks are gathered in cubes of a grid over the grid; each cube leaves one table
 gathered the same way, until one is left.  Which blocks meet is decided by the grid alone.
 """
 
-import json
 import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from volkit.engine.columns import digest, read_columns, remove_drafts_beside, write_columns
+from volkit.engine.columns import read_columns, write_columns
 from volkit.engine.fan_in import CUBE, fan_in, put_together
-from volkit.engine.fingerprint import Facts, changes, facts, fingerprint, kernel_identity
+from volkit.engine.final_table import clear_parts, store_table, stored_table
+from volkit.engine.fingerprint import Facts, facts, kernel_identity
 from volkit.engine.on_demand import as_asked
 from volkit.engine.op import Columns, Reduction, is_columns, run_partial
 from volkit.engine.reading import read_metered
 from volkit.engine.reuse import shared_table
 from volkit.engine.run import Run, load_shared
-from volkit.errors import SourceError, StaleLedgerError
+from volkit.errors import SourceError
 from volkit.geometry import Box, Grid
 from volkit.io.place import Place
 from volkit.io.volume import Volume
@@ -116,11 +116,11 @@ def reduce_tree(
     path = run.root.inside(f"{name}.npz")
     combined = shared_table(run, name, what)
     if combined is None:
-        combined = _stored(path, what, replace=run.replace_stale)
+        combined = stored_table(path, what, replace=run.replace_stale)
     if combined is None:
         combined = _levels(run, reduction, inputs, what, grid=grid, name=name, shared=shared)
-        _store(path, combined, what)
-    _clear(run.root, name)
+        store_table(path, combined, what)
+    clear_parts(run.root, name)
     if reduction.finalize is None:
         return combined
     return _finalized(run, reduction, combined, what, name)
@@ -198,26 +198,18 @@ def work_level(
     run.work(task, cubes.morton_missing(done), ledger=ledger, stage=stage, voxels=voxels)
 
 
-def _clear(root: Place, name: str) -> None:
-    """Remove what a finished reduction needs no more, also where it was killed before it did."""
-    root.inside(f"{name}.parts").objects.delete_all()
-    if root.local is not None:
-        for table in (f"{name}.npz", f"{name}.final.npz"):
-            remove_drafts_beside(root.local / table)
-
-
 def _finalized(run: Run, reduction: Reduction, combined: Columns, what: Facts, name: str) -> Any:
     """Finalize, keeping the result where it is a table that took time to make."""
     if reduction.finalize is None:
         return combined
     what = {**what, "finalize": kernel_identity(reduction.finalize)}
     path = run.root.inside(f"{name}.final.npz")
-    found = shared_table(run, f"{name}.final", what) or _stored(path, what, replace=True)
+    found = shared_table(run, f"{name}.final", what) or stored_table(path, what, replace=True)
     if found is not None:
         return found
     value = reduction.finalize(combined)
     if is_columns(value):
-        _store(path, value, what)
+        store_table(path, value, what)
     return value
 
 
@@ -264,41 +256,3 @@ def read_part(task: LevelTask, number: int) -> Columns:
 def part_key(number: int) -> str:
     """Name the partial table of a cube; a thousand to a folder."""
     return f"{number // 1000:06d}/{number:09d}.npz"
-
-
-def _store(place: Place, columns: Columns, what: Facts) -> None:
-    write_columns(place, columns)
-    said = {"fingerprint": fingerprint(what), "sha256": digest(columns), "facts": what}
-    about = json.dumps(said, indent=1)
-    place.above.objects.put(_about(place), about.encode())
-
-
-def _about(place: Place) -> str:
-    """Name what lies beside a table and says of which computation it is."""
-    return place.name.removesuffix(".npz") + ".json"
-
-
-def _stored(place: Place, what: Facts, *, replace: bool) -> Columns | None:
-    """Read a finished table, if it is there and of this computation."""
-    objects, about = place.above.objects, _about(place)
-    data = objects.get(about)
-    if data is None or objects.modified(place.name) is None:
-        return None
-    try:
-        found = json.loads(data)
-        same = found["fingerprint"] == fingerprint(what)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(
-            f"{place.above.inside(about)} cannot be understood ({error}); delete it to go on"
-        ) from error
-    if same:
-        return read_columns(place)
-    if replace:
-        objects.delete(about)
-        return None
-    raise StaleLedgerError(
-        f"{place} records computation {found['fingerprint'][:8]}, this one is "
-        f"{fingerprint(what)[:8]}: {'; '.join(changes(found['facts'], what))}. "
-        "Write to a new target, or replace what is stale (replace_stale=True; "
-        "volkit run --replace); volkit reprocess makes a version beside it"
-    )
