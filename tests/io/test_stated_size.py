@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from volkit.engine.job import JobEngine
+from volkit.engine.op import Op
 from volkit.errors import GeometryError
+from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
-from volkit.io.stated_size import open_sized, says_size
+from volkit.io.stated_size import is_sized, open_sized, says_size, sized_by
 from volkit.ops.mirror import mirror
 from volkit.ops.multiscale import pyramid
 
@@ -54,3 +57,21 @@ def test_a_copy_does_not_say_more_than_its_source(
     assert copy.voxel_size_nm == (1, 1, 1)
     assert not says_size(copy)
     assert says_size(mirror(open_volume(bare, voxel_size_nm=GIVEN), f"{target}_2"))
+
+
+def test_what_is_computed_does_not_say_more_than_what_it_is_made_of(
+    bare: Path, tmp_path: Path
+) -> None:
+    op = Op(lambda block, values: values, dtype=np.uint8)
+    engine, coarse = JobEngine(tmp_path / "run"), Grid(Box.from_shape((8, 8, 8)), (8, 8, 8))
+    found = engine.map(op, open_volume(bare), grid=coarse, name="bare")
+    assert found.attributes["volkit"]["voxel_size_stated"] is False
+    pyramid(found, levels=2)
+    assert not any(says_size(each) or is_sized(each) for each in (found, found.at_level(1)))
+    assert sized_by(found.at_level(1), GIVEN).voxel_size_nm == (80, 8, 8)
+    for given in (GIVEN, (1, 1, 1)):  # the latter told to count in voxels
+        source = open_volume(bare, voxel_size_nm=given)
+        made = engine.map(op, source, grid=coarse, name=f"sized-{given[0]}")
+        assert made.voxel_size_nm == given
+        assert says_size(made)
+        assert sized_by(made, (9, 9, 9)).voxel_size_nm == (GIVEN if given == GIVEN else (9, 9, 9))

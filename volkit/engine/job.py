@@ -25,6 +25,7 @@ from volkit.errors import GeometryError, SourceError, StaleLedgerError
 from volkit.geometry import AXES, Coord, Grid
 from volkit.io.open import create_volume
 from volkit.io.place import Place
+from volkit.io.stated_size import size_attributes
 from volkit.io.volume import Volume
 from volkit.io.zarr.store import is_vacant, remove_drafts
 
@@ -215,7 +216,12 @@ class JobEngine:
             start=grid.domain.start,
             chunk_shape=chunk,
             shard_shape=shard,
-            attributes={"stage": name, "fingerprint": ledger.fingerprint, "provenance": what},
+            attributes={
+                "stage": name,
+                "fingerprint": ledger.fingerprint,
+                "provenance": what,
+                **size_attributes(like),
+            },
         )
         check_aligned(grid, volume)
         return volume

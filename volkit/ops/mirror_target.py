@@ -10,7 +10,7 @@ from volkit.io.labels import holds_labels
 from volkit.io.open import create_volume
 from volkit.io.place import Place
 from volkit.io.sources import OpenOptions
-from volkit.io.stated_size import UNSTATED, says_size
+from volkit.io.stated_size import size_attributes
 from volkit.io.uris import split_scheme
 from volkit.io.volume import Volume
 from volkit.io.zarr.store import remove_drafts
@@ -108,7 +108,7 @@ def prepare_target(
             "kind": "segmentation" if labels else "image",
             "source": described(source),
             "provenance": what,
-            **({} if says_size(source) else {UNSTATED: False}),
+            **size_attributes(source),
         },
     )
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from volkit.engine.op import Columns
 from volkit.geometry import Box, Coord, VoxelScale
 from volkit.io.open import create_volume
+from volkit.io.stated_size import UNSTATED
 from volkit.io.volume import Volume
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of
-from volkit.ops.statistics_regions import distance_attributes, distance_columns
+from volkit.ops.statistics_distances import distance_attributes, distance_columns, laid_mean
 from volkit.ops.statistics_totals import bins_of, counted
 
 _NM_PER_UM = 1000.0
@@ -123,7 +124,7 @@ def density_volume(
     path : Path
         Target; what was there before is replaced.
     dataset : xarray.Dataset
-        From :func:`grid_dataset`.
+        From :func:`grid_dataset`; coordinates in voxels have no size to take over.
     bins, domain, scale
         As there.
 
@@ -142,7 +143,10 @@ def density_volume(
     volume = create_volume(
         path,
         overwrite=True,
-        attributes={"channels": [name.removesuffix("_fraction") for name in names]},
+        attributes={
+            "channels": [name.removesuffix("_fraction") for name in names],
+            **({UNSTATED: False} if dataset["z"].attrs.get("units") == "voxels" else {}),
+        },
         shape=values.shape[1:],
         channels=len(names),
         dtype=np.float32,
@@ -203,7 +207,7 @@ def _cell_maps(
         "cell_voxels": (dims, total / count, {"units": "voxels", "long_name": "mean size"}),
     }
     for name in distance_columns(cells):
-        mean = _laid(place, cells[name].to_numpy(), shape) / count
+        mean = laid_mean(totals, name, tuple(place[axis] for axis in BINS), shape)
         found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
     return found
 
