@@ -1,5 +1,7 @@
 """Reprocessing of pipelines that go on by affinities: the bytes of a whole run, less work."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 import torch
 import yaml
 
+from volkit.engine.reuse_record import read_reuse
 from volkit.errors import ConfigError
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
+from volkit.io.place import Place
 from volkit.models.architectures import build
 from volkit.models.checkpoint import save_checkpoint
 from volkit.pipelines.current_version import promote
@@ -21,6 +25,7 @@ from volkit.pipelines.version_selection import Limits
 from volkit.pipelines.version_stages import check_whole, stage_volume, version_stages
 from volkit.pipelines.versions import version_folder
 from volkit.testing.workflows import identity_checkpoint, voronoi_cells
+from volkit.viewer.run_layers import run_layers
 
 SHAPE, BLOCK = (16, 32, 32), (16, 16, 16)
 BLOCKS = 4
@@ -164,6 +169,10 @@ def test_a_last_parameter_shares_basins_and_what_boxes_say_of_them(data, run, tm
     carried_out(workflow(data, kind, tmp_path / "fresh", segment=segment))
     check_equal(folder, 2, tmp_path / "fresh", AFTER)
     check_whole(folder, 2)
+    shown = run_layers(f"{folder}@v2")
+    labels = shown.cut.change(0.62)(shown.cut.fragments.read())
+    np.testing.assert_array_equal(labels, stage_volume(folder, 2, "labels").read())
+    assert "are those before their background is filled" in shown.messages[0]
 
 
 def median_size(folder: Path) -> int:
@@ -204,6 +213,21 @@ def test_what_is_merged_is_shared_up_to_its_limit(data, held, tree, tmp_path: Pa
     other = {**segment, "agglomeration": {**how, "threshold": 0.55, "held": holder}}
     carried_out(workflow(data, "affinities", tmp_path / "fresh", segment=other))
     check_equal(tmp_path / "run", 2, tmp_path / "fresh", ("fragments", "labels"))
+    for gone in ("report", "labels.ledger"):  # as of a version that is going on
+        shutil.rmtree(version_folder(tmp_path / "run", 2) / gone)
+    cut = run_layers(f"{tmp_path / 'run'}@v2").cut
+    assert (cut.threshold, cut.most) == (0.55, 0.6)
+    for threshold, folder in ((0.4, "run"), (0.55, "fresh")):
+        written = open_volume(tmp_path / folder / "labels.zarr").read()
+        np.testing.assert_array_equal(cut.change(threshold)(cut.fragments.read()), written)
+    place = Place.at(version_folder(tmp_path / "run", 2))
+    only = {"fragments": read_reuse(place)["fragments"]}
+    place.objects.put("reuse.json", json.dumps(only).encode())
+    shown = run_layers(f"{tmp_path / 'run'}@v2")
+    assert shown.cut is None  # that of v1 may not be its own
+    assert shown.messages == (
+        "labels at other thresholds are not shown: how the fragments join is not computed yet",
+    )
 
 
 def test_what_no_network_answered_has_no_versions(data, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from volkit.pipelines.reproducible import check_reproducible
 from volkit.pipelines.segment_affinities import TREE
 from volkit.pipelines.status import read_status
 from volkit.testing.workflows import identity_checkpoint, tiny_workflow, voronoi_cells
+from volkit.viewer.run_layers import run_layers
 
 SHAPE = (20, 32, 36)
 NOTHING = "warning: there is no segment, only background: no seed was found; check thresholds"
@@ -304,6 +305,12 @@ def test_basins_are_merged_by_scores(folder, stored, linkage, held, tmp_path: Pa
     told = {"options": options, "linkage": Linkage(linkage), "limit": 0.6, "held": held}
     tree = agglomeration_tree(pieces, values, **told, **where)
     again = tree.labels(0.55, name="again").read()
+    shown = run_layers(str(tmp_path / "small"))
+    assert (shown.cut.threshold, shown.cut.most, shown.messages) == (0.4, 0.6, ())
+    ids, sizes = np.unique(again, return_counts=True)
+    large = np.where(np.isin(again, ids[sizes < 3]), 0, again)
+    for threshold, written in ((0.4, labels[0]), (0.55, large)):
+        np.testing.assert_array_equal(shown.cut.change(threshold)(pieces.read()), written)
     assert len(np.unique(again)) < len(
         np.unique(open_volume(tmp_path / "one" / "labels.zarr").read())
     )

@@ -132,6 +132,7 @@ def test_a_run_that_is_half_written_is_shown_as_far_as_it_is(project, tmp_path) 
             for message in view.found.messages
         )
         assert view.found.cut is None
+        assert "not shown: cannot read the table" in view.found.messages[-1]
         assert b"5 of 12 blocks" in get(view.url)
     for ledger in run.glob("*.ledger"):
         (ledger / "done").write_bytes(b"")

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from volkit.errors import ConfigError, MissingChunkError, SourceError
-from volkit.geometry import Box, VoxelScale
+from volkit.geometry import Box
 from volkit.geometry.scale import Vector
 from volkit.io.labels import holds_labels
-from volkit.io.stated_size import open_sized
+from volkit.io.stated_size import is_sized, open_sized
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
 from volkit.viewer.frame import Frame, dimensions
@@ -101,7 +101,7 @@ def open_for_view(uri: str, voxel_size_nm: Vector | None = None, **options: Any)
         If it cannot be opened, or has no voxel size and none is given.
     """
     volume = open_sized(uri, voxel_size_nm=voxel_size_nm, **options)
-    if volume.options.voxel_size_nm is None and volume.scale == VoxelScale((1.0, 1.0, 1.0)):
+    if not is_sized(volume):
         raise SourceError(
             f"{uri} does not say how large its voxels are; give --voxel-size 40,4,4 (z, y, x, "
             "in nm), or --voxel-size 1 to count in voxels"

@@ -20,6 +20,7 @@ iframe { flex: 1; border: 0; width: 100%; }
 #trouble { padding: 2rem; font-size: 1.1rem; }
 :focus-visible { outline: 2px solid #3fd2ff; }
 """
+_STEPS = 200  # of the slider, the last of which is all that the run knows
 # Without WebGL 2 the client stays black and says nothing.
 _SCRIPT = """
 const canvas = document.createElement("canvas");
@@ -80,9 +81,10 @@ def view_page(title: str, source: str, messages: Sequence[str], cut: Cut | None)
 def _slider(cut: Cut | None) -> str:
     if cut is None:
         return ""
+    step = cut.most / _STEPS or 1.0
     return (
         f'<label title="{html.escape(cut.meaning, quote=True)}">threshold of labels '
-        f'<input id="threshold" type="range" min="0" max="1" step="0.005" '
+        f'<input id="threshold" type="range" min="0" max="{cut.most!r}" step="{step!r}" '
         f'value="{cut.threshold:g}" aria-label="threshold of labels: '
         f'{html.escape(cut.meaning, quote=True)}">'
         f'<output id="shown">{cut.threshold:.3f}</output></label>'

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import Any
 
@@ -11,14 +12,18 @@ from volkit.engine.reuse_search import base_stage
 from volkit.engine.stages import Stage, find_stages
 from volkit.engine.verify import volume_of
 from volkit.errors import VolkitError
+from volkit.geometry.scale import Vector
 from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.io.points.files import read_points
 from volkit.io.points.options import PointOptions
+from volkit.io.stated_size import is_sized, sized_by
 from volkit.io.volume import Volume
+from volkit.pipelines.changed_keys import TOLD
 from volkit.pipelines.diff_inputs import run_folders
 from volkit.viewer.found import Found, Item
 from volkit.viewer.layer import Kind
+from volkit.viewer.merge_tables import merge_tables
 from volkit.viewer.open_layers import kind_of
 from volkit.viewer.threshold import Cut, find_cut
 from volkit.viewer.vessel_layers import flagged_vessels
@@ -40,7 +45,9 @@ def is_run(uri: str) -> bool:
     return bool(find_stages(place) or read_reuse(place) or _told(place))
 
 
-def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
+def run_layers(
+    uri: str, *, tomogram: str | None = None, voxel_size_nm: Vector | None = None
+) -> Found:
     """Find what a run holds.
 
     Parameters
@@ -49,6 +56,8 @@ def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
         Its folder, or ``RUN@v2``; it may be going on, or have ended half way.
     tomogram : str, optional
         Which, of a run over many.
+    voxel_size_nm : tuple of float, optional
+        (z, y, x), of a run over volumes that do not say it.
 
     Returns
     -------
@@ -65,13 +74,41 @@ def run_layers(uri: str, *, tomogram: str | None = None) -> Found:
         items += flagged_vessels(bases[0], messages)
     if not items:
         messages.append(f"{uri} has no volume yet; look at volkit status {quote(uri)}")
-    return Found(tuple(items), tuple(messages), _cut(bases, items, told))
+    keys = _keys(bases[0])
+    cut = _cut(bases, items, keys.get("segment"), messages)
+    source = keys.get("input")
+    size = voxel_size_nm or (source.get("voxel_size_nm") if isinstance(source, dict) else None)
+    items = [_placed(item, size) for item in items]
+    if cut is not None and size is not None:
+        cut = replace(cut, fragments=sized_by(cut.fragments, size))
+    messages += _unsized(items)
+    return Found(tuple(items), tuple(messages), cut)
+
+
+def _placed(item: Item, size: Vector | None) -> Item:
+    if item.volume is None or size is None:
+        return item
+    return replace(item, volume=sized_by(item.volume, size))
+
+
+def _unsized(items: list[Item]) -> list[str]:
+    names = [i.name for i in items if i.volume is not None and not is_sized(i.volume)]
+    if not names:
+        return []
+    return [
+        f"the voxel size of {', '.join(names)} is not stated: lengths are voxels (--voxel-size "
+        "z,y,x says it)"
+    ]
 
 
 def _told(place: Place) -> Mapping[str, Any]:
     """Read what the report says the run was made of; empty before there is one."""
+    return _tree(place.inside("report"), "run.json")
+
+
+def _tree(folder: Place, name: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(place.inside("report").objects.get("run.json") or b"{}")
+        found = json.loads(folder.objects.get(name) or b"{}")
     except ValueError:
         return {}  # half written
     return found if isinstance(found, dict) else {}
@@ -80,10 +117,10 @@ def _told(place: Place) -> Mapping[str, Any]:
 def _inputs(place: Place, told: Mapping[str, Any], messages: list[str]) -> Iterator[Item]:
     """Open what the run reads: as its report says, or before that, as its ledgers do."""
     known = {
-        role: (str(said["uri"]), int(said.get("level", 0)), said.get("voxel_size_nm"))
+        role: (str(said["uri"]), int(said.get("level", 0)))
         for role, said in told.get("inputs", {}).items()
     } or dict(_noted(place))
-    for role, (uri, level, _) in known.items():
+    for role, (uri, level) in known.items():
         try:
             volume = open_volume(uri, level=level)
         except (VolkitError, ImportError) as error:
@@ -93,7 +130,7 @@ def _inputs(place: Place, told: Mapping[str, Any], messages: list[str]) -> Itera
         yield Item(role, kind, volume, uri=uri, visible=role == "image")
 
 
-def _noted(place: Place) -> Iterator[tuple[str, tuple[str, int, None]]]:
+def _noted(place: Place) -> Iterator[tuple[str, tuple[str, int]]]:
     """Name the volumes outside of the run that its stages read, in the order of the stages."""
     seen: set[str] = set()
     for stage in find_stages(place):
@@ -106,7 +143,7 @@ def _noted(place: Place) -> Iterator[tuple[str, tuple[str, int, None]]]:
                 continue
             role = "image" if not seen else uri.rstrip("/").rpartition("/")[2]
             seen.add(uri)
-            yield role, (uri, int(said.get("level") or 0), None)
+            yield role, (uri, int(said.get("level") or 0))
 
 
 def _results(bases: list[Place], messages: list[str]) -> Iterator[Item]:
@@ -142,18 +179,21 @@ def _begun(stage: Stage, messages: list[str]) -> bool:
     return done > 0
 
 
-def _cut(bases: list[Place], items: list[Item], told: Mapping[str, Any]) -> Cut | None:
-    fragments = next((item.volume for item in items if item.name == "fragments"), None)
-    if fragments is None:
+def _cut(bases: list[Place], items: list[Item], told: Any, messages: list[str]) -> Cut | None:
+    if not any(item.name == "fragments" for item in items):
         return None
-    said = told.get("parameters", {}).get("segment", {})
-    threshold = said.get("threshold") if isinstance(said, Mapping) else None
-    start = float(threshold) if isinstance(threshold, int | float) else 0.5
-    for base in bases:
-        cut = find_cut(base, fragments, start)
-        if cut is not None:
-            return cut
-    return None
+    volumes = [item.volume for item in items if item.volume is not None]
+    segment = told if isinstance(told, dict) else None
+    return find_cut(list(merge_tables(bases)), volumes, segment, messages)
+
+
+def _keys(place: Place) -> Mapping[str, Any]:
+    """Read the workflow of a run from its report, its version, or what it notes at its end."""
+    for folder, name in ((place.inside("report"), "run.json"), (place, "version.json")):
+        found = _tree(folder, name).get("parameters")
+        if isinstance(found, dict):
+            return found
+    return _tree(place, TOLD)
 
 
 def _tomogram(place: Place, told: Mapping[str, Any], name: str | None) -> Found:

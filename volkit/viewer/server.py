@@ -230,9 +230,13 @@ class _Threshold(_Handler):
             threshold = float(json.loads(self.request.body))
         except (ValueError, TypeError):
             threshold = -1.0
-        if self.view.on_threshold is None or not 0 <= threshold <= 1:
+        try:
+            if self.view.on_threshold is None:
+                raise ConfigError("what is shown has no threshold")
+            state = self.view.on_threshold(threshold)
+        except ConfigError as error:
             self.set_status(400)
-            self.finish("a threshold is a number from 0 to 1")
+            self.finish(str(error))
             return
-        self.view.show(self.view.on_threshold(threshold))
+        self.view.show(state)
         self.finish(json.dumps({"threshold": threshold}))

@@ -144,12 +144,14 @@ class View:
         Raises
         ------
         ConfigError
-            If what is shown has no thresholds.
+            If what is shown has no thresholds, or not that one.
         """
         cut = self.found.cut
         if cut is None:
             raise ConfigError("what is shown has no merge tree and no region graph; give a run")
-        name = f"cut-{threshold:.6f}"
+        if not 0 <= threshold <= cut.most:
+            raise ConfigError(f"threshold is {threshold}; give a number from 0 to {cut.most:g}")
+        name = f"cut-{threshold!r}"
         change = cut.change(threshold)
         self.server.layers[name] = ServedVolume.of(cut.fragments, "segmentation", change)
         url = f"precomputed://{self.server.address(name)}"
@@ -224,7 +226,9 @@ def _found(uri: str, options: ViewOptions) -> Found:
         if is_evaluation(named.uri):
             return evaluation_layers(named.uri)
         if is_run(named.uri):
-            return run_layers(named.uri, tomogram=options.tomogram)
+            return run_layers(
+                named.uri, tomogram=options.tomogram, voxel_size_nm=options.voxel_size_nm
+            )
     if named.is_skeletons:
         return Found((Item(named.name, "skeletons", uri=named.uri),))
     if named.is_table:
