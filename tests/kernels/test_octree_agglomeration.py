@@ -20,7 +20,14 @@ EDGES = st.dictionaries(
     PAIRS, st.lists(st.integers(0, 4).map(lambda n: 60 * n), min_size=1, max_size=5), max_size=40
 )
 LINKAGES = st.sampled_from(
-    [Linkage(), Linkage("max"), Linkage("quantile", 50), Linkage("quantile")]
+    [
+        Linkage(),
+        Linkage("max"),
+        Linkage("quantile", 50),
+        Linkage("quantile"),
+        Linkage("max_k", k=2),
+        Linkage("max_k", k=3),
+    ]
 )
 THRESHOLDS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0])
 
@@ -37,6 +44,8 @@ def slow_score(values: list[int], linkage: Linkage) -> Fraction:
 
 def slow_agglomerate(edges: dict, linkage: Linkage, threshold: float) -> dict[int, int]:
     """Search all groups for the lowest score before every merge."""
+    if linkage.kind == "max_k":
+        return slow_turns(edges, linkage.k, threshold)
     group = {node: node for pair in edges for node in pair}
     tie = min if linkage.kind == "mean" else max
     while True:
@@ -53,11 +62,44 @@ def slow_agglomerate(edges: dict, linkage: Linkage, threshold: float) -> dict[in
         group = {node: a if of == b else of for node, of in group.items()}
 
 
+def slow_turns(edges: dict, k: int, threshold: float) -> dict[int, int]:
+    """Two contacts that meet take the lower turn; a turn that came too early is a later one."""
+    group = {node: node for pair in edges for node in pair}
+    turns = {pair: (score_of_largest(values, k), pair, values) for pair, values in edges.items()}
+    while turns:
+        (a, b), (turn, first, values) = min(turns.items(), key=lambda item: item[1][:2])
+        if turn >= threshold:
+            break
+        score = score_of_largest(values, k)
+        if score > turn:
+            turns[a, b] = (score, first, values)
+            continue
+        group = {node: a if of == b else of for node, of in group.items()}
+        before, turns = turns, {}
+        for pair, (turn, first, values) in before.items():
+            ends = tuple(sorted(a if node == b else node for node in pair))
+            if ends[0] != ends[1]:
+                other = turns.get(ends, (turn, first, []))
+                turns[ends] = (*min((turn, first), other[:2]), values + other[2])
+    return {node: of for node, of in group.items() if of != node}
+
+
+def score_of_largest(values: list[int], k: int) -> Fraction:
+    largest = sorted(values)[-k:]
+    return 1 - Fraction(sum(largest), 256 * len(largest))
+
+
 def table_of(edges: dict, linkage: Linkage) -> dict[str, np.ndarray]:
     u, v = np.array(list(edges), np.uint64).reshape(-1, 2).T
+    rows = [(n, value) for n, pair in enumerate(edges) for value in edges[pair]]
+    edge, bins = np.array(rows, np.int64).reshape(-1, 2).T
+    if linkage.kind == "max_k":
+        largest = [sorted(values)[-linkage.k :] for values in edges.values()]
+        sums = [sum(ONE - value * ONE // 256 for value in values) for values in largest]
+        table = {"u": u, "v": v, "edge": edge, "bin": bins * ONE // 256, "number": edge * 0 + 1}
+        count = np.array([len(values) for values in largest], np.int64)
+        return contact_table({**table, "sum": np.array(sums, np.int64), "count": count})
     if linkage.kind == "quantile":
-        rows = [(n, value) for n, pair in enumerate(edges) for value in edges[pair]]
-        edge, bins = np.array(rows, np.int64).reshape(-1, 2).T
         return contact_table({"u": u, "v": v, "edge": edge, "bin": bins, "number": edge * 0 + 1})
     of = sum if linkage.kind == "mean" else min
     total = [of(ONE - value * ONE // 256 for value in values) for values in edges.values()]
@@ -130,13 +172,23 @@ def test_ratios_are_compared_exactly(p, q, r, s) -> None:
     assert compare_ratios(p, q, near, q) == (0 if near == p else -1)
 
 
+def test_a_mean_of_the_largest_that_rises_waits_for_its_turn() -> None:
+    """By hand: 1 joins 2 at 0.1; their contacts with 3 make 1 - 0.75 of 1 - 0.375 and 1 - 0.5."""
+    edges = {(1, 2): [230, 231], (1, 3): [192, 0], (2, 3): [192, 64]}
+    linkage = Linkage("max_k", k=2)
+    assert agglomerate(edges, linkage, 0.4) == {2: 1}
+    assert agglomerate(edges, linkage, 0.5) == {2: 1}
+    assert agglomerate(edges, linkage, 0.51) == {2: 1, 3: 1}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (
             lambda: Linkage("median"),
-            "linkage is 'median'; choose 'mean', 'max', 'min' or 'quantile'",
+            "linkage is 'median'; choose 'mean', 'max', 'min', 'quantile' or 'max_k'",
         ),
+        (lambda: Linkage("max_k", k=0), "k is 0; give how many of the largest affinities count"),
         (lambda: Linkage("quantile", 100), "percent is 100; give a quantile of 0 to 99"),
         (lambda: agglomerate({(1, 2): [60]}, Linkage(), 1.5), "threshold is 1.5; give 1 - an"),
     ],

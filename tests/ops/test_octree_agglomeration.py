@@ -20,7 +20,8 @@ from volkit.ops.affinity_agglomeration import affinity_agglomerate
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, affinity_watershed
 from volkit.ops.components import components_of
 from volkit.ops.contact_tables import linkage_graph
-from volkit.ops.octree_agglomeration import agglomeration_tree, held_by
+from volkit.ops.graph_holder import held_by
+from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.ops.segmentation import agglomerate
 
 OPTIONS = AffinityOptions(NEAREST, low=0.3, high=0.9)
@@ -32,6 +33,7 @@ LINKAGES = [
     Linkage("quantile", 75),
     Linkage("quantile", 50, "largest"),
     Linkage("quantile", 60, "largest", exact=True),
+    Linkage("max_k", k=3),
 ]
 
 
@@ -299,6 +301,10 @@ def test_who_holds_the_graph_follows_from_the_volume() -> None:
     most = 2**34 // 400
     assert held_by(100 * most) == "whole"
     assert held_by(100 * (most + 1)) == "boxes"
+    assert held_by(100 * (most + 1), memory_bytes=2**34 + 400) == "whole"
+    # Ten values of 120 bytes are held, too.
+    assert held_by(25 * most, linkage=Linkage("max_k", k=10)) == "whole"
+    assert held_by(26 * most, linkage=Linkage("max_k", k=10)) == "boxes"
     labels = open_volume(cells(1))
     affinities = open_volume(np.zeros((3, 11, 12, 13), np.float32))
     trees = [

@@ -27,6 +27,11 @@ def quantile(percent: int) -> Callable[[Values], float]:
     return lambda values: sorted(values)[percent * len(values) // 100]
 
 
+def largest(k: int) -> Callable[[Values], float]:
+    """``MeanMaxKAffinity``."""
+    return lambda values: sum(sorted(values)[-k:]) / min(k, len(values))
+
+
 class Merging:
     """``IterativeRegionMerging`` of waterz 0.10.1, with ``OneMinus`` of a statistic.
 
@@ -101,10 +106,18 @@ def contacts_of(labels: np.ndarray, affinities: np.ndarray) -> dict[tuple[int, i
 
 
 @pytest.mark.parametrize(
-    ("percent", "threshold"),
-    [(None, 0.75), (None, 0.95), (10, 0.35), (50, 0.3), (50, 0.34), (75, 0.3)],
+    ("kind", "number", "threshold"),
+    [
+        *(("min", 0, threshold) for threshold in (0.75, 0.95)),
+        ("quantile", 10, 0.35),
+        ("quantile", 50, 0.3),
+        ("quantile", 50, 0.34),
+        ("quantile", 75, 0.3),
+        ("max_k", 3, 0.3),
+        ("max_k", 10, 0.4),
+    ],
 )
-def test_scores_are_those_of_waterz(percent, threshold: float) -> None:
+def test_scores_are_those_of_waterz(kind: str, number: int, threshold: float) -> None:
     rng = np.random.default_rng(4)
     places = np.stack(np.indices((9, 10, 11)), axis=-1)[..., None, :]
     distance = ((places - rng.random((30, 3)) * (9, 10, 11)) ** 2).sum(axis=-1)
@@ -114,12 +127,14 @@ def test_scores_are_those_of_waterz(percent, threshold: float) -> None:
     affinities = values.astype(np.float32)
     contacts = contacts_of(labels, affinities)
     assert len(contacts) > 60
-    if percent is None:
+    if kind == "min":
         linkage, statistic = Linkage("min"), smallest
+    elif kind == "max_k":
+        linkage, statistic = Linkage("max_k", k=number), largest(number)
     else:
-        linkage = Linkage("quantile", percent, "largest", exact=True)
+        linkage = Linkage("quantile", number, "largest", exact=True)
         contacts = {pair: [max(found)] for pair, found in contacts.items()}
-        statistic = quantile(percent)
+        statistic = quantile(number)
     theirs = Merging(contacts, statistic).until(threshold)
     expected = np.vectorize(theirs.get)(labels.astype(int))
     volumes = open_volume(labels), open_volume(affinities)

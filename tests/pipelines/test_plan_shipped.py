@@ -172,31 +172,45 @@ def test_what_is_known_is_counted_by_hand(inputs, tmp_path) -> None:
         plan("statistics/regions.yaml", f"input.judge={boxes(32, 41)}")
 
 
-@pytest.mark.parametrize(
-    ("name", "chosen", "fixed"),
-    [
-        ("em/segment_affinities.yaml", "{threshold: 0.5}", "{threshold: 0.5, held: boxes}"),
-        ("segment_fib25.yaml", "auto", "octree"),
-    ],
-)
-def test_a_plan_says_who_will_hold_the_graph_where_that_is_chosen(
-    name, chosen, fixed, tmp_path
-) -> None:
-    def said(how: str, shape: str) -> list[str]:
-        given = settings_of(name, {}, tmp_path / "run")
-        more = f"input.image=specimen://em?shape={shape}&seed=1", f"segment.agglomeration={how}"
-        workflow = read_workflow(WORKFLOWS / name, [*given, *more])
-        advice = workflow.pipeline.plan(workflow.config).advice
-        return [text for text in advice if "graph" in text]
+def said_of_graphs(name: str, how: str, shape: str, tmp_path: Path) -> list[str]:
+    """What a plan says of graphs, where a worker has 4 GiB beside what it needs anyway."""
+    given = settings_of(name, {}, tmp_path / "run")
+    more = [f"input.image=specimen://em?shape={shape}&seed=1", f"segment.agglomeration={how}"]
+    more.append(f"cluster={{workers: 1, memory_gib: {4 + 450 / 1024}}}")
+    workflow = read_workflow(WORKFLOWS / name, [*given, *more])
+    advice = workflow.pipeline.plan(workflow.config).advice
+    return [text for text in advice if "graph" in text]
 
-    # 786,432 voxels may have 7,864 contacts of 400 bytes; 8.6 gigavoxels have 32 GiB of them.
-    assert said(chosen, "48,128,128") == [
+
+def test_a_plan_says_who_will_hold_the_graph_by_the_memory_of_workers(tmp_path: Path) -> None:
+    """786,432 voxels may have 7,864 contacts of 400 bytes; 1.3 gigavoxels have 5 GiB of them."""
+    small, large, name = "48,128,128", "1280,1024,1024", "em/segment_affinities.yaml"
+    assert said_of_graphs(name, "{threshold: 0.5}", small, tmp_path) == [
+        "one machine holds the graph of fragments: up to 0.0029 GiB may be needed for that of "
+        "0.00079 gigavoxels, and a worker has 4 GiB for it"
+    ]
+    (text,) = said_of_graphs(name, "{threshold: 0.5}", large, tmp_path)
+    assert text.startswith("boxes of blocks hold the graph of fragments: up to 5 GiB")
+    (text,) = said_of_graphs(name, "{threshold: 0.5, held: whole}", large, tmp_path)
+    assert text.startswith("one machine holds the graph of fragments: up to 5 GiB")
+    assert text.endswith(
+        "4 GiB for it; give segment.agglomeration.held: boxes, with the same labels"
+    )
+    assert said_of_graphs(name, "{threshold: 0.5, held: whole}", small, tmp_path) == []
+    assert said_of_graphs(name, "{threshold: 0.5, held: boxes}", large, tmp_path) == []
+
+
+def test_labels_that_may_differ_do_not_follow_the_memory_of_workers(tmp_path: Path) -> None:
+    """Boxes may merge a few tile cuts otherwise, so that only the volume decides."""
+    small, large, name = "48,128,128", "1280,1024,1024", "segment_fib25.yaml"
+    assert said_of_graphs(name, "auto", small, tmp_path) == [
         "one machine holds the graph of fragments: up to 0.0029 GiB may be needed for that of "
         "0.00079 gigavoxels, and one machine should hold 16 GiB"
     ]
-    (text,) = said(chosen, "2048,2048,2048")
-    assert text.startswith("boxes of blocks hold the graph of fragments: up to 32 GiB")
-    assert said(fixed, "48,128,128") == []
+    chosen, text = said_of_graphs(name, "auto", large, tmp_path)
+    assert chosen.startswith("one machine holds the graph of fragments: up to 5 GiB")
+    assert text.endswith("give segment.agglomeration: octree, by which a few merges may differ")
+    assert said_of_graphs(name, "octree", large, tmp_path) == []
 
 
 def test_stages_of_several_volumes_add_up() -> None:

@@ -5,6 +5,11 @@ frozen: it does not merge here.  When an edge comes up of which one end is froze
 becomes frozen too, since its best partner is not decided yet.  Two regions that merge are each
 other's best partner, and neither can gain a contact; merges elsewhere cannot change that, since the
 score of contacts put together is never below the lower of theirs.
+
+The mean of the k largest affinities is another matter, as it can rise where contacts are put
+together.  So a contact has a turn, the lower of those it was made of, and its score is taken when
+its turn comes: it merges there, or gets its score as a later turn.  Turns never come too early, and
+nothing hangs on when contacts were put together.  A turn of which one end is frozen freezes both.
 """
 
 from typing import Any
@@ -21,7 +26,7 @@ from volkit.kernels.edge_lists import (
     remove_edge,
 )
 from volkit.kernels.exact_ratio import compare_ratios
-from volkit.kernels.linkage_rule import HIGHEST, LOWEST, MEAN, OF_VALUES
+from volkit.kernels.linkage_rule import HIGHEST, LOWEST, MEAN, OF_LARGEST, OF_VALUES
 
 Ints = NDArray[np.int64]
 Pool = tuple[Ints, Ints, Ints, Ints]
@@ -41,12 +46,12 @@ def merge_settled(
         Nodes that every edge joins; changed.
     sums : ndarray of int64, shape (E, 2)
         Mean: sum and number.  Lowest, highest: that, and the number.  Quantile: unused, and the
-        number.  Changed.
+        number.  Largest: the ratio that is the turn.  Changed.
     rank : ndarray of int64, shape (E,)
         Which of equal scores comes first; all different; changed.
     pool : tuple of ndarray of int64
-        For quantiles, the bins (or values) of every edge as a list: first entry of every edge; bin,
-        number and the next entry (-1 ends) of every entry.  Changed.
+        For quantiles and the largest, the bins (or values) of every edge as a list: first entry of
+        every edge; bin, number and the next entry (-1 ends) of every entry.  Changed.
     frozen : ndarray of bool, shape (N,)
         Nodes that do not merge; changed to those that cannot be decided.
     rule : tuple of int
@@ -63,11 +68,8 @@ def merge_settled(
     nodes, edges = len(frozen), ends.shape[1]
     alive = np.ones(edges, np.bool_)
     graph = (ends, sums, alive, new_edge_table(edges), nodes)
-    lists = (
-        np.full(2 * edges, -1, np.int64),
-        np.full(nodes, -1, np.int64),
-        np.zeros(nodes, np.int64),
-    )
+    behind, heads = np.full(2 * edges, -1, np.int64), np.full(nodes, -1, np.int64)
+    lists = (behind, heads, np.zeros(nodes, np.int64))
     queue, stamp = np.empty((2 * edges + 2, 5), np.int64), np.zeros(edges, np.int64)
     state = (rank, pool, queue, stamp)
     queued = 0
@@ -86,6 +88,9 @@ def merge_settled(
         keep, gone = ends[0, edge], ends[1, edge]
         if frozen[keep] or frozen[gone]:
             frozen[keep] = frozen[gone] = True
+            continue
+        if rule[0] > OF_LARGEST and _put_off(sums, pool, edge):
+            queued = _push(state, sums, queued, edge, rule)
             continue
         if lists[2][keep] < lists[2][gone]:
             keep, gone = gone, keep
@@ -145,6 +150,13 @@ def _absorb(
 @numba.njit(nogil=True, cache=True)
 def _add(sums: Ints, rank: Ints, pool: Pool, to: int, of: int, what: int) -> None:
     """Put two edges together."""
+    if what > OF_LARGEST:
+        order = compare_ratios(sums[of, 0], sums[of, 1], sums[to, 0], sums[to, 1])
+        if order < 0 or (order == 0 and rank[of] < rank[to]):
+            sums[to, 0], sums[to, 1], rank[to] = sums[of, 0], sums[of, 1], rank[of]
+        joined = _joined(pool, pool[0][to], pool[0][of])
+        pool[0][to] = _last_of(pool, joined, what - OF_LARGEST)
+        return
     sums[to, 1] += sums[of, 1]
     if what == MEAN:
         sums[to, 0] += sums[of, 0]
@@ -185,9 +197,40 @@ def _joined(pool: Pool, a: int, b: int) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
+def _last_of(pool: Pool, head: int, most: int) -> Any:
+    """Shorten an ascending list to its last values."""
+    _, _, number, after = pool
+    spare, entry = -most, head
+    while entry >= 0:
+        spare += number[entry]
+        entry = after[entry]
+    while spare > 0 and number[head] <= spare:
+        spare -= number[head]
+        head = after[head]
+    if spare > 0:
+        number[head] -= spare
+    return head
+
+
+@numba.njit(nogil=True, cache=True)
+def _put_off(sums: Ints, pool: Pool, edge: int) -> Any:
+    """Take the score of an edge whose turn it is; tell whether that is a later turn."""
+    head, bins, number, after = pool
+    entry, total, count = head[edge], 0, 0
+    while entry >= 0:
+        total += (ONE - bins[entry]) * number[entry]
+        count += number[entry]
+        entry = after[entry]
+    if compare_ratios(total, count, sums[edge, 0], sums[edge, 1]) <= 0:
+        return False
+    sums[edge, 0], sums[edge, 1] = total, count
+    return True
+
+
+@numba.njit(nogil=True, cache=True)
 def _score(sums: Ints, pool: Pool, edge: int, what: int) -> Any:
     """Give the score of an edge as a ratio, in units of 2**-30."""
-    if what == MEAN:
+    if what == MEAN or what > OF_LARGEST:
         return sums[edge, 0], sums[edge, 1]
     if what in (LOWEST, HIGHEST):
         return sums[edge, 0], 1

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.kernels.contact_bins import added_bins, bin_pool, pool_rows
 from volkit.kernels.exact_ratio import compare_ratios
+from volkit.kernels.largest_affinities import largest_rows, sum_of_rows
 from volkit.kernels.linkage import merge_settled
 from volkit.kernels.linkage_rule import Linkage, ratio
 from volkit.kernels.whole_regions import seen_inside
@@ -35,7 +36,7 @@ def contact_table(graph: Table) -> Table:
     ----------
     graph : dict of ndarray
         ``u``, ``v`` (uint64, ``u < v``); and ``sum`` and ``count`` (int64, scores in units of
-        2**-30), or ``edge``, ``bin`` and ``number`` (int64).
+        2**-30), or ``edge``, ``bin`` and ``number`` (int64), or all of these.
 
     Returns
     -------
@@ -231,6 +232,13 @@ def _put_together(tables: Sequence[Table], linkage: Linkage) -> Table:
     ties = {name: whole[name][order][decides] for name in ("first_u", "first_v")}
     faces = np.unique(np.stack([whole["id"], whole["face"].astype(np.uint64)]), axis=1)
     bins = added_bins(row[whole["edge"]], whole["bin"], whole["number"])
+    if linkage.kind == "max_k":
+        bins = largest_rows(bins, k=linkage.k)
+        # Twins are contacts of fragments: where regions were merged, one box holds all of them.
+        several = np.bincount(row, minlength=len(first)) > 1
+        of_rows = sum_of_rows(bins, edges=len(first))
+        for name, found in zip(("sum", "count"), of_rows, strict=True):
+            joined[name] = np.where(several, found, joined[name])
     return {**joined, **ties, **bins, "id": faces[0], "face": faces[1].astype(np.uint8)}
 
 

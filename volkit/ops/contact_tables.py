@@ -11,6 +11,7 @@ from volkit.engine.op import Columns
 from volkit.geometry import Block, Box, Coord
 from volkit.kernels.affinity_graph import basin_graph
 from volkit.kernels.contacts import ONE, contacts
+from volkit.kernels.largest_affinities import largest_affinities
 from volkit.kernels.linkage_rule import Linkage
 from volkit.kernels.octree_agglomeration import contact_table
 from volkit.kernels.probability import probabilities
@@ -129,6 +130,8 @@ def linkage_graph(
         What ``contact_table`` takes; scores in units of 2**-30.
     """
     how: Any = {"toward": toward, "sections": sections}
+    if linkage.kind == "max_k":
+        return largest_affinities(labels, affinities, core, k=linkage.k, **how)
     if linkage.kind == "quantile" and not linkage.exact:
         rows = contact_histograms(labels, affinities, core, **how)
         return largest_bins(rows) if linkage.contact == "largest" else rows

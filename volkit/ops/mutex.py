@@ -24,7 +24,7 @@ from volkit.kernels.signed_graph import add_signed_graphs, edge_weights, signed_
 from volkit.ops.arguments import arguments
 from volkit.ops.components import domain_param
 from volkit.ops.contact_tables import fragment_places
-from volkit.ops.octree_agglomeration import Held, who_holds
+from volkit.ops.graph_holder import Held, who_holds
 from volkit.ops.sharded_lookup import rename, rename_by_shards, risen
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ Where one machine can hold the graph, that costs less, and gives the same.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 from dask.delayed import Delayed, delayed
 
@@ -30,60 +30,11 @@ from volkit.ops.affinity_watershed import AffinityOptions, affinity_call
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.components import domain_param
 from volkit.ops.contact_tables import affinity_table, boundary_table
+from volkit.ops.graph_holder import Held, who_holds
 from volkit.ops.sharded_lookup import Risen, rename, rename_by_shards, risen
 
-Held = Literal["auto", "whole", "boxes"]
-"""Who holds the graph of fragments: one machine, boxes of blocks, or what its size asks for."""
-
-NODE_BYTES = 16 * 2**30
-"""What one machine should hold of a graph while it is merged."""
-
-_STAGE = "agglomeration"
-_CONTACT_BYTES = 400  # of a contact while it is merged: 241 in rows and copies, the rest in queues
-_VOXELS_PER_CONTACT = 100  # of basins: 101 in a FIB-SEM map of 1e6 voxels, the fewest measured
-
-
-def held_by(voxels: int) -> Literal["whole", "boxes"]:
-    """Choose who holds the graph of fragments, by the size of their volume.
-
-    Parameters
-    ----------
-    voxels : int
-        Of the domain: the number of fragments is not known before.
-
-    Returns
-    -------
-    {'whole', 'boxes'}
-        Boxes where all contacts could take more than ``NODE_BYTES``.
-
-    Examples
-    --------
-    >>> held_by(1024**3), held_by(2048**3)
-    ('whole', 'boxes')
-    """
-    contacts = voxels // _VOXELS_PER_CONTACT
-    return "boxes" if contacts * _CONTACT_BYTES > NODE_BYTES else "whole"
-
-
-def holder_advice(voxels: int) -> str:
-    """Say who holds the graph of fragments where that is chosen, and why, for a person.
-
-    Parameters
-    ----------
-    voxels : int
-        Of the domain.
-
-    Examples
-    --------
-    >>> holder_advice(2048**3).partition(":")[0]
-    'boxes of blocks hold the graph of fragments'
-    """
-    who = "one machine holds" if held_by(voxels) == "whole" else "boxes of blocks hold"
-    most = voxels // _VOXELS_PER_CONTACT * _CONTACT_BYTES / 2**30
-    return (
-        f"{who} the graph of fragments: up to {most:.2g} GiB may be needed for that of "
-        f"{voxels / 1e9:.2g} gigavoxels, and one machine should hold {NODE_BYTES / 2**30:g} GiB"
-    )
+STAGE = "agglomeration"
+"""Of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +150,9 @@ def agglomeration_tree(
         Score at which merging ends, whatever threshold is asked for later: the lower, the less
         there is to hold.
     held : {'boxes', 'whole', 'auto'}
-        Who holds the graph: no one but boxes of blocks, one machine, or what :func:`held_by` says.
-        The labels are the same; one machine merges fragments that stand in several places, too.
+        Who holds the graph: no one but boxes of blocks, one machine, or what
+        `volkit.ops.graph_holder.held_by` says.  The labels are the same; one machine merges
+        fragments that stand in several places, too.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
@@ -237,25 +189,12 @@ def agglomeration_tree(
         graph = Reduction(
             kernel, add, partial(_merged, linkage=linkage, limit=limit), halo=halo, params=params
         )
-        tree = call.engine.reduce(graph, *inputs, grid=call.grid, name=_STAGE)
+        tree = call.engine.reduce(graph, *inputs, grid=call.grid, name=STAGE)
     else:
         params = {**params, "domain": domain_param(call.grid)}
         cascade = Cascade(kernel, merge, halo=halo, params=params)
-        tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=_STAGE)
+        tree = risen(call.engine, cascade, *inputs, grid=call.grid, name=STAGE)
     return AgglomerationTree(pieces, call, tree, limit)
-
-
-def who_holds(held: Held, voxels: int) -> Literal["whole", "boxes"]:
-    """Answer who holds the graph of fragments, where that may be left open.
-
-    Raises
-    ------
-    ConfigError
-        If nobody knows who that is.
-    """
-    if held not in get_args(Held):
-        raise ConfigError(f"held is {held!r}; choose one of {', '.join(get_args(Held))}")
-    return held_by(voxels) if held == "auto" else held
 
 
 def _measured(

@@ -24,7 +24,8 @@ from volkit.kernels.probability import probabilities
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.components import components_of, single_channel
 from volkit.ops.fragments import FragmentOptions, flooded
-from volkit.ops.octree_agglomeration import agglomeration_tree, held_by
+from volkit.ops.graph_holder import held_by
+from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
@@ -46,7 +47,7 @@ class SegmentationOptions:
         certain in them and pass on the rest, for any number of fragments.  What the faces of tiles
         cut off from its fragment is a fragment of its own then, so that a few merges may differ;
         given fragments that are connected, there is no difference.  Auto takes boxes where the
-        graph may be more than one machine should hold (``octree_agglomeration.held_by``).
+        graph may be more than 16 GiB, whatever the memory of workers (``graph_holder.held_by``).
 
     Raises
     ------

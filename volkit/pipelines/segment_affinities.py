@@ -18,8 +18,9 @@ from volkit.engine.reuse_search import table_place
 from volkit.io.place import Place
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
-from volkit.ops.octree_agglomeration import AgglomerationTree, holder_advice
+from volkit.ops.octree_agglomeration import AgglomerationTree
 from volkit.pipelines.figure import Panel
+from volkit.pipelines.graph_memory import graph_advice
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_affinities_chain import (
     MAP,
@@ -70,9 +71,7 @@ def _networks(inputs: AffinityInputs, config: Config) -> tuple[NetworkStage, ...
 
 
 def _advice(inputs: AffinityInputs, config: Config) -> Iterator[str]:
-    how = config.segment.agglomeration
-    if how is not None and how.held == "auto":
-        yield holder_advice(inputs.grid.domain.size)
+    yield from graph_advice(config.segment.agglomeration, inputs.grid.domain.size, config.cluster)
 
 
 def _report(

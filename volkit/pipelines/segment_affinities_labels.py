@@ -11,13 +11,9 @@ from volkit.ops.metrics import segmentation_scores
 from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.ops.polarity import polarity
 from volkit.ops.relabelling import remove_small
-from volkit.pipelines.segment_affinities_config import (
-    Recursive,
-    SegmentAffinities,
-    SegmentBoundaries,
-)
-from volkit.pipelines.segment_affinities_inputs import AffinityInputs
-from volkit.pipelines.segment_basins_config import BasinOptions
+from volkit.pipelines.graph_memory import graph_holder
+from volkit.pipelines.segment_affinities_config import SegmentAffinities
+from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ def segmented(
     affinities: Any,
     boundary: Any,
     inputs: AffinityInputs,
-    config: SegmentAffinities | SegmentBoundaries | Recursive,
+    config: Config,
     engine: Engine,
     *,
     channel: int = 0,
@@ -90,7 +86,7 @@ def segmented(
     AffinitySegmented
     """
     where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
-    fragments, tree, labels = _merged(affinities, config.segment, offsets, where)
+    fragments, tree, labels = _merged(affinities, config, offsets, where)
     fill, scores, warnings = config.segment.fill, None, None
     if fill is not None:
         labels = fill_background(
@@ -116,9 +112,10 @@ def segmented(
 
 
 def _merged(
-    affinities: Any, told: BasinOptions, offsets: Offsets, where: dict[str, Any]
+    affinities: Any, config: Config, offsets: Offsets, where: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
     """Make fragments, their tree, and labels: by size, or by scores."""
+    told = config.segment
     options, how = told.options(offsets), told.agglomeration
     if how is None:
         found = affinity_segment(affinities, options=options, **where)
@@ -130,7 +127,7 @@ def _merged(
         options=options.watershed,
         linkage=how.rule,
         limit=how.up_to,
-        held=how.held,
+        held=graph_holder(how, where["grid"].domain.size, config.cluster, where["engine"]),
         **where,
     )
     labels = tree.labels(how.threshold)

@@ -5,10 +5,10 @@ from typing import Literal, get_args
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
-from volkit.kernels.linkage_rule import Linkage, ratio
+from volkit.kernels.linkage_rule import Kind, Linkage, ratio
 from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
-from volkit.ops.octree_agglomeration import Held
+from volkit.ops.graph_holder import Held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class AgglomerationOptions:
 
     Parameters
     ----------
-    linkage, percent, contact, exact
+    linkage, percent, contact, exact, k
         What the score of two regions is; see `volkit.kernels.linkage_rule.Linkage`.
     threshold : float
         Score, 1 - affinity, at which merging ends: higher merges more.
@@ -37,8 +37,8 @@ class AgglomerationOptions:
         ends at the threshold.
     held : {'auto', 'whole', 'boxes'}
         Who holds the graph of basins: one machine, or boxes of blocks, for any number of basins.
-        Auto takes boxes where the graph may be more than the 16 GiB that one machine should hold,
-        which is from some 4 gigavoxels on.
+        Auto takes boxes where the graph may be more than the memory of a worker, or than 16 GiB
+        where nobody knows that; a run that was begun goes on as it began.
 
     Raises
     ------
@@ -46,10 +46,11 @@ class AgglomerationOptions:
         If a number lies outside its range, or the limit below the threshold.
     """
 
-    linkage: Literal["mean", "max", "min", "quantile"] = "mean"
+    linkage: Kind = "mean"
     percent: int = 50
     contact: Literal["all", "largest"] = "all"
     exact: bool = False
+    k: int = 10
     threshold: float = 0.5
     limit: float | None = None
     held: Held = "auto"
@@ -69,7 +70,7 @@ class AgglomerationOptions:
     @property
     def rule(self) -> Linkage:
         """What the score of two regions is."""
-        return Linkage(self.linkage, self.percent, self.contact, self.exact)
+        return Linkage(self.linkage, self.percent, self.contact, self.exact, self.k)
 
     @property
     def up_to(self) -> float:

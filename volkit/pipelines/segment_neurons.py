@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from volkit.ops.octree_agglomeration import holder_advice
+from volkit.ops.graph_holder import Holder, held_by, holder_advice
 from volkit.pipelines.figure import Panel
+from volkit.pipelines.graph_memory import room_for_graph
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_chain import Inputs, Segmented, compute, open_inputs
 from volkit.pipelines.segment_config import SegmentNeurons
@@ -23,8 +24,14 @@ def _networks(inputs: Inputs, config: SegmentNeurons) -> tuple[NetworkStage, ...
 
 
 def _advice(inputs: Inputs, config: SegmentNeurons) -> Iterator[str]:
-    if config.segment.agglomeration == "auto":
-        yield holder_advice(inputs.grid.domain.size)
+    how, voxels = config.segment.agglomeration, inputs.grid.domain.size
+    holder: Holder = held_by(voxels) if how == "auto" else "whole"
+    if how == "auto":
+        yield holder_advice(voxels, holder=holder)
+    room = room_for_graph(config.cluster)
+    if how != "octree" and holder == "whole" and held_by(voxels, memory_bytes=room) == "boxes":
+        text = holder_advice(voxels, holder="whole", memory_bytes=room)
+        yield f"{text}; give segment.agglomeration: octree, by which a few merges may differ"
 
 
 def _report(inputs: Inputs, found: Segmented, config: SegmentNeurons) -> Report:

@@ -1,0 +1,59 @@
+"""Who holds the graph of basins: the memory of workers, unless it was begun otherwise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from volkit.engine.job import JobEngine
+from volkit.engine.replay import ReplayEngine
+from volkit.geometry import Grid
+from volkit.io.open import open_volume
+from volkit.io.place import Place
+from volkit.kernels.label import label_equal
+from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
+from volkit.ops.octree_agglomeration import agglomeration_tree
+from volkit.pipelines.cluster import ClusterOptions
+from volkit.pipelines.graph_memory import graph_holder, room_for_graph
+from volkit.pipelines.segment_basins_config import AgglomerationOptions
+from volkit.pipelines.segment_plan import PROCESS_BYTES
+
+GIB = 2**30
+AUTO = AgglomerationOptions()
+FOUR = ClusterOptions(workers=1, memory_gib=4)
+LARGE = 1024**3  # 4 GiB of contacts
+
+
+def test_the_smallest_worker_counts_where_the_workflow_does_not_say() -> None:
+    workers = [{"memory_limit": limit} for limit in (9 * GIB, None, 3 * GIB, 0)]
+    assert room_for_graph(FOUR, workers) == 4 * GIB - PROCESS_BYTES
+    there = ClusterOptions(scheduler="tcp://127.0.0.1:8786")
+    assert room_for_graph(there) is None
+    assert room_for_graph(there, workers) == 3 * GIB - PROCESS_BYTES
+    assert room_for_graph(there, workers[1::2]) is None
+    assert room_for_graph(ClusterOptions(workers=1, memory_gib=0.1)) == 0
+
+
+@pytest.mark.parametrize("held", ["boxes", "whole"])
+def test_a_run_goes_on_as_it_was_begun(held, tmp_path: Path) -> None:
+    """Whatever its workers have by now; a version of it, and who checks it, too."""
+    other = {"boxes": "whole", "whole": "boxes"}[held]
+    voxels = {"boxes": 1000, "whole": LARGE}[held]
+    engine = JobEngine(tmp_path / "run")
+    assert graph_holder(AUTO, voxels, FOUR, engine) == other
+    labels = open_volume(label_equal(np.arange(24, dtype=np.uint64).reshape(2, 3, 4) // 6))
+    agglomeration_tree(
+        labels,
+        open_volume(np.zeros((3, 2, 3, 4), np.float32)),
+        options=AffinityOptions(NEAREST),
+        held=held,
+        grid=Grid(labels.domain, (2, 3, 4)),
+        engine=engine,
+    )
+    place = Place.at(tmp_path / "run")
+    after = JobEngine(tmp_path / "next", bases=(place,))
+    for again in (engine, ReplayEngine(place), after):
+        assert graph_holder(AUTO, voxels, FOUR, again) == held
+    anew = JobEngine(tmp_path / "run", replace_stale=True)
+    assert graph_holder(AUTO, voxels, FOUR, anew) == other
+    assert graph_holder(AgglomerationOptions(held=other), voxels, FOUR, engine) == other
