@@ -29,7 +29,7 @@ def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
     Raises
     ------
     SourceError
-        If the table lacks a column or a scan.
+        If the table lacks a column or a scan, or has more than one row for a scan.
     """
     if keys is None:
         return {}
@@ -41,6 +41,13 @@ def region_files(keys: RegionKeys | None, scans: Sequence[str]) -> Files:
         raise SourceError(
             f"{keys.table} has no {'column ' + ', '.join(missing) if missing else 'scan '}"
             f"{', '.join(absent[:3])}; give a table with scan and the file of its region"
+        )
+    twice = sorted(set(frame.loc[frame["scan"].duplicated(), "scan"]) & set(scans))
+    if twice:
+        more = f" and {len(twice) - 3} more" if twice[3:] else ""
+        raise SourceError(
+            f"{keys.table} has more than one row for scan {', '.join(twice[:3])}{more}; which "
+            "region is meant cannot be told: leave one row for each scan"
         )
     rows: Any = frame.set_index("scan")
     return {
