@@ -6,20 +6,26 @@ from pathlib import Path
 
 import cc3d
 import numpy as np
+import pandas as pd
 import pytest
 
 from volkit.errors import BlockFailedError, ConfigError, ContractError, GeometryError
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.registry import forget_opened
-from volkit.io.tables import read_table
+from volkit.io.tables import read_table, write_table
 from volkit.kernels.class_confusion import per_image_scores, pooled_scores
 from volkit.models.architectures import build
 from volkit.models.checkpoint import read_checkpoint, save_checkpoint
+from volkit.ops.statistics_branches import branch_frame, class_graph
+from volkit.ops.vessel_graph import VesselOptions
 from volkit.pipelines.config import validate
 from volkit.pipelines.registry import read_workflow
+from volkit.pipelines.statistics_report import described
 from volkit.pipelines.tissue import PIPELINE
 from volkit.pipelines.tissue_config import Tissue
+from volkit.pipelines.tissue_region import RegionResult, statistics_of
+from volkit.pipelines.tissue_report import write_report
 from volkit.testing.servers.boss import BossServer
 from volkit.testing.tissue import TissueSpecimen
 from volkit.testing.tissue_truth import tissue_truth
@@ -269,6 +275,11 @@ def refused(**keys):
             "a/b",
         ),
         ({"input": {"labels": "a"}, "classes": {"a": [0], "b": [0]}}, "codes of its own"),
+        (
+            {"input": {"labels": "a"}, "measure": {"branches": {"of": "background"}}},
+            "measure.branches.of: background: not among the classes vessel, cell, axon",
+        ),
+        ({"input": {"labels": "a"}, "measure": {"shapes": ["bone"]}}, "measure.shapes: bone: not"),
     ],
 )
 def test_keys_that_make_no_sense(keys, message) -> None:
@@ -304,8 +315,76 @@ def test_volumes_that_do_not_fit(tmp_path, network) -> None:
         run(input={"labels": five, "regions": over}, **out)
     with pytest.raises(ConfigError, match="does not say its voxel size"):
         run(input={"labels": five}, measure={"shapes": ["vessel"]}, **out)
+    with pytest.raises(ConfigError, match=r"leave out measure.shapes and measure.branches"):
+        run(input={"labels": five}, measure={"branches": {"of": "vessel"}}, **out)
     with pytest.raises(BlockFailedError, match="have codes of no class: 5"):
         run(input={"labels": five}, **out)
+
+
+def test_graphs_of_every_region_are_in_one_table(tmp_path) -> None:
+    path = stored(tmp_path / "labels", np.zeros((11, 11, 30), np.uint8))
+    measured = {"branches": {"of": "vessel", "halo": [4, 4, 4], "spurs": None}}
+    told = {"labels": path, "voxel_size_nm": [2000, 1000, 500]}
+    config = refused(input=told, measure=measured, output=str(tmp_path), cluster={"workers": 0})
+    assert statistics_of(config, path, tmp_path).branches == config.measure.branches
+    assert "truth-vessel_graph" in {stage.name for stage in PIPELINE.plan(config).stages}
+    results = []
+    for name, lengths in (("one", [30.0, 10.0]), ("none", [])):
+        columns = {
+            "segment_id": np.arange(len(lengths), dtype=np.uint64),
+            "length_um": np.array(lengths),
+            "radius_um_mean": np.full(len(lengths), 2.5),
+            "free_ends": np.ones(len(lengths), np.int64),
+            "tortuosity": np.ones(len(lengths)),
+            "junction_id": np.zeros(0, np.uint64),
+        }
+        graph = branch_frame(columns, name="vessel", volume_um3=1e6)
+        row = {"region": 0, "name": "0", "vessel_fraction": 0.1, "cell_fraction": 0.0}
+        regions = pd.DataFrame([{**row, "axon_fraction": 0.0}])
+        for table, frame in (("graph.csv", graph), ("regions.csv", regions)):
+            write_table(tmp_path / name / table, frame, described(frame), {})
+        results.append(RegionResult(name, None, {"truth": tmp_path / name}))
+    files, rows = write_report(tmp_path / "report", results, config, {})
+    graph, schema, _ = read_table(dict(files)["graph"])
+    assert graph[["region", "of", "class", "branches", "length_um"]].values.tolist() == [
+        ["one", "truth", "vessel", 2, 40.0],
+        ["none", "truth", "vessel", 0, 0.0],
+    ]
+    assert {c.unit for c in schema.columns if c.name in ("length_um", "radius_um")} == {"um"}
+    assert rows[2] == (
+        "one, truth",
+        "2 branches of vessel",
+        "40.0 um long, mean radius 2.50 um",
+    )
+
+
+@pytest.mark.slow
+def test_branches_are_those_of_the_mask(tmp_path) -> None:
+    """A tube along x that ends inside, 3 x 3 voxels thick; beside it no vessel at all."""
+    labels = np.zeros((11, 11, 30), np.uint8)
+    labels[4:7, 4:7, 3:27] = 1
+    labels[0] = 2
+    path = stored(tmp_path / "labels", labels)
+    regions = {
+        "tube": {"start": [0, 0, 0], "stop": [11, 11, 30]},
+        "none": {"start": [0, 0, 0], "stop": [4, 11, 30]},
+    }
+    keys = {
+        "input": {"labels": path, "regions": regions, "voxel_size_nm": [2000, 1000, 500]},
+        "measure": {"branches": {"of": "vessel", "halo": [4, 4, 4], "spurs": None}},
+        "output": str(tmp_path / "run"),
+    }
+    run(**keys)
+    graph, _, _ = read_table(tmp_path / "run" / "report" / "graph.csv")
+    assert graph[["region", "of", "class", "branches", "free_ends"]].values.tolist() == [
+        ["tube", "truth", "vessel", 1, 2],
+        ["none", "truth", "vessel", 0, 0],
+    ]
+    options = VesselOptions(halo=(4, 4, 4), spurs=None)
+    known = class_graph(labels, 1, options=options, voxel_size_nm=(2000, 1000, 500)).columns
+    known = branch_frame(known.compute(scheduler="sync"), name="vessel", volume_um3=labels.size)
+    pd.testing.assert_frame_equal(graph.iloc[:1].drop(columns=["region", "of"]), known)
+    assert 23 / 2 - 1.5 <= graph["length_um"][0] <= 23 / 2
 
 
 def test_a_network_of_other_classes(tmp_path, network) -> None:

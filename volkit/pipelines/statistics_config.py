@@ -1,5 +1,6 @@
 """Configuration of ``statistics``: the keys of its workflow files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +64,31 @@ class BranchesOptions:
     spurs: SpurRule | None = field(default_factory=lambda: SpurRule(radii=1.0))
 
 
+def check_named(key: str, names: Iterable[str | None], classes: Iterable[str]) -> None:
+    """Refuse to measure what is no class.
+
+    Parameters
+    ----------
+    key : str
+        Of the workflow file.
+    names : iterable of str or None
+        What it says; None measures nothing.
+    classes : iterable of str
+        Those that have a label.
+
+    Raises
+    ------
+    ConfigError
+        If a name is none of them.
+    """
+    known = list(classes)
+    unnamed = sorted({name for name in names if name is not None} - set(known))
+    if unnamed:
+        raise ConfigError(
+            f"{key}: {', '.join(unnamed)}: not among the classes {', '.join(known) or '(none)'}"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """The keys of a workflow file.
@@ -100,7 +126,7 @@ class Statistics:
     interval : Interval
         Intervals of confidence.
     distances : bool
-        Measure distances between cells; needs all cells in memory, some 400 bytes for each.
+        Measure distances between cells: each to its nearest others, anywhere in the volume.
     partition : tuple of int, optional
         Voxels whose cells are written as one file, a multiple of ``block_shape``; None writes one
         file, for up to some ten million cells.
@@ -147,10 +173,8 @@ class Statistics:
         if self.input.classes is not None:
             check_classes(self.classes)
         self._check_cells()
-        for key, names in (("shapes", self.shapes), ("branches.of", (self.branches.of,))):
-            unnamed = sorted({n for n in names if n is not None} - {*self.classes})
-            if unnamed:
-                raise ConfigError(f"{key}: {', '.join(unnamed)}: not among the classes")
+        check_named("shapes", self.shapes, self.classes)
+        check_named("branches.of", (self.branches.of,), self.classes)
         if self.partition is not None and any(
             p % b for p, b in zip(self.partition, self.block_shape, strict=True)
         ):

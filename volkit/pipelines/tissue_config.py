@@ -11,6 +11,7 @@ from volkit.kernels.class_statistics import Mode
 from volkit.ops.inference_options import InferenceOptions
 from volkit.ops.statistics_regions import Interval
 from volkit.pipelines.cluster import ClusterOptions
+from volkit.pipelines.statistics_config import BranchesOptions, check_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class TissueMeasures:
         Features of every tile of every section; needs bins of one section.
     shapes : tuple of str
         Classes whose surface and length are measured, too.
+    branches : BranchesOptions
+        Class whose branches are measured, too: radii, lengths, junctions.
     interval : Interval
         Intervals of confidence.
     """
@@ -66,6 +69,7 @@ class TissueMeasures:
     bins: Coord = (1, 128, 128)
     sections: bool = False
     shapes: tuple[str, ...] = ()
+    branches: BranchesOptions = field(default_factory=BranchesOptions)
     interval: Interval = field(default_factory=Interval)
 
 
@@ -124,6 +128,8 @@ class Tissue:
             )
         if self.input.image is None and self.input.labels is None:
             raise ConfigError("input has neither image nor labels; give one of them, or both")
+        check_named("measure.shapes", self.measure.shapes, self.numbers)
+        check_named("measure.branches.of", (self.measure.branches.of,), self.numbers)
         strange = [name for name in self.input.regions if not name.isidentifier()]
         if strange:
             raise ConfigError(

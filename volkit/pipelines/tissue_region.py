@@ -64,14 +64,15 @@ def open_regions(config: Tissue) -> dict[str, Box]:
     GeometryError
         If volumes do not cover the same voxels, or a box leaves them.
     ConfigError
-        If surface is asked for, and nobody knows the voxel size.
+        If surface or branches are asked for, and nobody knows the voxel size.
     """
     found = {role: volume for role, volume in open_volumes(config).items() if volume is not None}
     first = next(iter(found.values()))
-    if config.measure.shapes and not is_physical(config):
+    measured = config.measure.shapes or config.measure.branches.of
+    if measured and not is_physical(config):
         raise ConfigError(
             f"{first.uri} does not say its voxel size, without which there is no surface or "
-            "length; give input.voxel_size_nm, or leave out measure.shapes"
+            "length; give input.voxel_size_nm, or leave out measure.shapes and measure.branches"
         )
     boxes = config.input.regions or {"all": first.domain}
     for role, volume in found.items():
@@ -250,6 +251,7 @@ def statistics_of(config: Tissue, classes: str, folder: Path) -> Statistics:
         bins=told.bins,
         sections=told.sections,
         shapes=told.shapes,
+        branches=told.branches,
         interval=told.interval,
         block_shape=config.block_shape,
         cluster=config.cluster,

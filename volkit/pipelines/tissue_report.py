@@ -67,23 +67,25 @@ def _rows(scores: ClassScores, names: list[str]) -> list[dict[str, Any]]:
     return [*rows, {"class": "mean", **means, "balanced_accuracy": float("nan")}]
 
 
-def feature_frame(results: Sequence[RegionResult]) -> pd.DataFrame:
+def feature_frame(results: Sequence[RegionResult], *, table: str = "regions.csv") -> pd.DataFrame:
     """Put the rows of all regions under each other.
 
     Parameters
     ----------
     results : sequence of RegionResult
         With their reports.
+    table : str
+        Of the reports, ``regions.csv`` or ``graph.csv``.
 
     Returns
     -------
     DataFrame
-        ``region``, ``of`` (truth or predicted), and what ``regions.csv`` measures.
+        ``region``, ``of`` (truth or predicted), and what the table measures.
     """
     frames = []
     for result in results:
         for what, folder in result.reports.items():
-            frame = read_table(folder / "regions.csv")[0].drop(columns=["region", "name"])
+            frame = read_table(folder / table)[0].drop(columns=["region", "name"], errors="ignore")
             frame.insert(0, "of", what)
             frame.insert(0, "region", result.name)
             frames.append(frame)
@@ -93,7 +95,10 @@ def feature_frame(results: Sequence[RegionResult]) -> pd.DataFrame:
 def write_report(
     folder: Path, results: Sequence[RegionResult], config: Tissue, made: dict[str, Any]
 ) -> tuple[tuple[tuple[str, Path], ...], Rows]:
-    """Write ``features.csv``, and ``scores.csv`` where there is something to compare.
+    """Write ``features.csv``, and what else is wanted.
+
+    That is ``graph.csv`` where branches are measured, and ``scores.csv`` where there is something
+    to compare.
 
     Parameters
     ----------
@@ -115,6 +120,8 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"features.csv": feature_frame(results)}
+    if config.measure.branches.of is not None:
+        frames["graph.csv"] = feature_frame(results, table="graph.csv")
     scores = score_frame(results, config)
     if len(scores):
         frames["scores.csv"] = scores.astype(
@@ -123,7 +130,19 @@ def write_report(
     for name, frame in frames.items():
         write_table(folder / name, frame, described(frame), made)
     files = tuple((name.partition(".")[0], folder / name) for name in frames)
-    return files, _told(scores, frames["features.csv"], config)
+    rows = _told(scores, frames["features.csv"], config)
+    return files, rows + _told_of_branches(frames.get("graph.csv"))
+
+
+def _told_of_branches(graph: pd.DataFrame | None) -> Rows:
+    return [
+        (
+            f"{row['region']}, {row['of']}",
+            f"{row['branches']:,} branches of {row['class']}",
+            f"{row['length_um']:,.1f} um long, mean radius {row['radius_um']:.2f} um",
+        )
+        for row in ([] if graph is None else graph.to_dict("records"))
+    ]
 
 
 def _told(scores: pd.DataFrame, features: pd.DataFrame, config: Tissue) -> Rows:
