@@ -18,8 +18,9 @@ from volkit.kernels.bootstrap import ratio_interval
 from volkit.ops.statistics import Tables, add_tissue_tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_classes import named_counts
+from volkit.ops.statistics_distances import with_distances
 from volkit.ops.statistics_objects import most_shared, object_frame
-from volkit.ops.statistics_regions import Interval, region_frame, with_distances
+from volkit.ops.statistics_regions import Interval, region_frame
 from volkit.pipelines.planning import PlanEngine
 
 SHAPE = (7, 18, 20)

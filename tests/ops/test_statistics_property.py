@@ -12,8 +12,9 @@ from volkit.kernels.class_statistics import section_features
 from volkit.ops.statistics import Tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_dataset import grid_dataset
+from volkit.ops.statistics_distances import with_distances
 from volkit.ops.statistics_objects import object_frame
-from volkit.ops.statistics_regions import Interval, region_frame, with_distances
+from volkit.ops.statistics_regions import Interval, region_frame
 from volkit.ops.statistics_shapes import shape_frame
 
 SIZE = (40.0, 10.0, 8.0)

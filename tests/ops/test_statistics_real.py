@@ -13,8 +13,8 @@ from volkit.io.open import open_volume
 from volkit.kernels.class_shapes import length_of, surface_of
 from volkit.ops.statistics import Tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
+from volkit.ops.statistics_distances import with_distances
 from volkit.ops.statistics_objects import object_frame
-from volkit.ops.statistics_regions import with_distances
 
 GRIDS = [(100, 100, 100), (7, 32, 19), (16, 16, 16), (40, 9, 100)]
 

@@ -1,6 +1,7 @@
 """Totals of cells: those of the cells themselves, to the last digit, in any parts."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volkit.geometry import Box
-from volkit.ops.statistics_totals import added, counted, deviation, grouped, sampled
+from volkit.ops.statistics_totals import added, counted, deviation, grouped, inside, sampled
 
 DOMAIN = Box((4, 0, 2), (40, 50, 60))
-BOXES = {"corner": Box((4, 0, 2), (20, 20, 20)), "more": Box((10, 10, 10), (40, 50, 60))}
+BOXES = [Box((4, 0, 2), (20, 20, 20)), Box((10, 10, 10), (40, 50, 60))]
+MOMENTS = ("low", "high", "square_0", "square_1", "square_2", "square_3")
 
 
 def cells(count: int, seed: int) -> pd.DataFrame:
@@ -25,6 +27,8 @@ def cells(count: int, seed: int) -> pd.DataFrame:
             "at_border": rng.random(count) < 0.2,
             "region": rng.integers(0, 3, count).astype(np.uint64),
             **{axis: places[:, k] for k, axis in enumerate("zyx")},
+            "distance_1_nm": rng.uniform(1, 2e7, count),
+            "distance_2_nm": np.nan,
         }
     )
 
@@ -35,16 +39,22 @@ def test_groups_of_parts_are_those_of_all(count, seed, cuts) -> None:
     frame = cells(count, seed)
     edges = sorted({0, count, *(min(c, count) for c in cuts)})
     parts = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
-    about = {"domain": DOMAIN, "bins": (7, 11, 13), "boxes": BOXES}
+    about = {"domain": DOMAIN, "bins": (7, 11, 13)}
     whole = grouped(frame, **about)
     pd.testing.assert_frame_equal(added([grouped(part, **about) for part in parts]), whole)
     assert whole["cells"].sum() == count
     assert whole["voxels"].sum() == frame["voxels"].sum()
     assert whole["at_border"].sum() == frame["at_border"].sum()
-    for name, box in BOXES.items():
+    assert whole["distance_1_nm:known"].sum() == count
+    assert whole["distance_2_nm:known"].sum() == 0
+    units = [round(Fraction(d) * 2**34) for d in frame["distance_1_nm"]]
+    for names, values in ((MOMENTS[:2], units), (MOMENTS[2:], [u * u for u in units])):
+        digits = [int(whole[f"distance_1_nm:{name}"].sum()) for name in names]
+        assert sum(d << (32 * k) for k, d in enumerate(digits)) == sum(values)
+    for box in BOXES:
         centre = np.floor(frame[list("zyx")].to_numpy() + 0.5)
         there = ((centre >= box.start) & (centre < box.stop)).all(axis=1)
-        assert whole.loc[whole[f"in_{name}"], "cells"].sum() == there.sum()
+        assert np.array_equal(inside(frame, box), there)
     exact = sum(int(v) ** 2 for v in frame["voxels"])
     assert (int(whole["squares_high"].sum()) << 32) + int(whole["squares_low"].sum()) == exact
     if count > 1:
@@ -62,7 +72,7 @@ def test_one_cell_has_no_deviation() -> None:
 def test_squares_of_billions_of_cells_do_not_overflow() -> None:
     size = 2**16 - 1  # its square fills the low half
     frame = cells(2, 0).assign(voxels=[size, size - 2], region=np.uint64(1))
-    totals = grouped(frame, domain=DOMAIN, bins=(99, 99, 99), boxes={})
+    totals = grouped(frame, domain=DOMAIN, bins=(99, 99, 99))
     for _ in range(34):
         totals = added([totals, totals])
     assert totals["cells"].tolist() == [2**35]

@@ -106,7 +106,7 @@ def test_fractions_are_those_of_the_whole(report, tissue) -> None:
         assert regions["axon_fraction"][row] == (part == 3).sum() / part.size
         low, high = regions.loc[row, ["axon_fraction_low", "axon_fraction_high"]]
         assert low < regions["axon_fraction"][row] < high
-        for name in ("cells_per_mm3", "cell_voxels"):
+        for name in ("cells_per_mm3", "cell_voxels", "distance_1_nm", "distance_3_nm"):
             low, high = regions.loc[row, [f"{name}_low", f"{name}_high"]]
             assert low < regions[name][row] < high
     cells, _, _ = read_table(report[0] / "cells.parquet")
@@ -198,18 +198,23 @@ def test_every_grid_and_partition_gives_the_same(
     measure(options(volumes, tmp_path, block_shape=block_shape, partition=partition))
     first, here = report[0], tmp_path / "report"
     for name in ("regions.csv", "boxes.csv", "shapes.csv", "sections.parquet"):
-        pd.testing.assert_frame_equal(read_table(here / name)[0], read_table(first / name)[0])
+        known = read_table(first / name)[0]
+        pd.testing.assert_frame_equal(read_table(here / name)[0], known, check_exact=True)
     grids = [xr.open_zarr(f / "grid.zarr", consolidated=False).load() for f in (first, here)]
     xr.testing.assert_equal(*grids)
     cells = read_table(first / "cells.parquet")[0]
     if partition is None:
         pd.testing.assert_frame_equal(read_table(here / "cells.parquet")[0], cells)
         return
-    parts = [read_table(path)[0] for path in sorted((here / "cells").glob("*.parquet"))]
+    files = sorted((here / "cells").iterdir())
+    parts = [read_table(path)[0] for path in files]
     assert len(parts) > 2
     found = pd.concat(parts).sort_values("id", ignore_index=True)
-    found = found.merge(read_table(here / "distances.parquet")[0], on="id")
-    pd.testing.assert_frame_equal(found[list(cells.columns)], cells)
+    near = [read_table(here / "distances" / path.name)[0] for path in files]
+    assert [table["id"].tolist() for table in near] == [part["id"].tolist() for part in parts]
+    found = found.merge(pd.concat(near), on="id")
+    pd.testing.assert_frame_equal(found[list(cells.columns)], cells, check_exact=True)
+    assert not (here / "points").exists()
 
 
 @pytest.mark.parametrize("partition", [None, (8, 20, 24), (4, 20, 12)])
@@ -221,7 +226,7 @@ def test_totals_alone_give_the_same_tables(report, volumes, tmp_path, partition)
     for name in ("regions.csv", "boxes.csv"):
         known = read_table(first / name)[0]
         known = known[[c for c in known if not c.startswith("distance_")]]
-        pd.testing.assert_frame_equal(read_table(here / name)[0], known, rtol=1e-12)
+        pd.testing.assert_frame_equal(read_table(here / name)[0], known, check_exact=True)
     grids = [xr.open_zarr(f / "grid.zarr", consolidated=False).load() for f in (first, here)]
     xr.testing.assert_equal(grids[0].drop_vars([f"distance_{k}" for k in (1, 2, 3)]), grids[1])
     assert (here / "figure.png").read_bytes()[:4] == b"\x89PNG"

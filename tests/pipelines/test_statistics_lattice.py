@@ -25,7 +25,7 @@ from volkit.pipelines.statistics_config import Statistics, StatisticsInput
 from volkit.testing.cell_lattice import PITCH, CellLattice
 
 
-def written(lattice: CellLattice, folder: Path, bins, boxes=None) -> pd.DataFrame:
+def written(lattice: CellLattice, folder: Path, bins, boxes=None) -> statistics_cells.Cells:
     config = Statistics(
         input=StatisticsInput(cells="a formula"),
         output=str(folder),
@@ -35,9 +35,9 @@ def written(lattice: CellLattice, folder: Path, bins, boxes=None) -> pd.DataFram
     )
     grid = Grid(lattice.domain, lattice.domain.shape)
     inputs = Inputs({}, grid, VoxelScale((4.0, 3.0, 2.0)), physical=True)
-    totals, shown = write_cells(folder, lattice, inputs, config, {})
-    assert len(shown) == min(lattice.count, statistics_cells._SHOWN)
-    return totals
+    found = write_cells(folder, lattice, inputs, config, {})
+    assert len(found.shown) == min(lattice.count, statistics_cells._SHOWN)
+    return found
 
 
 def check(lattice: CellLattice, totals: pd.DataFrame, bins) -> None:
@@ -79,7 +79,7 @@ def test_every_cell_is_written_once_and_whole(across, tmp_path) -> None:
     lattice, bins = CellLattice((6, 5, 7), across), (9, 6, 20)
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "part-99999.parquet").write_text("of another partition")
-    check(lattice, written(lattice, tmp_path, bins), bins)
+    check(lattice, written(lattice, tmp_path, bins).totals, bins)
     files = sorted((tmp_path / "cells").iterdir())
     assert len(files) == len(lattice)
     tables = [pd.read_parquet(file) for file in files]
@@ -110,7 +110,7 @@ def peak(lattice: CellLattice, folder: Path) -> int:
     bins = tuple(PITCH * n // 2 for n in lattice.cells)
     tracemalloc.start()
     try:
-        totals = written(lattice, folder, bins)
+        totals = written(lattice, folder, bins).totals
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -132,10 +132,10 @@ def test_of_many_cells_the_files_say_what_the_formula_says(tmp_path) -> None:
     lattice = CellLattice((side,) * 3, (min(64, side // 2),) * 3)
     bins = (PITCH * 50,) * 3
     box = Box((0, 0, 0), (PITCH * (side // 3),) * 3)
-    totals = written(lattice, tmp_path, bins, {"third": box})
+    found = written(lattice, tmp_path, bins, {"third": box})
+    totals = found.totals
     check(lattice, totals, bins)
-    there = totals.loc[totals["in_third"], "cells"].sum()
-    assert there == (side // 3) ** 3
+    assert found.boxes["third"]["cells"].sum() == (side // 3) ** 3
     rows = voxels = 0
     for file in (tmp_path / "cells").iterdir():
         sizes = pq.read_table(file, columns=["voxels"])["voxels"]

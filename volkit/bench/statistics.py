@@ -241,8 +241,8 @@ def _table_of_cells(d: SimpleNamespace, *, side: int, across: int) -> int:
     grid = Grid(lattice.domain, lattice.domain.shape)
     inputs = Inputs({}, grid, VoxelScale((1.0, 1.0, 1.0)), physical=True)
     with TemporaryDirectory(dir=d.folder) as folder:
-        totals, _ = write_cells(Path(folder), lattice, inputs, config, {})
-    return int(totals["cells"].sum())
+        found = write_cells(Path(folder), lattice, inputs, config, {})
+    return int(found.totals["cells"].sum())
 
 
 def _counted(d: SimpleNamespace, tables: Tables, grid: Grid) -> Columns:

@@ -16,7 +16,7 @@ from volkit.io.stated_size import UNSTATED
 from volkit.io.volume import Volume
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of
-from volkit.ops.statistics_regions import distance_attributes, distance_columns
+from volkit.ops.statistics_distances import distance_attributes, distance_columns, laid_mean
 from volkit.ops.statistics_totals import bins_of, counted
 
 _NM_PER_UM = 1000.0
@@ -207,7 +207,7 @@ def _cell_maps(
         "cell_voxels": (dims, total / count, {"units": "voxels", "long_name": "mean size"}),
     }
     for name in distance_columns(cells):
-        mean = _laid(place, cells[name].to_numpy(), shape) / count
+        mean = laid_mean(totals, name, tuple(place[axis] for axis in BINS), shape)
         found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
     return found
 

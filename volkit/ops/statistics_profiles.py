@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from volkit.engine.op import Columns
 from volkit.geometry import Box, Coord, VoxelScale
-from volkit.ops.statistics_regions import distance_attributes, distance_columns
+from volkit.ops.statistics_distances import distance_attributes, distance_columns, laid_mean
 from volkit.ops.statistics_totals import bins_of, counted
 
 
@@ -84,7 +84,8 @@ def region_profiles(
             found["cells"] = (dims, count, {"units": "1", "long_name": "by their centroid"})
             found["cell_voxels"] = (dims, size, {"units": "voxels", "long_name": "mean size"})
             for name in distance_columns(cells):
-                mean = laid(region, z_bin, cells[name].to_numpy()) / count
+                row = np.searchsorted(ids, region)
+                mean = laid_mean(totals, name, (row, z_bin), count.shape)
                 found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
     centre = domain.start[0] + np.arange(depth) * bins[0] + (bins[0] - 1) / 2
     z = scale.origin_nm[0] + centre * scale.voxel_size_nm[0]

@@ -11,8 +11,8 @@ from volkit.engine.op import Columns
 from volkit.geometry.scale import Vector
 from volkit.kernels.bootstrap import ratio_interval
 from volkit.kernels.class_counts import BINS
-from volkit.kernels.class_statistics import RANKS
-from volkit.kernels.nearest import neighbour_distances
+from volkit.kernels.exact_moments import length_deviation, mean_length
+from volkit.ops.statistics_distances import distance_columns, laid_sums, moments_of
 from volkit.ops.statistics_totals import counted, deviation
 
 _NM_PER_UM = 1000.0
@@ -39,38 +39,6 @@ class Interval:
     seed: int = 0
 
 
-def with_distances(cells: pd.DataFrame, *, physical: bool) -> pd.DataFrame:
-    """Add the distances of every cell to its nearest others, anywhere in the volume.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        As :func:`volkit.ops.statistics_objects.object_frame` makes it.
-    physical : bool
-        Nanometres (``distance_1_nm``), else voxels (``distance_1``).
-
-    Returns
-    -------
-    DataFrame
-    """
-    unit = "_nm" if physical else ""
-    points = cells[[f"{axis}{unit}" for axis in "zyx"]].to_numpy()
-    found = neighbour_distances(points, ranks=RANKS)
-    return cells.assign(**{f"distance_{k}{unit}": found[:, i] for i, k in enumerate(RANKS)})
-
-
-def distance_columns(frame: pd.DataFrame) -> list[str]:
-    """List the columns of distances between cells."""
-    return [str(name) for name in frame if str(name).startswith("distance_")]
-
-
-def distance_attributes(name: str) -> dict[str, str]:
-    """Say in words what a column of distances holds, for means of it in a Dataset."""
-    rank = name.removesuffix("_nm").rpartition("_")[2]
-    unit = "nm" if name.endswith("_nm") else "voxels"
-    return {"units": unit, "long_name": f"mean distance to nearest other cell number {rank}"}
-
-
 def region_frame(
     counts: Columns,
     cells: pd.DataFrame | None,
@@ -94,7 +62,7 @@ def region_frame(
     voxel_size_nm : tuple of float
         (z, y, x).
     interval : Interval
-        Of fractions, density and size of cells.
+        Of fractions, and of density, size and distances of cells.
     names : mapping of str to int, optional
         Ids of regions by name: these get a row even where there is no voxel of them.
 
@@ -104,12 +72,13 @@ def region_frame(
         ``region``, ``name``, ``voxels``; ``NAME_fraction``, ``_low``, ``_high`` of every class;
         with cells ``cells``, ``cells_at_border``, ``cells_per_mm3``, means and deviations of
         ``cell_voxels``, ``cell_volume_um3`` and of distances in the unit of their columns, and
-        ``_low`` and ``_high`` of ``cells_per_mm3`` and ``cell_voxels``.  NaN
-        where nothing can be said: no voxel, no cell, no neighbour.
+        ``_low`` and ``_high`` of ``cells_per_mm3``, ``cell_voxels`` and distances.  NaN where
+        nothing can be said: no voxel, no cell, no neighbour.
     """
     ids = {int(x): str(x) for x in np.unique(counts["region"])}
     ids.update({int(label): name for name, label in (names or {}).items()})
     voxel_um3 = float(np.prod(voxel_size_nm)) / _NM_PER_UM**3
+    totals = None if cells is None else counted(cells)
     rows = []
     for region, name in sorted(ids.items()):
         mine = counts["region"] == region
@@ -117,8 +86,8 @@ def region_frame(
         row: dict[str, float | int | str] = {"region": region, "name": name}
         row["voxels"] = int(part["voxels"].sum())
         row.update(class_fractions(part, classes, interval))
-        if cells is not None:
-            own = cells if "region" not in cells else cells[cells["region"] == region]
+        if totals is not None:
+            own = totals if "region" not in totals else totals[totals["region"] == region]
             row.update(cell_features(own, voxels=int(row["voxels"]), voxel_um3=voxel_um3))
             if interval.level and {*BINS} <= {*own}:
                 row.update(cell_intervals(own, part, voxel_um3=voxel_um3, interval=interval))
@@ -192,21 +161,21 @@ def cell_features(cells: pd.DataFrame, *, voxels: int, voxel_um3: float) -> dict
         "cell_voxels_sd": deviation(totals),
     }
     found["cell_volume_um3"] = found["cell_voxels"] * voxel_um3
-    for name in distance_columns(cells):
-        found[name] = _mean(cells[name])
-        found[f"{name}_sd"] = _deviation(cells[name])
+    for name in distance_columns(totals):
+        table = moments_of(totals, name)
+        found[name], found[f"{name}_sd"] = mean_length(table), length_deviation(table)
     return found
 
 
 def cell_intervals(
     cells: pd.DataFrame, counts: Columns, *, voxel_um3: float, interval: Interval
 ) -> dict[str, float]:
-    """Find the intervals of density and mean size of some cells.
+    """Find the intervals of density, mean size and mean distances of some cells.
 
     Parameters
     ----------
     cells : DataFrame
-        With the bins of their centroids.
+        With the bins of their centroids, counted from where those of the tissue are.
     counts : dict of ndarray
         Of the tissue that they lie in.
     voxel_um3 : float
@@ -234,11 +203,16 @@ def cell_intervals(
     number, voxels = (
         _summed(of_cells, totals[name].to_numpy(), size) for name in ("cells", "voxels")
     )
-    found = {}
-    for name, above, below, unit in (
+    ratios = [
         ("cells_per_mm3", number, tissue, _UM3_PER_MM3 / voxel_um3),
         ("cell_voxels", voxels, number, 1.0),
-    ):
+        *(
+            (name, *laid_sums(totals, name, (of_cells,), (size,)), 1.0)
+            for name in distance_columns(totals)
+        ),
+    ]
+    found = {}
+    for name, above, below, unit in ratios:
         low, high = ratio_interval(
             above, below, level=interval.level, draws=interval.draws, seed=interval.seed
         )
@@ -250,15 +224,3 @@ def _summed(row: NDArray[np.intp], values: NDArray[np.int64], size: int) -> NDAr
     sums = np.zeros(size, np.int64)
     np.add.at(sums, row, values)
     return sums
-
-
-def _mean(values: "pd.Series[float]") -> float:
-    known = values.to_numpy(np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _deviation(values: "pd.Series[float]") -> float:
-    known = values.to_numpy(np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.std(ddof=1)) if len(known) > 1 else float("nan")

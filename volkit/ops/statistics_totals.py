@@ -1,10 +1,10 @@
 """Totals of cells: what regions, boxes and maps need of any number of cells, in sums that add up.
 
-A row stands for one cell, or for all cells of the same region, bin and boxes: ``cells`` says for
-how many.  All columns are whole numbers, so that sums do not depend on how cells were partitioned.
+A row stands for one cell, or for all cells of the same region and bin: ``cells`` says for how many.
+All columns are whole numbers, so that sums do not depend on how cells were partitioned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from volkit.geometry import AXES, Box, Coord
 from volkit.kernels.class_counts import BINS
+from volkit.ops.statistics_distances import carried, moment_columns
 
 _SUMS = ("cells", "at_border", "voxels", "squares_high", "squares_low")
 _HALF = 16
@@ -25,13 +26,13 @@ def counted(cells: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     cells : DataFrame
-        With ``voxels`` (below 2**47) and ``at_border``.
+        With ``voxels`` (below 2**47), ``at_border``, and distances where there are any.
 
     Returns
     -------
     DataFrame
         With ``cells``, and ``squares_high`` and ``squares_low``: the sum of squared sizes is
-        ``high * 2**32 + low``.
+        ``high * 2**32 + low``; and with the moments of distances.
 
     Examples
     --------
@@ -50,13 +51,12 @@ def counted(cells: pd.DataFrame) -> pd.DataFrame:
         at_border=cells["at_border"].to_numpy().astype(np.int64),
         squares_high=a * a + (middle >> _HALF) + (low >> 32),
         squares_low=low & _LOW,
+        **moment_columns(cells),
     )
 
 
-def grouped(
-    cells: pd.DataFrame, *, domain: Box, bins: Coord, boxes: Mapping[str, Box]
-) -> pd.DataFrame:
-    """Add up the cells of the same region, bin and boxes.
+def grouped(cells: pd.DataFrame, *, domain: Box, bins: Coord) -> pd.DataFrame:
+    """Add up the cells of the same region and bin.
 
     Parameters
     ----------
@@ -66,26 +66,21 @@ def grouped(
         Bins begin at its first voxel.
     bins : tuple of int
         Extent of a bin, voxels.
-    boxes : mapping of str to Box
-        Parts of the volume that get rows of their own.
 
     Returns
     -------
     DataFrame
-        ``z_bin``, ``y_bin``, ``x_bin``, ``region`` where there is one, ``in_NAME`` for every box,
-        and sums.
+        ``z_bin``, ``y_bin``, ``x_bin``, ``region`` where there is one, and sums.
     """
-    frame = counted(cells).assign(
-        **bins_of(cells, domain, bins), **{f"in_{n}": inside(cells, b) for n, b in boxes.items()}
-    )
-    return added([frame])
+    return added([counted(cells).assign(**bins_of(cells, domain, bins))])
 
 
 def added(groups: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Add the groups of parts."""
     joined = pd.concat(groups, ignore_index=True)
-    keys = [n for n in joined if n in BINS or n == "region" or str(n).startswith("in_")]
-    found = joined.groupby(keys, as_index=False, sort=True)[list(_SUMS)].sum()
+    keys = [n for n in joined if n in BINS or n == "region"]
+    sums = [n for n in joined if n in _SUMS or ":" in str(n)]
+    found = carried(joined.groupby(keys, as_index=False, sort=True)[sums].sum())
     # Sums of low halves outgrow 64 bits after some billion cells, if they do not carry.
     high, low = (found[f"squares_{name}"].to_numpy() for name in ("high", "low"))
     return found.assign(squares_high=high + (low >> 32), squares_low=low & _LOW)

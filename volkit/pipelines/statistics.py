@@ -15,7 +15,6 @@ from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.io.redaction import redacted
 from volkit.ops.statistics_classes import printed
-from volkit.ops.statistics_totals import counted
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan
@@ -105,16 +104,17 @@ def _report(
     folder.mkdir(parents=True, exist_ok=True)
     made = _provenance(inputs, config)
     (folder / "run.json").write_text(json.dumps(made, indent=1, default=str) + "\n")
-    cells = shown = None
+    cells = None
     files: tuple[tuple[str, Path], ...] = ()
     if config.has_cells:
-        cells, shown = write_cells(folder, found.parts, inputs, config, made)
+        cells = write_cells(folder, found.parts, inputs, config, made)
         name = "cells.parquet" if len(found.parts) == 1 else "cells"
         files = (("cells", folder / name),)
     if "classes" not in inputs.volumes:
-        totals = None if cells is None else counted(cells)
         count, border = (
-            (0, 0) if totals is None else (int(totals[k].sum()) for k in ("cells", "at_border"))
+            (0, 0)
+            if cells is None
+            else (int(cells.totals[k].sum()) for k in ("cells", "at_border"))
         )
         return [("cells", f"{count:,}", f"{border:,} at the border of the volume")], files
     dataset, grids = write_grids(folder, found, cells, inputs, config, made)
@@ -123,7 +123,7 @@ def _report(
     statistics_figure(
         figure,
         dataset,
-        shown,
+        None if cells is None else cells.shown,
         classes=config.classes,
         regions=config.regions,
         heading=f"{config.folder.name}   ({printed(config.classes)})",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from volkit.ops.statistics_regions import distance_columns
+from volkit.ops.statistics_distances import distance_columns
 
 _PALE, _DARK = "#e8e8ec", "#121218"
 _COLOURS = ("#ff7b6b", "#6bc5ff", "#ffd166", "#8ce99a", "#d0a8ff", "#f4a4c8")

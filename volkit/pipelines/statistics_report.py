@@ -18,16 +18,17 @@ from volkit.ops.statistics import table_of
 from volkit.ops.statistics_branches import branch_frame
 from volkit.ops.statistics_classes import named_counts, printed
 from volkit.ops.statistics_dataset import density_volume, grid_dataset, profile_dataset
+from volkit.ops.statistics_distances import distance_columns
 from volkit.ops.statistics_profiles import region_profiles
 from volkit.ops.statistics_regions import (
     cell_features,
+    cell_intervals,
     class_fractions,
-    distance_columns,
     region_frame,
 )
 from volkit.ops.statistics_shapes import shape_frame
-from volkit.ops.statistics_totals import bins_of, counted, inside
 from volkit.ops.vessel_graph import segment_frame
+from volkit.pipelines.statistics_cells import Cells
 from volkit.pipelines.statistics_chain import Gathered, Inputs
 from volkit.pipelines.statistics_config import Statistics
 
@@ -47,7 +48,7 @@ _UNITS = {
 def write_grids(
     folder: Path,
     gathered: Gathered,
-    cells: pd.DataFrame | None,
+    cells: Cells | None,
     inputs: Inputs,
     config: Statistics,
     provenance: Mapping[str, Any],
@@ -62,8 +63,8 @@ def write_grids(
         Target.
     gathered : Gathered
         The tables.
-    cells : DataFrame or None
-        Of all cells.
+    cells : Cells or None
+        Totals of all cells.
     inputs : Inputs
         What was measured.
     config : Statistics
@@ -89,7 +90,7 @@ def write_grids(
         bins=config.bins,
         domain=domain,
         scale=scale,
-        cells=cells,
+        cells=None if cells is None else cells.totals,
         provenance={"provenance": json.dumps(provenance, default=str)},
     )
     if not inputs.physical:
@@ -97,7 +98,7 @@ def write_grids(
             dataset[dim].attrs["units"] = "voxels"
     regions = region_profiles(
         tables["counts"],
-        cells,
+        None if cells is None else cells.totals,
         classes=config.classes,
         bins=config.bins,
         domain=domain,
@@ -120,7 +121,7 @@ def write_grids(
 def write_regions(
     folder: Path,
     gathered: Gathered,
-    cells: pd.DataFrame | None,
+    cells: Cells | None,
     inputs: Inputs,
     config: Statistics,
     provenance: Mapping[str, Any],
@@ -144,11 +145,9 @@ def write_regions(
     """
     counts = _counts(gathered.tissue, config)
     size = inputs.scale.voxel_size_nm if inputs.physical else (float("nan"),) * 3
-    if cells is not None:
-        cells = cells.assign(**bins_of(cells, inputs.grid.domain, config.bins))
     regions = region_frame(
         counts,
-        cells,
+        None if cells is None else cells.totals,
         classes=config.classes,
         voxel_size_nm=size,
         interval=config.interval,
@@ -200,18 +199,22 @@ def _counts(tissue: Columns, config: Statistics) -> Columns:
 
 
 def _box_frame(
-    gathered: Gathered, cells: pd.DataFrame | None, size: Vector, config: Statistics
+    gathered: Gathered, cells: Cells | None, size: Vector, config: Statistics
 ) -> pd.DataFrame:
     """Compute fractions of classes in every box, and features of the cells with centroids there."""
+    voxel_um3 = _voxel_um3(size)
     rows = []
-    for name, (box, columns) in gathered.boxes.items():
+    for name, (_, columns) in gathered.boxes.items():
         counts = _counts(columns, config)
         row: dict[str, Any] = {"box": name, "voxels": int(counts["voxels"].sum())}
         row.update(class_fractions(counts, config.classes, config.interval))
         if cells is not None:
-            known = f"in_{name}" in cells
-            mine = cells[cells[f"in_{name}"] if known else inside(cells, box)]
-            row.update(cell_features(mine, voxels=row["voxels"], voxel_um3=_voxel_um3(size)))
+            mine = cells.boxes[name]
+            row.update(cell_features(mine, voxels=row["voxels"], voxel_um3=voxel_um3))
+            if config.interval.level:
+                row.update(
+                    cell_intervals(mine, counts, voxel_um3=voxel_um3, interval=config.interval)
+                )
         rows.append(row)
     return pd.DataFrame(rows).astype({"box": "str"})
 
@@ -245,7 +248,7 @@ def _section_frame(
 
 
 def summary(
-    regions: pd.DataFrame, cells: pd.DataFrame | None, config: Statistics
+    regions: pd.DataFrame, cells: Cells | None, config: Statistics
 ) -> list[tuple[str, str, str]]:
     """List what a person wants to see first: name, value and meaning."""
     total = regions["voxels"].sum()
@@ -254,7 +257,7 @@ def summary(
         share = (regions[f"{name}_fraction"].fillna(0) * regions["voxels"]).sum() / total
         rows.append((name, f"{100 * share:.3f} %", "of the voxels"))
     if cells is not None:
-        totals = counted(cells)
+        totals = cells.totals
         count, border = int(totals["cells"].sum()), int(totals["at_border"].sum())
         rows.append(("cells", f"{count:,}", f"{border:,} at the border of the volume"))
         if count:
