@@ -2,21 +2,16 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
-from volkit.geometry import Box, Coord
+from volkit.geometry import Box
 from volkit.kernels.affinity_graph import Floats, Labels
 from volkit.kernels.contacts import ONE
 
 Ints = NDArray[np.int64]
 Rows = dict[str, NDArray[Any]]
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids
-_TURN = np.uint64(31)  # folds the high bits of a product into the low ones
-_PAIR = np.uint64(32)  # bits of a face that hold its affinity; those above number its pair
 
 
 def largest_affinities(
@@ -68,25 +63,19 @@ def largest_affinities(
             f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
             "same voxels"
         )
-    how = (int(toward > 0), sections)
-    table, faces = _faces(labels, affinities, core.start, core.stop, how)
-    values, number = np.unique(faces, return_counts=True)
-    rows = largest_rows(
-        {
-            "edge": (values >> _PAIR).astype(np.int64),
-            "bin": (values & np.uint64(2**32 - 1)).astype(np.int64),
-            "number": number.astype(np.int64),
-        },
-        k=k,
-    )
-    pairs = np.lexsort((table[:, 1], table[:, 0]))
-    place = np.empty(len(pairs), np.int64)
-    place[table[pairs, 2].astype(np.int64) - 1] = np.arange(len(pairs))
-    edge = place[rows["edge"]]
-    order = np.argsort(edge, kind="stable")
-    rows = {"edge": edge[order], "bin": rows["bin"][order], "number": rows["number"][order]}
-    total, count = sum_of_rows(rows, edges=len(pairs))
-    return {"u": table[pairs, 0], "v": table[pairs, 1], **rows, "sum": total, "count": count}
+    u, v, values = _faces(labels, affinities, core, toward=toward, sections=sections)
+    order = np.lexsort((values, v, u))
+    u, v, values = u[order], v[order], values[order]
+    pairs = np.ones(len(u), bool)
+    pairs[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
+    rows = pairs.copy()
+    rows[1:] |= values[1:] != values[:-1]
+    first = np.flatnonzero(rows)
+    number = np.diff(first, append=len(u))
+    edge = np.cumsum(pairs)[first] - 1
+    kept = largest_rows({"edge": edge, "bin": values[first], "number": number}, k=k)
+    total, count = sum_of_rows(kept, edges=int(pairs.sum()))
+    return {"u": u[pairs], "v": v[pairs], **kept, "sum": total, "count": count}
 
 
 def largest_rows(rows: Rows, *, k: int) -> Rows:
@@ -141,55 +130,22 @@ def sum_of_rows(rows: Rows, *, edges: int) -> tuple[Ints, Ints]:
     return total, count
 
 
-@numba.njit(nogil=True, cache=True)
 def _faces(
-    labels: Labels, affinities: Floats, start: Coord, stop: Coord, how: tuple[int, bool]
-) -> Any:
-    """Give the pairs that touch numbers; write down every face's pair and affinity."""
-    table, pairs = np.zeros((4096, 3), np.uint64), 0  # u, v, 1 + number; 0 is a free slot
-    after, sections = how
-    faces, found = np.empty(4096, np.uint64), 0
-    for z in range(start[0], stop[0]):
-        for y in range(start[1], stop[1]):
-            while 2 * (pairs + 3 * (stop[2] - start[2])) > len(table):
-                table = _wider(table)
-            while found + 3 * (stop[2] - start[2]) > len(faces):
-                faces = np.append(faces, np.empty_like(faces))
-            for axis in range(1 if sections else 0, 3):
-                dz, dy, dx = int(axis == 0), int(axis == 1), int(axis == 2)
-                if z < dz or y < dy:
-                    continue
-                for x in range(max(start[2], dx), stop[2]):
-                    a, b = labels[z, y, x], labels[z - dz, y - dy, x - dx]
-                    if a != b and a != 0 and b != 0:
-                        by = affinities[axis, z - dz * after, y - dy * after, x - dx * after]
-                        slot = _slot(table, min(a, b), max(a, b))
-                        if table[slot, 2] == 0:
-                            pairs += 1
-                            table[slot, 0], table[slot, 1] = min(a, b), max(a, b)
-                            table[slot, 2] = pairs
-                        level = np.uint64(np.int64(np.rint(np.float64(by) * ONE)))
-                        faces[found] = ((table[slot, 2] - np.uint64(1)) << _PAIR) | level
-                        found += 1
-    return table[table[:, 2] != 0], faces[:found]
-
-
-@numba.njit(nogil=True, cache=True)
-def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
-    """Find the slot of a pair, or the free one where it belongs."""
-    mixed = (low * _MIX + high) * _MIX
-    last = np.uint64(len(table) - 1)
-    slot = (mixed ^ (mixed >> _TURN)) & last
-    while table[slot, 2] != 0 and (table[slot, 0] != low or table[slot, 1] != high):
-        slot = (slot + np.uint64(1)) & last
-    return slot
-
-
-@numba.njit(nogil=True, cache=True)
-def _wider(table: Labels) -> Any:
-    """Double the table, which stays at most half full."""
-    wide = np.zeros((2 * len(table), 3), np.uint64)
-    for row in range(len(table)):
-        if table[row, 2] != 0:
-            wide[_slot(wide, table[row, 0], table[row, 1])] = table[row]
-    return wide
+    labels: Labels, affinities: Floats, core: Box, *, toward: int, sections: bool
+) -> tuple[Labels, Labels, Ints]:
+    """List the faces between two labels: both, the smaller first, and the affinity."""
+    found = []
+    for axis in range(1 if sections else 0, 3):
+        start = list(core.start)
+        start[axis] = max(start[axis], 1)
+        here = tuple(map(slice, start, core.stop))
+        start[axis], stop = start[axis] - 1, list(core.stop)
+        stop[axis] -= 1
+        there = tuple(map(slice, start, stop))
+        a, b = labels[here], labels[there]
+        border = (a != b) & (a != 0) & (b != 0)
+        a, b = a[border], b[border]
+        by = affinities[axis][there if toward > 0 else here][border].astype(np.float64)
+        found.append((np.minimum(a, b), np.maximum(a, b), np.rint(by * ONE).astype(np.int64)))
+    u, v, values = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return u, v, values
