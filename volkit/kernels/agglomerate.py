@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.kernels.contacts import ONE
+from volkit.kernels.distinct import ranked
 from volkit.kernels.edge_lists import (
     find_edge,
     link_half,
@@ -74,8 +75,8 @@ def agglomerate_mean(
             "contacts must be pairs u < v, each once, with at least one face; "
             "add them up with add_contacts first"
         )
-    ids, ends = np.unique(np.concatenate([u, v]), return_inverse=True)
-    ends = ends.astype(np.int64).reshape(2, -1)
+    ids, ends = ranked(np.concatenate([u, v]))
+    ends = ends.reshape(2, -1)
     sums = np.stack([boundary_sum[order], count[order]], axis=1).astype(np.int64)
     group = _agglomerate(ends, sums, len(ids), float(threshold) * ONE)
     changed = group != np.arange(len(ids))

@@ -5,10 +5,9 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from volkit.geometry import Box, Coord
+from volkit.kernels.distinct import ranked
 from volkit.kernels.label_runs import REACH, check_connectivity, component_parts
 
 Labels = NDArray[np.uint64]
@@ -229,11 +228,26 @@ def unite(a: Labels, b: Labels) -> tuple[Labels, Labels]:
     >>> old.tolist(), new.tolist()
     ([5, 9], [1, 1])
     """
-    ids, ends = np.unique(np.concatenate([a, b]), return_inverse=True)
-    links = (np.ones(len(a), bool), (ends[: len(a)], ends[len(a) :]))
-    _, group = connected_components(coo_array(links, shape=(len(ids), len(ids))), directed=False)
-    # ids are sorted, so the first of a group is its smallest.
-    _, first = np.unique(group, return_index=True)
-    new = ids[first][group]
-    changed = new != ids
-    return ids[changed], new[changed]
+    ids, ends = ranked(np.concatenate([a, b]))
+    first = _first_of_groups(ends, len(ids))
+    changed = first != np.arange(len(ids))
+    return ids[changed], ids[first[changed]]
+
+
+@numba.njit(nogil=True, cache=True)
+def _first_of_groups(ends: NDArray[np.int64], nodes: int) -> NDArray[np.int64]:
+    """Join the pairs of the two halves of a list; give the smallest node of every group."""
+    parent = np.arange(nodes)
+    pairs = len(ends) // 2
+    for n in range(pairs):
+        a, b = ends[n], ends[pairs + n]
+        while parent[a] != a:
+            parent[a] = parent[parent[a]]
+            a = parent[a]
+        while parent[b] != b:
+            parent[b] = parent[parent[b]]
+            b = parent[b]
+        parent[max(a, b)] = min(a, b)
+    for node in range(nodes):  # a parent comes before its child, and knows its own by then
+        parent[node] = parent[parent[node]]
+    return parent

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.distinct import distinct, first_of_runs
 from volkit.kernels.label import unique_pairs, unite
 from volkit.kernels.radix import sorted_rows
 
@@ -41,19 +42,13 @@ def rise_links(tables: Sequence[Table]) -> tuple[Table, Table]:
     whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     old, new = unite(whole["a"], whole["b"])
     rows = sorted_rows(np.stack([whole["id"], whole["face"].astype(np.uint64)], axis=1), (0, 1))
-    faces = rows[_firsts(rows)].T
-    b = faces[0][_firsts(faces[0][:, None])]
+    rows = rows[first_of_runs(rows[:, 0], rows[:, 1])]
+    ids, faces = rows[:, 0].copy(), rows[:, 1].astype(np.uint8)
+    b = ids[first_of_runs(ids)]
     a = named(b, {"old": old, "new": new})
     a, b = unique_pairs(a[a != b], b[a != b])
-    up = {"a": a, "b": b, "id": faces[0], "face": faces[1].astype(np.uint8)}
-    return up, {"old": old, "new": new, "up": np.unique(np.concatenate([a, b, faces[0]]))}
-
-
-def _firsts(rows: Labels) -> NDArray[np.bool_]:
-    """Mark the first of every run of equal rows."""
-    first = np.ones(len(rows), bool)
-    np.any(rows[1:] != rows[:-1], axis=1, out=first[1:])
-    return first
+    up: Table = {"a": a, "b": b, "id": ids, "face": faces}
+    return up, {"old": old, "new": new, "up": distinct(np.concatenate([a, b, ids]))}
 
 
 def sink_links(kept: Table, above: Table | None) -> Table:
@@ -71,7 +66,7 @@ def sink_links(kept: Table, above: Table | None) -> Table:
     dict of ndarray
         ``old`` (uint64, sorted) and ``new``: parts that change.
     """
-    ids = np.unique(np.concatenate([kept["old"], kept["up"]]))
+    ids = distinct(np.concatenate([kept["old"], kept["up"]]))
     new = named(ids, kept)
     if above is not None:
         new = named(new, above)
