@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from volkit.pipelines.reading_rate import ReadingRate
 
 _SAID = ("kind", "type", "description", "sources", "source", "stage", "method", "version")
+_AS = {"image": "an image", "labels": "labels", "classes": "labels of classes"}
 _LONGEST_WORDS = 200  # characters of what a volume says of itself
 
 
@@ -131,8 +132,8 @@ def _levels(volume: "Volume") -> "Iterator[Volume]":
 
 
 def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
-    from volkit.io.labels import holds_labels
     from volkit.io.stated_size import says_size
+    from volkit.pipelines.proposal.sample import held_by
 
     return {
         "uri": volume.uri,
@@ -140,7 +141,7 @@ def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
         "shape": volume.shape,
         "channels": volume.channels,
         "dtype": str(volume.dtype),
-        "holds": "labels" if holds_labels(volume) else "image",
+        "holds": held_by(volume),
         "voxel_size_nm": volume.voxel_size_nm,
         "voxel_size_stated": says_size(volume),
         "origin_nm": volume.origin_nm,
@@ -186,9 +187,9 @@ def _facts_table(volume: "Volume") -> Table:
 
 
 def _kind(volume: "Volume") -> str:
-    from volkit.io.labels import holds_labels
+    from volkit.pipelines.proposal.sample import held_by
 
-    return "taken as labels" if holds_labels(volume) else "taken as an image"
+    return f"taken as {_AS[held_by(volume)]}"
 
 
 def _said(volume: "Volume") -> dict[str, str]:

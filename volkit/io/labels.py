@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,12 @@ from volkit.geometry import Box
 from volkit.io.uris import split_query
 from volkit.io.volume import Volume
 
+Held = Literal["image", "labels", "classes"]
+"""Grey values and the like, ids of objects, or numbers of a few classes."""
+
+_MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
+_LARGEST_CLASS = 255
+_LARGE = 2**24  # voxels
 # Words, not parts of them: what is labelled, or called a segment, is no label.
 _LABELS = re.compile(
     r"labels?(?![a-z])|truth|segmentation|annotations?(?![a-z])|(?<![a-z])(gt|seg|annot)(?![a-z])",
@@ -77,6 +84,55 @@ def holds_labels(volume: Volume) -> bool:
     if volume.dtype.kind in "iu" and volume.dtype.itemsize < 4:
         return volume.channels is None and bool(_LABELS.search(_name(volume)))
     return volume.dtype.kind in "biu"
+
+
+def held(volume: Volume, few: tuple[int, ...] = ()) -> Held:
+    """Tell what voxels are, also where only their values say it: those of classes are few.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any.
+    few : tuple of int
+        From :func:`few_values`, of some of it; none where nothing was read.
+
+    Returns
+    -------
+    {'image', 'labels', 'classes'}
+
+    Examples
+    --------
+    >>> from volkit.io import open_volume
+    >>> tissue = open_volume(np.zeros((2, 4, 4), np.uint8))
+    >>> held(tissue), held(tissue, (0, 1, 2))
+    ('image', 'classes')
+    """
+    if volume.dtype.kind not in "biu" or volume.channels is not None:
+        return "image"
+    # A small box may hold few objects, whose ids are of 32 or 64 bits; no large volume does.
+    plain = volume.dtype.itemsize <= 2 or volume.domain.size > _LARGE
+    if plain and len(few) > 1 and max(few) <= _LARGEST_CLASS:
+        return "classes"
+    return "labels" if holds_labels(volume) else "image"
+
+
+def few_values(values: npt.NDArray[Any]) -> tuple[int, ...]:
+    """List the distinct values where they are whole numbers, and few enough to be classes.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any shape.
+
+    Examples
+    --------
+    >>> few_values(np.array([3, 0, 3])), few_values(np.arange(99)), few_values(np.zeros(2))
+    ((0, 3), (), ())
+    """
+    if values.dtype.kind not in "biu":
+        return ()
+    found = np.unique(values)
+    return tuple(map(int, found)) if found.size <= _MOST_CLASSES else ()
 
 
 def _name(volume: Volume) -> str:

@@ -122,6 +122,25 @@ def test_info_and_init_decide_alike(
     )
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values", "kind"),
+    [
+        ("uint8", 3, "classes"),
+        ("bool", 2, "classes"),
+        ("uint8", 17, "image"),
+        ("uint32", 3, "labels"),  # a small box may hold few objects
+    ],
+)
+def test_info_and_init_know_few_values_for_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str, values: int, kind: str
+) -> None:
+    np.save(tmp_path / "em.npy", (np.arange(8 * 16 * 16) % values).reshape(8, 16, 16).astype(dtype))
+    with pytest.raises(SystemExit):
+        main(["info", str(tmp_path / "em.npy"), "--no-rate", "--json"])
+    said = json.loads(capsys.readouterr().out)["holds"]
+    assert (said, look_at(str(tmp_path / "em.npy")).kind) == (kind, kind)
+
+
 def test_what_a_volume_says_counts_more_than_its_name(tmp_path: Path) -> None:
     said = {"shape": (2, 2, 2), "dtype": "uint8", "attributes": {"kind": "image"}}
     assert not holds_labels(create_volume(tmp_path / "truth.zarr", **said))

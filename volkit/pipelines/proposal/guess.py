@@ -7,15 +7,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.geometry import VoxelScale
-from volkit.io.labels import holds_labels
+from volkit.io.labels import held
+from volkit.io.stated_size import is_sized
 from volkit.io.uris import split_query
 from volkit.io.volume import Volume
 
 Kind = Literal["image", "tomogram", "boundaries", "affinities", "labels", "classes"]
 
-_LARGEST_CLASS = 255
-_LARGE = 2**24  # voxels
 _SURE, _MOSTLY, _SELDOM = 0.1, 0.6, 0.005  # distance from 0 or 1; shares of voxels
 _RISES = 1.5  # times as many values are near 0, and near 1, as around the middle
 _TOMOGRAM_NM = (0.1, 2.5)  # voxels of cryo-electron tomograms
@@ -71,13 +69,9 @@ def guessed(uri: str, volume: Volume, values: NDArray[Any], few: tuple[int, ...]
         called, sure = bool(_PROBABLE.search(name)), is_sure(values)
         if called or sure:
             return Guess("boundaries", "" if called and sure else _UNSURE if called else _NAMELESS)
-    whole = volume.dtype.kind in "biu" and volume.channels is None
-    # A small box may hold few objects, whose ids are of 32 or 64 bits; no large volume does.
-    plain = volume.dtype.itemsize <= 2 or volume.domain.size > _LARGE
-    if whole and plain and len(few) > 1 and max(few) <= _LARGEST_CLASS:
-        return Guess("classes")
-    if whole and holds_labels(volume):
-        return Guess("labels")
+    kind = held(volume, few)
+    if kind != "image":
+        return Guess(kind)
     return Guess("tomogram" if _like_a_tomogram(uri, volume) else "image")
 
 
@@ -109,11 +103,6 @@ def is_sure(values: NDArray[Any]) -> bool:
     return bool(min(counts[0], counts[-1]) >= _RISES * counts[4:7].max())
 
 
-def is_scaled(volume: Volume) -> bool:
-    """Tell whether lengths mean something: the volume states a voxel size, or a person does."""
-    return volume.options.voxel_size_nm is not None or volume.scale != VoxelScale((1.0, 1.0, 1.0))
-
-
 def _name(uri: str) -> str:
     """Find what a person called a volume, or the part of a file or of a specimen that it is."""
     place, query = split_query(uri)
@@ -124,5 +113,5 @@ def _like_a_tomogram(uri: str, volume: Volume) -> bool:
     suffix = Path(split_query(uri)[0]).suffix.lower()
     isotropic = max(volume.voxel_size_nm) < 1.05 * min(volume.voxel_size_nm)
     small = _TOMOGRAM_NM[0] <= volume.voxel_size_nm[0] <= _TOMOGRAM_NM[1]
-    stated = is_scaled(volume) or suffix in TOMOGRAM_SUFFIXES
+    stated = is_sized(volume) or suffix in TOMOGRAM_SUFFIXES
     return volume.channels is None and isotropic and small and stated

@@ -1,30 +1,20 @@
 """Look: what a person's data are, found out by reading as little as shows it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from volkit.errors import MissingChunkError
-from volkit.geometry import Box, Coord, coord
 from volkit.geometry.scale import Vector
 from volkit.io.credentials import Credentials
-from volkit.io.stated_size import open_sized
+from volkit.io.labels import few_values
+from volkit.io.stated_size import is_sized, open_sized
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
-from volkit.pipelines.proposal.guess import TOMOGRAM_SUFFIXES, Guess, Kind, guessed, is_scaled
-from volkit.pipelines.thumbnail import unit_shape
+from volkit.pipelines.proposal.guess import TOMOGRAM_SUFFIXES, Guess, Kind, guessed
+from volkit.pipelines.proposal.sample import sample_pieces
 
-_PIECES = 8  # of a volume, spread over it
-_MOST_VOXELS = 2**22  # of a piece
-_MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
 _PERCENTILES = (0.5, 99.5)
-# Additive steps that spread pieces over three axes evenly, however many they are.
-_STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +138,19 @@ def look_at(
         If it cannot be opened or read.
     """
     volume = open_sized(uri, voxel_size_nm=voxel_size_nm, credentials=credentials)
-    parts = [_sound(volume, box) for box in _boxes(volume)]
-    values = np.concatenate([part.ravel() for part in parts])
+    values = np.concatenate([piece.ravel() for piece in sample_pieces(volume)])
     sound = values[np.isfinite(values)] if values.dtype.kind in "fc" else values
-    spread = np.percentile(sound, _PERCENTILES) if sound.size else np.zeros(2)
+    numbers = sound.view(np.uint8) if sound.dtype.kind == "b" else sound  # of which there are means
+    spread = np.percentile(numbers, _PERCENTILES) if sound.size else np.zeros(2)
     span = float(spread[0]), float(spread[1])
-    few = _few(sound)
+    few = few_values(sound)
     guess = guessed(uri, volume, sound, few) if kind is None else Guess(kind)
     return Look(
         uri=uri,
         volume=volume,
         kind=guess.kind,
         doubt=guess.doubt,
-        scaled=is_scaled(volume),
+        scaled=is_sized(volume),
         span=span,
         zeros=float((sound == 0).mean()) if sound.size else 0.0,
         unsound=1 - sound.size / max(1, values.size),
@@ -174,39 +164,3 @@ def tomogram_files(uri: str) -> tuple[Path, ...]:
     if path is None or not path.is_dir():
         return ()
     return tuple(p for p in sorted(path.iterdir()) if p.suffix.lower() in TOMOGRAM_SUFFIXES)
-
-
-def _boxes(volume: Volume) -> Iterator[Box]:
-    """Choose pieces that lie on chunks, spread over a volume."""
-    unit = _piece(volume)
-    counts = [-(-n // u) for n, u in zip(volume.shape, unit, strict=True)]
-    seen = set()
-    for number in range(_PIECES):
-        index = tuple(int((0.5 + number * s) % 1 * n) for s, n in zip(_STEPS, counts, strict=True))
-        if index not in seen:
-            seen.add(index)
-            start = [o + i * u for o, i, u in zip(volume.domain.start, index, unit, strict=True)]
-            yield Box.from_shape(unit, start).intersect(volume.domain)
-
-
-def _piece(volume: Volume) -> Coord:
-    unit = list(unit_shape(volume))
-    while prod(unit) > _MOST_VOXELS:
-        longest = unit.index(max(unit))
-        unit[longest] = -(-unit[longest] // 2)
-    return coord(unit)
-
-
-def _sound(volume: Volume, box: Box) -> NDArray[Any]:
-    """Read a piece; one that is not stored is empty space, of which nothing can be told."""
-    try:
-        return volume.read(box)
-    except MissingChunkError:
-        return np.zeros(0, volume.dtype)
-
-
-def _few(values: NDArray[Any]) -> tuple[int, ...]:
-    if values.dtype.kind not in "biu":
-        return ()
-    found = np.unique(values)
-    return tuple(map(int, found)) if found.size <= _MOST_CLASSES else ()
