@@ -113,6 +113,17 @@ def test_stores_are_read_and_written(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_folder_that_fills_meanwhile_stays(tmp_path: Path) -> None:
+    output = tmp_path / "all" / "results"
+    checks = check_stores([], output=str(output))
+    assert next(checks).state == "ok"
+    (output / "mine.txt").write_text("of somebody else")
+    _, stays = checks
+    assert (stays.name, stays.state) == (f"remove {output}", "warn")
+    assert stays.says.endswith("cannot be removed again: Directory not empty")
+    assert (output / "mine.txt").exists()
+
+
 def test_a_bucket_that_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     with S3Server() as server:
         server.bucket("lab")

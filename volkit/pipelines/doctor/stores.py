@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from shlex import quote
 
 from volkit.errors import VolkitError
@@ -19,6 +20,7 @@ from volkit.pipelines.thumbnail import unit_shape
 
 _PATIENCE = Patience(attempts=2, deadline_seconds=30.0)  # who looks around does not wait for long
 _MOST_SECONDS = 5.0
+_DATA = b"volkit doctor"
 
 
 def check_stores(
@@ -72,23 +74,43 @@ def _middle(volume: Volume) -> Box:
 
 def _written(output: str, credentials: Credentials | None) -> Iterator[Check]:
     place = Place(output, OpenOptions(credentials=credentials, patience=_PATIENCE))
-    key, data = f".volkit-doctor-{uuid.uuid4().hex}", b"volkit doctor"
     name = f"write {output}"
     folders = () if place.local is None else (place.local, *place.local.parents)
+    new: list[Path] = []
     try:
-        new = [folder for folder in folders if not folder.exists()]
-        objects = place.objects
-        objects.put(key, data)
-        back = objects.get(key)
-        objects.delete(key)
+        new += [folder for folder in folders if not folder.exists()]
+        back = _back(place)
     except (VolkitError, OSError) as error:
         yield Check(name, "fail", str(error), "choose another place, or other --credentials")
-        return
-    if back != data:
-        yield Check(name, "fail", f"what was written came back as {back!r}", "use another store")
-        return
-    yield Check(name, "ok", "an object was written, read back and removed")
-    if place.local is not None:
-        yield disk(f"disk {output}", place.local)
+    else:
+        if back == _DATA:
+            yield Check(name, "ok", "an object was written, read back and removed")
+            if place.local is not None:
+                yield disk(f"disk {output}", place.local)
+        else:
+            found = f"what was written came back as {back!r}"
+            yield Check(name, "fail", found, "use another store")
+    yield from _removed(new)
+
+
+def _back(place: Place) -> bytes | None:
+    """Write an object, and give what is read of it."""
+    key = f".volkit-doctor-{uuid.uuid4().hex}"
+    objects = place.objects
+    objects.put(key, _DATA)
+    back = objects.get(key)
+    objects.delete(key)
+    return back
+
+
+def _removed(new: Sequence[Path]) -> Iterator[Check]:
+    """Remove folders that were not there before, the innermost first."""
     for folder in new:
-        folder.rmdir()
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue  # it was never made
+        except OSError as error:
+            found = f"{folder} was made to try it, and cannot be removed again: {error.strerror}"
+            yield Check(f"remove {folder}", "warn", found, "remove it where nothing needs it")
+            return
