@@ -6,24 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.cli import main
 from volkit.io import create_volume, open_volume
 
-Says = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command in this process; what it prints, and what it says of its error."""
-
-    def run(*arguments: object, code: int = 0) -> tuple[str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out, captured.err
-
-    return run
+Ran = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
@@ -35,33 +20,33 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_volume_is_cut_into_tiles_that_run(folder, says) -> None:
-    listed, _ = says("batch", "--tile", "em.zarr", "--size", "8,12,30", "--overlap", "0,4,0")
+def test_a_volume_is_cut_into_tiles_that_run(folder, ran) -> None:
+    listed, _ = ran("batch", "--tile", "em.zarr", "--size", "8,12,30", "--overlap", "0,4,0")
     assert listed.splitlines() == [
         "name,image,box",
         f'z0-y0-x0,{folder / "em.zarr"},"0:8,5:17,0:30"',
         f'z0-y1-x0,{folder / "em.zarr"},"0:8,13:25,0:30"',
     ]
     (folder / "list.csv").write_text(listed)
-    said, _ = says("batch", "list.csv", "--workflow", "mirror.yaml")
+    said, _ = ran("batch", "list.csv", "--workflow", "mirror.yaml")
     assert "2 items: 2 finished" in said
     assert open_volume("list/z0-y1-x0/volume.zarr").domain.start == (0, 13, 0)
-    said, _ = says("batch", "list.csv", "--workflow", "mirror.yaml", "--status")
+    said, _ = ran("batch", "list.csv", "--workflow", "mirror.yaml", "--status")
     assert "z0-y1-x0  finished     1/1         1" in said
 
 
-def test_a_failure_is_told_and_ends_with_its_code(folder, says) -> None:
+def test_a_failure_is_told_and_ends_with_its_code(folder, ran) -> None:
     (folder / "list.csv").write_text('name,box\nfar,"0:8,0:20,0:30"\nall,\n')
-    said, _ = says("batch", "list.csv", "--workflow", "mirror.yaml", code=1)
+    said, _ = ran("batch", "list.csv", "--workflow", "mirror.yaml", code=1)
     assert "far failed: box [0:8, 0:20, 0:30] is outside" in " ".join(said.split())
     assert "2 items: 1 failed, 1 finished" in said
-    said, _ = says("batch", "list.csv", "--workflow", "mirror.yaml", "--status")
+    said, _ = ran("batch", "list.csv", "--workflow", "mirror.yaml", "--status")
     assert "2 items: 1 failed, 1 finished" in said
 
 
-def test_what_makes_no_sense_ends_in_one_message(folder, says) -> None:
-    assert "give a batch file, or --tile URI" in says("batch", code=1)[1]
-    assert "--tile em.zarr without --size" in says("batch", "--tile", "em.zarr", code=1)[1]
+def test_what_makes_no_sense_ends_in_one_message(folder, ran) -> None:
+    assert "give a batch file, or --tile URI" in ran("batch", code=1)[1]
+    assert "--tile em.zarr without --size" in ran("batch", "--tile", "em.zarr", code=1)[1]
     (folder / "list.csv").write_text("name,imag\na,em.zarr\n")
-    said = says("batch", "list.csv", "--workflow", "mirror.yaml", code=1)[1]
+    said = ran("batch", "list.csv", "--workflow", "mirror.yaml", code=1)[1]
     assert "line 2 (a): mirror.yaml: imag: unknown key" in said

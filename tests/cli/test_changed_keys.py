@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from volkit.cli import main
 from volkit.engine.ledger import Ledger
 from volkit.errors import RunLockedError, SourceError, StaleLedgerError
 from volkit.pipelines.changed_keys import TOLD, keys_named
@@ -17,25 +16,11 @@ Says = Callable[..., str]
 PART = ("--local", "--set", "input.box={start: [0, 0, 0], stop: [12, 16, 20]}")
 
 
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command; all that it prints, white space made one."""
-
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured
-        return " ".join((captured.out + captured.err).split())
-
-    return run
-
-
 def test_keys_of_the_file_are_named_and_nothing_that_a_person_did_not_write(
-    tmp_path: Path, says: Says
+    tmp_path: Path, tells: Says
 ) -> None:
     tiny = tiny_workflow(tmp_path)
-    says("run", tiny, *PART)
+    tells("run", tiny, *PART)
     changed = (
         *PART,
         "--set",
@@ -43,14 +28,14 @@ def test_keys_of_the_file_are_named_and_nothing_that_a_person_did_not_write(
         "--set",
         "score.true_zero=segment",
     )
-    said = says("run", tiny, *changed, code=1)
+    said = tells("run", tiny, *changed, code=1)
     told = "run holds a run with other settings: score.true_zero: ignore became segment; segment.fr"
     assert told in said
     assert "segment.fragments.seeds.threshold: 0.5 became 0.4. Set them back" in said
     assert not any(inner in said for inner in ("params.", "shared.", "ledger"))
-    assert "segment.fragments.seeds.threshold: 0.5 became 0.4" in says("status", tmp_path / "run")
+    assert "segment.fragments.seeds.threshold: 0.5 became 0.4" in tells("status", tmp_path / "run")
     # Nothing was computed: as it was, the run goes on, and so it does with what decides no voxel.
-    assert "labels 1/1 blocks, was done" in says("run", tiny, *PART, "--set", "infer.batch=1")
+    assert "labels 1/1 blocks, was done" in tells("run", tiny, *PART, "--set", "infer.batch=1")
     assert json.loads((tmp_path / "run" / TOLD).read_text())["infer"]["batch"] == 1
 
 

@@ -22,20 +22,6 @@ Says = Callable[..., str]
 VOLKIT = ("-c", "from volkit.cli import main; main()")
 
 
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command in this process; what it prints, or what it says of its error."""
-
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out if code == 0 else captured.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_workflow(tmp_path_factory.mktemp("cli"))

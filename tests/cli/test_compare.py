@@ -6,24 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.cli import main
 from volkit.io import create_volume
 
 Says = Callable[..., str]
-
-
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command in this process; what it prints, or what it says of its error."""
-
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out if code in (0, 3) else captured.err
-
-    return run
 
 
 def stored(path: Path, values) -> Path:

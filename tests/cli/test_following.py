@@ -7,24 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.cli import main
 from volkit.cli.following import next_command
 
 Says = Callable[..., str]
-
-
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command that succeeds: what it prints."""
-
-    def run(*arguments: object) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == 0, captured.err
-        return captured.out
-
-    return run
 
 
 def pasted(said: str) -> list[str]:

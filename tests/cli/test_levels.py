@@ -6,24 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from volkit.cli import main
 from volkit.io import create_volume, open_volume
 from volkit.kernels.downsample import mean
 from volkit.ops import level_plan
 
 Says = Callable[..., str]
-
-
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out if code == 0 else captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -15,20 +15,6 @@ from volkit.testing.workflows import tiny_workflow
 Says = Callable[..., str]
 
 
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """Run a command in this process; what it prints, of errors too."""
-
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out + captured.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tiny_workflow(tmp_path_factory.mktemp("cli"), shape=(24, 32, 20))
@@ -37,8 +23,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_tree_names_what_labels_were_made_of(tiny: Path, says: Says) -> None:
-    said = says("provenance", tiny.parent / "run" / "labels.zarr")
+def test_the_tree_names_what_labels_were_made_of(tiny: Path, tells: Says) -> None:
+    said = tells("provenance", tiny.parent / "run" / "labels.zarr")
     assert said.startswith("labels (volume)")
     for words in (
         "├── reads: fragments (volume)",
@@ -53,22 +39,22 @@ def test_the_tree_names_what_labels_were_made_of(tiny: Path, says: Says) -> None
         assert words in said
 
 
-def test_json_is_for_machines(tiny: Path, says: Says) -> None:
-    chain = json.loads(says("provenance", tiny.parent / "run", "--json"))
+def test_json_is_for_machines(tiny: Path, tells: Says) -> None:
+    chain = json.loads(tells("provenance", tiny.parent / "run", "--json"))
     (root,) = chain["roots"]
     assert chain["nodes"][root]["name"] == "scores.csv"
     assert {node["kind"] for node in chain["nodes"].values()} == {"volume", "table", "checkpoint"}
 
 
-def test_a_crate_is_written(tiny: Path, says: Says) -> None:
+def test_a_crate_is_written(tiny: Path, tells: Says) -> None:
     run = tiny.parent / "run"
-    said = says("provenance", run, "--ro-crate", run)
+    said = tells("provenance", run, "--ro-crate", run)
     assert said.strip() == f"RO-Crate: {run / 'ro-crate-metadata.json'}"
     assert json.loads((run / "ro-crate-metadata.json").read_text())["@graph"]
 
 
-def test_a_run_is_reproduced(tiny: Path, says: Says) -> None:
-    said = says("run", tiny, "--check-reproducible", "2")
+def test_a_run_is_reproduced(tiny: Path, ran: Callable[..., tuple[str, str]]) -> None:
+    said = "".join(ran("run", tiny, "--check-reproducible", "2"))
     assert [line.split()[-2:] for line in said.splitlines()[-6:]] == [["same", "bytes"]] * 6
 
 
@@ -77,30 +63,30 @@ def unbroken(said: str) -> str:
     return re.sub(r"[\s│├└─]", "", said)
 
 
-def test_versions_lead_to_what_they_share_and_copy(tmp_path: Path, says: Says) -> None:
+def test_versions_lead_to_what_they_share_and_copy(tmp_path: Path, tells: Says) -> None:
     tiny = tiny_workflow(tmp_path, shape=(24, 16, 20))
     run = tmp_path / "run"
-    says("run", tiny)
-    says("reprocess", run, "--set", "segment.threshold=0.3")
-    said = says("provenance", run / "versions" / "v2")
+    tells("run", tiny)
+    tells("reprocess", run, "--set", "segment.threshold=0.3")
+    said = tells("provenance", run / "versions" / "v2")
     assert f"reads:prob(volume){run / 'prob.zarr'}" in unbroken(said)
     assert f"table:contingency(table){run / 'contingency.npz'}" in unbroken(said)
-    says("reprocess", run, "--set", "infer.weights=constant", "--box", "0:12,0:16,0:20")
-    said = says("provenance", run / "versions" / "v3" / "labels.zarr")
+    tells("reprocess", run, "--set", "infer.weights=constant", "--box", "0:12,0:16,0:20")
+    said = tells("provenance", run / "versions" / "v3" / "labels.zarr")
     assert "2 blocks of 12 x 16 x 20, 1 of them copied" in said
     assert f"copiedfrom:prob(volume){run / 'prob.zarr'}" in unbroken(said)
     assert "not to be found" not in said
 
 
-def test_a_difference_ends_with_1(tmp_path: Path, says: Says) -> None:
+def test_a_difference_ends_with_1(tmp_path: Path, tells: Says) -> None:
     tiny = tiny_workflow(tmp_path, shape=(12, 16, 20))
-    says("run", tiny)
+    tells("run", tiny)
     labels = open_volume(tmp_path / "run" / "labels.zarr")
     labels.write(Box.from_shape((12, 16, 20)), labels.read() + 1)
-    said = says("run", "--check-reproducible", tiny, code=1)
+    said = tells("run", "--check-reproducible", tiny, code=1)
     assert "labels: block 0 [0:12, 0:16, 0:20]: 3,840 voxels differ, by 1 at most" in said
     assert "error: the same inputs and versions gave other bytes" in said
 
 
-def test_what_is_not_there(says: Says, tmp_path: Path) -> None:
-    assert "nothing.zarr does not exist" in says("provenance", tmp_path / "nothing.zarr", code=1)
+def test_what_is_not_there(tells: Says, tmp_path: Path) -> None:
+    assert "nothing.zarr does not exist" in tells("provenance", tmp_path / "nothing.zarr", code=1)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from volkit.cli import main
 from volkit.pipelines import segment_neurons
 from volkit.pipelines.registry import read_workflow
 from volkit.testing.workflows import tiny_workflow
@@ -14,19 +13,9 @@ from volkit.testing.workflows import tiny_workflow
 Says = Callable[..., str]
 
 
-@pytest.fixture
-def says(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Says:
-    """Run a command in this process; what it prints, or what it says of its error."""
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert ended.value.code == code, captured.err
-        return captured.out if code == 0 else captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

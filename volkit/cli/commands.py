@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, is_dataclass
-from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter
 from math import isfinite
 from typing import Annotated, Any, TypeVar
 
 import typer
+
+from volkit.cli.options import with_option
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
@@ -89,16 +90,4 @@ def plain(value: Any) -> Any:
 
 def _with_json(function: Callable[..., None]) -> Callable[..., None]:
     option = Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=_OPTION)
-    told = signature(function)
-
-    @wraps(function)
-    def called(*, as_json: bool = False, **given: Any) -> None:
-        before = _JSON.set(as_json)
-        try:
-            function(**given)
-        finally:
-            _JSON.reset(before)
-
-    whole = told.replace(parameters=[*told.parameters.values(), option])
-    called.__signature__ = whole  # type: ignore[attr-defined]
-    return called
+    return with_option(function, option, _JSON, bool)

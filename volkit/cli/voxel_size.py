@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
-from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from inspect import Parameter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from volkit.cli.boxes import parse_vector
+from volkit.cli.options import with_option
 
 if TYPE_CHECKING:
     from volkit.geometry.scale import Vector
@@ -36,19 +37,9 @@ def sized(function: Callable[..., None]) -> Callable[..., None]:
         To be registered.
     """
     option = Parameter("voxel_size", Parameter.KEYWORD_ONLY, default=None, annotation=_OPTION)
-    told = signature(function)
-
-    @wraps(function)
-    def called(*, voxel_size: str | None = None, **given: Any) -> None:
-        before = _SAID.set(parse_vector(voxel_size, "--voxel-size", one=True))
-        try:
-            function(**given)
-        finally:
-            _SAID.reset(before)
-
-    whole = told.replace(parameters=[*told.parameters.values(), option])
-    called.__signature__ = whole  # type: ignore[attr-defined]
-    return called
+    return with_option(
+        function, option, _SAID, partial(parse_vector, name="--voxel-size", one=True)
+    )
 
 
 def voxel_size_nm() -> "Vector | None":
