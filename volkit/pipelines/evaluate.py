@@ -16,7 +16,7 @@ from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.geometry import AXES, Grid
 from volkit.io.open import open_volume
-from volkit.io.stated_size import says_size
+from volkit.io.stated_size import open_sized
 from volkit.io.volume import Volume
 from volkit.ops.evaluation import EvaluationOptions, evaluate
 from volkit.ops.evaluation_alignment import Aligned, align
@@ -107,11 +107,7 @@ def score(
 
 
 def _opened(uri: str, config: Evaluate) -> Volume:
-    """Open a volume, with the voxel size that was given where it states none."""
-    volume = open_volume(uri)
-    if config.voxel_size_nm is None or says_size(volume):
-        return volume
-    return open_volume(uri, voxel_size_nm=config.voxel_size_nm)
+    return open_sized(uri, voxel_size_nm=config.voxel_size_nm)
 
 
 def _told(scored: Scored, on_message: OnMessage | None) -> Scored:
