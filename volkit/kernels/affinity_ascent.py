@@ -120,19 +120,24 @@ def _ways(
     left, right = start[2], stop[2]
     none = np.full(right - left, _NONE, np.float32)
     back, ahead = none.copy(), none.copy()
+    first, last = max(left, 1), min(right, nx - 1)  # where there is an edge before, and after
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
             row = affinities[2, z, y]
-            for i in range(right - left):
-                x = left + i
-                back[i] = row[x - after] if x > 0 else _NONE
-                ahead[i] = row[x + 1 - after] if x < nx - 1 else _NONE
+            _copy(row[first - after : right - after], back[first - left :])
+            _copy(row[left + 1 - after : last + 1 - after], ahead)
             up = affinities[0, z - after, y, left:right] if z > 0 else none
             down = affinities[0, z + 1 - after, y, left:right] if z < nz - 1 else none
             north = affinities[1, z, y - after, left:right] if y > 0 else none
             south = affinities[1, z, y + 1 - after, left:right] if y < ny - 1 else none
             edges = (up, north, back, down, south, ahead)
             _row(edges, low, high, out[z - start[0], y - start[1]])
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy(source: Floats, target: Floats) -> None:
+    for i in range(len(source)):
+        target[i] = source[i]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -93,29 +93,45 @@ def _is_several(bits: np.uint8) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _survey(ways: Ways, start: Coord, stop: Coord, steps: Ints, out: Ways) -> Any:
-    """Give voxels on no plateau their way; list the others."""
+    """Give voxels on no plateau their way; list the others.
+
+    Most rows hold no voxel with several ways: those are only copied, many voxels at a time.
+    """
     _, ny, nx = ways.shape
-    flat, served = ways.reshape(-1), out.reshape(-1)
+    flat = ways.reshape(-1)
     found, count = np.empty(1024, np.int64), 0
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
-            for x in range(start[2], stop[2]):
-                here = (z * ny + y) * nx + x
-                bits = flat[here]
+            row, served = ways[z, y, start[2] : stop[2]], out[z, y, start[2] : stop[2]]
+            if not _only_ways(row, served):
+                continue
+            if count + len(row) > len(found):
+                wider = np.empty(2 * len(found) + len(row), np.int64)
+                wider[:count] = found[:count]
+                found = wider
+            first = (z * ny + y) * nx + start[2]
+            for x in range(len(row)):
+                bits = row[x]
                 if not _is_several(bits):
-                    served[here] = bits & _WAYS
                     continue
-                mutual, flat_ground = _mutual(flat, here, steps)
-                if not flat_ground:
-                    served[here] = _last(bits & ~mutual) if bits & ~mutual else bits
-                    continue
-                if count == len(found):
-                    wider = np.empty(2 * count, np.int64)
-                    wider[:count] = found
-                    found = wider
-                found[count] = here
-                count += 1
+                mutual, flat_ground = _mutual(flat, first + x, steps)
+                if flat_ground:
+                    served[x] = 0
+                    found[count] = first + x
+                    count += 1
+                else:
+                    served[x] = _last(bits & ~mutual) if bits & ~mutual else bits
     return found[:count].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def _only_ways(row: Ways, out: Ways) -> Any:
+    """Copy the bits of a row that lead somewhere; tell whether a voxel has several ways."""
+    several = np.uint8(0)
+    for x in range(len(row)):
+        out[x] = row[x] & _WAYS
+        several |= np.uint8(_is_several(row[x]))
+    return several != 0
 
 
 @numba.njit(nogil=True, cache=True)
