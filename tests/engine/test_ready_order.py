@@ -1,5 +1,7 @@
 """Ready order: every block once, after its givers wherever these are finished in time."""
 
+from collections import Counter, deque
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +47,23 @@ def test_no_more_is_looked_at_than_a_bound(monkeypatch) -> None:
     order = ReadyOrder(iter(range(1, 10**9)), never, np.zeros(1, bool))
     assert next(order) == 1
     assert len(looked) == 10
+
+
+def test_givers_are_asked_for_once_however_many_blocks_there_are() -> None:
+    for blocks in (64, 4096):
+        looked, flying = Counter[int](), deque[int]()
+
+        def watched(number, looked=looked):
+            looked[number] += 1
+            return chain(number)
+
+        order = ReadyOrder(range(blocks), watched, np.zeros(blocks, bool))
+        while (number := next(order, None)) is not None or flying:
+            if number is not None:
+                flying.append(number)
+            if number is None or len(flying) == 7:
+                order.finished([flying.popleft()])
+        assert looked == Counter(range(blocks))
 
 
 @given(

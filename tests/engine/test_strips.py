@@ -1,5 +1,6 @@
 """Strips: what is left for a block comes back as it was, or not at all."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,21 @@ def test_each_is_written_whole_and_goes_with_the_rest(tmp_path: Path) -> None:
     np.testing.assert_array_equal(strips.get(5000, 1), SUMS + 1)
     strips.clear()
     assert files(tmp_path) == []
+
+
+def test_nobody_waits_until_a_strip_is_on_the_disk(tmp_path: Path, monkeypatch) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    strips = Strips(Place.at(tmp_path))
+    strips.put(0, 1, SUMS)
+    assert waits == []
+    Place.at(tmp_path).objects.put("mark", b"that is waited for")
+    assert len(waits) == 1
+
+
+def test_what_a_block_has_used_goes_and_nothing_else(tmp_path: Path) -> None:
+    strips = Strips(Place.at(tmp_path))
+    for target, source in ((2, 0), (2, 1), (12, 1), (2, 12)):
+        strips.put(target, source, SUMS)
+    strips.drop(2, [0, 1, 7])  # 7 left nothing
+    assert sorted(path.name for path in files(tmp_path)) == ["12-1", "2-12"]

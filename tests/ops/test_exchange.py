@@ -1,6 +1,5 @@
 """Exchange at seams: every window once, and the bytes of the whole volume."""
 
-import json
 import threading
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from volkit.engine.exchange import FINISHED
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.stages import find_stages
-from volkit.engine.strips import Strips
 from volkit.errors import BlockFailedError
 from volkit.geometry import Box, Grid, Windows
 from volkit.geometry.over_blocks import network_passes
@@ -105,20 +103,6 @@ def test_blocks_are_read_and_written_beside_the_network(tmp_path: Path) -> None:
     assert BOTH.n_waiting == 0
 
 
-def test_scratch_holds_the_strips_alone_and_goes_at_the_end(tmp_path: Path) -> None:
-    raw = np.random.default_rng(1).random((32, 32, 32)).astype(np.float32)
-    net = network((8, 8, 8))
-    options = {"stride": (4, 4, 4), "seams": "exchange", "blocks_at_once": 1}
-    run(tmp_path, block_shape=(16, 16, 16), net=net, raw=raw, **options)
-    usage = json.loads((tmp_path / "prob.ledger" / "usage.json").read_text())
-    # Windows reach 4 voxels beyond a block; at the domain's far faces there is nobody to give to.
-    reached = (16 + 4) ** 3 * 1 + 3 * 20**2 * 16 + 3 * 20 * 16**2 + 16**3 - 8 * 16**3
-    spilled = usage["counts"]["bytes_spilled"] - 19 * (128 + 4)  # 19 strips with their heads
-    assert spilled == reached * 2 * 8  # two channels of int64, since the answers have no bounds
-    assert spilled / 8 <= ((20 / 16) ** 3 - 1) * 2 * 32**3
-    assert not (tmp_path / "prob.exchange" / "strips").exists()
-
-
 def test_a_first_run_resumes_nothing(tmp_path: Path) -> None:
     """Strips arrive late, and blocks are finished afterwards: this is no resumption."""
     heard = []
@@ -203,25 +187,6 @@ def test_a_block_is_mended_without_its_neighbours(tmp_path: Path) -> None:
     after, passes = run(tmp_path, **options)
     np.testing.assert_array_equal(after, before)
     assert 0 < passes < least
-
-
-def test_a_strip_that_a_store_tears_is_not_trusted(tmp_path: Path, monkeypatch) -> None:
-    options = {"block_shape": (5, 7, 9), "stride": (3, 4, 3), "seams": "exchange"}
-    before, least = run(tmp_path / "whole", **options)
-    put, torn = Strips.put, []
-
-    def tearing(self, target_number, source, sums):
-        stored = put(self, target_number, source, sums)
-        if not torn:
-            (file,) = (tmp_path / "torn").rglob(f"{target_number}-{source}")
-            file.write_bytes(file.read_bytes()[:-1])
-            torn.append(file)
-        return stored
-
-    monkeypatch.setattr(Strips, "put", tearing)
-    after, passes = run(tmp_path / "torn", blocks_at_once=1, **options)
-    np.testing.assert_array_equal(after, before)
-    assert least < passes < 2 * least  # the block that it was for is computed alone
 
 
 def test_a_block_that_fails_leaves_the_rest_finished(tmp_path: Path) -> None:

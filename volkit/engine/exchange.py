@@ -8,10 +8,12 @@
 
 A block is marked in ``NAME.exchange/windows.ledger`` when its windows are evaluated and what they
 gave is stored, and in the ledger of the stage when its voxels are.  After a kill, windows that are
-marked are not evaluated again while their strips are whole.  Scratch is deleted at the end.
+marked are not evaluated again while their strips are whole.  One process deletes strips in its own
+folder as soon as the block is marked that they were for: most never reach the disk.  A client of
+many workers, or of an object store, has no time for that: scratch is deleted at the end there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from volkit.engine.contributions import spread_of
@@ -87,11 +89,14 @@ class Marked:
         Of the windows, and of the stage.
     order : ReadyOrder
         Which follows what is evaluated.
+    drop : callable, optional
+        Deletes the strips for a block that is finished.
     """
 
     windows: Ledger
     ledger: Ledger
     order: ReadyOrder
+    drop: Callable[[int], None] | None = None
 
     def count(self) -> int:
         """Count the evaluated blocks."""
@@ -114,6 +119,9 @@ class Marked:
             )
         self.windows.mark(numbers, seconds)
         self.order.finished(numbers)
+        if self.drop is not None:
+            for i in found:
+                self.drop(numbers[i])
 
 
 def _evaluate(
@@ -128,6 +136,9 @@ def _evaluate(
     def givers_of(number: int) -> Iterator[int]:
         return (block.number for block in givers(spread, grid, grid[number]))
 
+    def drop(number: int) -> None:
+        task.strips.drop(number, givers_of(number))
+
     order = ReadyOrder(grid.morton_missing(evaluated.copy()), givers_of, evaluated)
     try:
         run.work(
@@ -136,11 +147,16 @@ def _evaluate(
             ledger=ledger,
             stage=name,
             voxels=grid.domain.size,
-            marks=Marked(windows, ledger, order),
+            marks=Marked(windows, ledger, order, drop if _is_near(run) else None),
         )
     except BlockFailedError as error:
         return error
     return None
+
+
+def _is_near(run: Run) -> bool:
+    """Tell whether deleting a strip costs next to nothing, and is done for one process only."""
+    return run.client is None and run.root.local is not None
 
 
 def _finish_rest(run: Run, task: FinishTask, windows: Ledger, ledger: Ledger, name: str) -> None:

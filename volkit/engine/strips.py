@@ -1,10 +1,13 @@
 """Strips: sums that blocks hand over to each other, as objects of a run's scratch folder.
 
 Each is written whole, by one block, for one block: nothing is ever added into a stored object.
+None is waited for until it is on the disk: a kill loses none, and after a power failure whoever
+reads a torn one tells by its check sum, and computes the block by itself.
 """
 
 import io
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +56,7 @@ class Strips:
         head, voxels = buffer.getvalue(), kept.data.cast("B")
         check = zlib.crc32(voxels, zlib.crc32(head)).to_bytes(_CHECK, "little")
         stored = b"".join((check, head, voxels))  # strips are large: they are copied once
-        self.place.objects.put(_key(target, source), stored)
+        self.place.objects.put(_key(target, source), stored, lasting=False)
         return len(stored)
 
     def has(self, target: int, source: int) -> bool:
@@ -79,6 +82,12 @@ class Strips:
         shape, _, dtype = np.lib.format.read_array_header_1_0(head)
         sums: Array = np.frombuffer(data[head.tell() :], dtype).reshape(shape)
         return np.zeros(sums.tolist(), sums.dtype) if sums.ndim == 1 else sums
+
+    def drop(self, target: int, sources: Iterable[int]) -> None:
+        """Delete sums that a block has used; none of them need be there."""
+        objects = self.place.objects
+        for source in sources:
+            objects.delete(_key(target, source))
 
     def clear(self) -> None:
         """Delete everything."""
