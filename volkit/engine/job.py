@@ -189,17 +189,7 @@ class JobEngine:
                 if not ledger.done().all():
                     remove_drafts(place.uri)  # what killed writers left: never read, but in the way
                 return found
-            if made_by is None:
-                raise StaleLedgerError(
-                    f"{place} holds {_brief(found)} that no job made, so it is never replaced; "
-                    "move it away, or choose another output"
-                )
-            if not self.replace_stale:
-                raise StaleLedgerError(
-                    f"{place} holds {_brief(found)} made by computation {str(made_by)[:8]}, this "
-                    f"one is {ledger.fingerprint[:8]}; write to a new target, or replace what is "
-                    "stale (replace_stale=True; volkit run --replace)"
-                )
+            _check_replaceable(found, ledger, replace=self.replace_stale)
             place.objects.delete_all()
         # Marks without voxels are worth nothing: somebody removed the array.
         ledger.reset()
@@ -225,6 +215,22 @@ class JobEngine:
         )
         check_aligned(grid, volume)
         return volume
+
+
+def _check_replaceable(found: Volume, ledger: Ledger, *, replace: bool) -> None:
+    """Refuse to write over what another computation made, unless told to, or no job at all."""
+    made_by = found.attributes.get("volkit", {}).get("fingerprint")
+    if made_by is None:
+        raise StaleLedgerError(
+            f"{found.uri} holds {_brief(found)} that no job made, so it is never replaced; move "
+            "it away, or choose another output"
+        )
+    if not replace:
+        raise StaleLedgerError(
+            f"{found.uri} holds {_brief(found)} made by computation {str(made_by)[:8]}, this one "
+            f"is {ledger.fingerprint[:8]}; write to a new target, or replace what is stale "
+            "(replace_stale=True; volkit run --replace)"
+        )
 
 
 def storage_shapes(grid: Grid) -> tuple[Coord, Coord | None]:
