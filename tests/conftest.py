@@ -19,6 +19,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as processors: no t
 import hypothesis
 import pytest
 
+# No test cuts the power, and a killed process leaves all that it wrote: none waits for the disk.
+os.fsync = lambda file: None
+
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
