@@ -16,6 +16,7 @@ from volkit.errors import ConfigError, ContractError, GeometryError, StaleLedger
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import read_table
+from volkit.kernels.bootstrap import ratio_interval
 from volkit.ops.statistics_regions import Interval
 from volkit.ops.vessel_graph import VesselOptions, segment_frame, vessel_graph
 from volkit.pipelines.cluster import ClusterOptions
@@ -27,6 +28,7 @@ from volkit.pipelines.statistics_config import BranchesOptions, Statistics, Stat
 SHAPE = (12, 40, 48)
 SIZE = (40.0, 10.0, 8.0)
 CLASSES = {"vessel": 1, "cell": 2, "axon": 3}
+CORNER = Box((1, 0, 0), (12, 23, 27))
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "statistics" / "whole_brain.yaml"
 
 
@@ -64,7 +66,7 @@ def options(volumes, output, **more) -> Statistics:
         "sections": True,
         "shapes": ("vessel",),
         "regions": {"left": 1, "right": 2, "nowhere": 9},
-        "boxes": {"corner": Box((0, 0, 0), (3, 11, 13))},
+        "boxes": {"corner": CORNER},
         "interval": Interval(bins=(2, 1, 1), draws=50),
         "block_shape": (4, 20, 24),
         "cluster": ClusterOptions(workers=0),
@@ -116,14 +118,38 @@ def test_fractions_are_those_of_the_whole(report, tissue) -> None:
         regions.loc[2, ["cell_voxels", "vessel_fraction", "distance_1_nm"]].astype(float)
     ).all()
     box, _, _ = read_table(report[0] / "boxes.csv")
-    corner = tissue[:3, :11, :13]
+    corner = tissue[CORNER.slices]
     assert box["vessel_fraction"][0] == (corner == 1).mean()
-    inside = (cells[["z", "y", "x"]].to_numpy() < np.array([3, 11, 13]) - 0.5).all(axis=1)
+    places = cells[["z", "y", "x"]].to_numpy() + 0.5
+    inside = ((places >= CORNER.start) & (places < CORNER.stop)).all(axis=1)
     assert box["cells"][0] == inside.sum()
     assert box["cells_per_mm3"][0] == pytest.approx(inside.sum() / (corner.size * 40 * 10 * 8e-18))
     for k in (1, 2, 3):  # of the cells of the box, to others anywhere
         name = f"distance_{k}_nm"
         assert box[name][0] == pytest.approx(cells.loc[inside, name].mean())
+    check_intervals_of_boxes(box, corner, cells[inside])
+
+
+def check_intervals_of_boxes(box, corner, cells) -> None:
+    """Blocks are two sections, a row and a column of bins of 20 x 24, and begin with the box."""
+    voxels, number, size, near = np.zeros((4, 6, 2, 2))
+    for place in np.ndindex(corner.shape):
+        voxels[place[0] // 2, place[1] // 20, place[2] // 24] += 1
+    for row in cells.itertuples():
+        place = np.floor(np.array([row.z, row.y, row.x]) + 0.5).astype(int) - CORNER.start
+        place = tuple(place // (2, 20, 24))
+        number[place] += 1
+        size[place] += row.voxels
+        near[place] += row.distance_2_nm
+    for name, above, below, unit in (
+        ("cells_per_mm3", number, voxels, 1e18 / np.prod(SIZE)),
+        ("cell_voxels", size, number, 1),
+        ("distance_2_nm", near, number, 1),
+    ):
+        low, high = ratio_interval(above.ravel(), below.ravel(), draws=50)
+        assert box[f"{name}_low"][0] == pytest.approx(low * unit)
+        assert box[f"{name}_high"][0] == pytest.approx(high * unit)
+        assert low * unit < box[name][0] < high * unit
 
 
 def test_datasets_say_where_what_and_from_what(report, tissue) -> None:

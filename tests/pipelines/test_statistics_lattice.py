@@ -25,13 +25,15 @@ from volkit.pipelines.statistics_config import Statistics, StatisticsInput
 from volkit.testing.cell_lattice import PITCH, CellLattice
 
 
-def written(lattice: CellLattice, folder: Path, bins, boxes=None) -> statistics_cells.Cells:
+def written(
+    lattice: CellLattice, folder: Path, bins, boxes=None, distances=False
+) -> statistics_cells.Cells:
     config = Statistics(
         input=StatisticsInput(cells="a formula"),
         output=str(folder),
         bins=bins,
         boxes=boxes or {},
-        distances=False,
+        distances=distances,
     )
     grid = Grid(lattice.domain, lattice.domain.shape)
     inputs = Inputs({}, grid, VoxelScale((4.0, 3.0, 2.0)), physical=True)
@@ -106,11 +108,11 @@ def test_cells_leave_memory_with_the_partition_that_ends_them() -> None:
     assert given == lattice.count
 
 
-def peak(lattice: CellLattice, folder: Path) -> int:
+def peak(lattice: CellLattice, folder: Path, distances: bool) -> int:
     bins = tuple(PITCH * n // 2 for n in lattice.cells)
     tracemalloc.start()
     try:
-        totals = written(lattice, folder, bins).totals
+        totals = written(lattice, folder, bins, distances=distances).totals
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -118,12 +120,14 @@ def peak(lattice: CellLattice, folder: Path) -> int:
     return held
 
 
-def test_memory_is_that_of_a_partition(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("distances", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_memory_is_that_of_a_partition(tmp_path, monkeypatch, distances) -> None:
     """Eight times the cells, partitions of the same size: only their surface grows."""
     monkeypatch.setattr(statistics_cells, "_SHOWN", 1000)  # else the sample is most of it
     some, many = (CellLattice((n,) * 3, (16, 16, 16)) for n in (32, 64))
-    written(some, tmp_path / "warm", (96, 96, 96))
-    assert peak(many, tmp_path / "many") < 1.5 * peak(some, tmp_path / "some")
+    written(some, tmp_path / "warm", (96, 96, 96), distances=distances)
+    before = peak(some, tmp_path / "some", distances)
+    assert peak(many, tmp_path / "many", distances) < 1.5 * before
 
 
 @pytest.mark.slow
@@ -147,3 +151,27 @@ def test_of_many_cells_the_files_say_what_the_formula_says(tmp_path) -> None:
     variance = (square - mean**2) * lattice.count / (lattice.count - 1)
     assert deviation(totals) == pytest.approx(variance**0.5, rel=1e-9)
     shutil.rmtree(tmp_path / "cells")  # gigabytes, where there are a billion of them
+
+
+@pytest.mark.slow
+def test_of_many_cells_the_nearest_is_the_next_along_an_axis(tmp_path) -> None:
+    side = round(float(os.environ.get("VOLKIT_TEST_CELLS", 3e5)) ** (1 / 3))
+    lattice = CellLattice((side,) * 3, (min(64, side // 2),) * 3)
+    totals = written(lattice, tmp_path, (PITCH * side,) * 3, distances=True).totals
+    nearest = []
+    for axis, size in enumerate((4.0, 3.0, 2.0)):
+        start, stop = lattice.interval(axis)
+        gap = np.diff(start + stop - 1) / 2 * size
+        nearest.append(np.minimum(np.append(gap, np.inf), np.insert(gap, 0, np.inf)))
+    rows = 0
+    for file in sorted((tmp_path / "cells").iterdir()):
+        cells = pd.read_parquet(file, columns=["id", "z_start", "y_start", "x_start"])
+        near = pd.read_parquet(tmp_path / "distances" / file.name)
+        assert near["id"].equals(cells["id"])
+        place = [(cells[f"{axis}_start"] + 1) // PITCH for axis in "zyx"]
+        known = np.min([gaps[i] for gaps, i in zip(nearest, place, strict=True)], axis=0)
+        np.testing.assert_allclose(near["distance_1_nm"], known, rtol=1e-12)
+        rows += len(near)
+    assert totals["distance_1_nm:known"].sum() == rows == lattice.count
+    shutil.rmtree(tmp_path / "cells")
+    shutil.rmtree(tmp_path / "distances")

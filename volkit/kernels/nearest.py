@@ -184,7 +184,7 @@ def gaps(low: Points, high: Points, start: Points, stop: Points) -> NDArray[np.f
     [5.0]
     """
     apart = np.maximum(np.maximum(start - high, low - stop), 0)
-    distances: NDArray[np.float64] = np.sqrt((apart * apart).sum(axis=1))
+    distances: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
     return distances
 
 

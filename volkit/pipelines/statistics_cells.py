@@ -133,7 +133,7 @@ def _with_distances_apart(
     )
     points = folder / "points"
     rmtree(points, ignore_errors=True)  # of a run that was killed
-    points.mkdir()
+    points.mkdir(parents=True)
     store, names = PointStore(points), []
     for name, frame in rows:
         store.add(places(frame, physical=physical))
