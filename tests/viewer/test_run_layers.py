@@ -39,3 +39,5 @@ def test_what_takes_too_long_to_join_anew_is_said(tmp_path: Path) -> None:
         said: list[str] = []
         assert find_cut([table], [fragments], {"smallest": 9}, said) is None
         assert said[0].startswith(f"labels at other thresholds are not shown: {why}")
+    assert find_cut([], [fragments], {"mutex": True}, said) is None
+    assert said[-1].endswith("not shown: a mutex watershed has none")

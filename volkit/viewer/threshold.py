@@ -104,9 +104,9 @@ def find_cut(
             return None
         messages += _differences(table, segment)
         return found
-    messages.append(
-        "labels at other thresholds are not shown: how the fragments join is not computed yet"
-    )
+    without = (segment or {}).get("mutex") not in (None, False)
+    why = "a mutex watershed has none" if without else "how the fragments join is not computed yet"
+    messages.append(f"labels at other thresholds are not shown: {why}")
     return None
 
 
