@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.contacts import ONE
+from volkit.kernels.radix import sorted_rows
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -71,13 +72,16 @@ def basin_graph(
     how = (int(toward > 0), sections)
     labels, affinities = np.ascontiguousarray(labels), np.ascontiguousarray(affinities)
     table, most = _edges(labels, affinities, core.start, core.stop, how)
-    order = np.lexsort((table[:, 1], table[:, 0]))
-    basins = int(np.count_nonzero(table[:, 0] == 0))
-    sizes, edges = table[order[:basins]], table[order[basins:]]
+    taken = np.flatnonzero(table[:, 3])
+    rows = np.empty((len(taken), 5), np.uint64)
+    rows[:, :4], rows[:, 4] = table[taken], most[taken].view(np.uint32)
+    rows = sorted_rows(rows, (0, 1))
+    basins = int(np.count_nonzero(rows[:, 0] == 0))
+    sizes, edges = rows[:basins], rows[basins:]
     return {
         "u": edges[:, 0].copy(),
         "v": edges[:, 1].copy(),
-        "affinity": most[order[basins:]],
+        "affinity": edges[:, 4].astype(np.uint32).view(np.float32),
         "affinity_sum": edges[:, 2].astype(np.int64),
         "count": edges[:, 3].astype(np.int64),
         "id": sizes[:, 1].copy(),
@@ -145,8 +149,8 @@ def _edges(
 
     Basins lie in the same table, as pairs with 0, whose count is of voxels.
     """
-    table = np.zeros((4096, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
-    most = np.zeros(4096, np.float32)
+    table = np.zeros((8192, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
+    most = np.zeros(8192, np.float32)
     used = 0
     after, sections = how
     left, right = start[2], stop[2]
@@ -154,7 +158,7 @@ def _edges(
     at = np.empty(right - left + 1, np.int32)
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
-            while 2 * (used + 4 * len(at)) > len(table):
+            while 4 * (used + 4 * len(at)) > len(table):
                 table, most = _wider(table, most)
             tables = (table, most)
             row = labels[z, y]
@@ -173,8 +177,7 @@ def _edges(
                 row[inner:right], row[inner - 1 : right - 1], by, at[:found], tables, used
             )
             used = _sized(here, at[:found], inner - left, table, used)
-    taken = table[:, 3] != 0
-    return table[taken], most[taken]
+    return table, most
 
 
 @numba.njit(nogil=True, cache=True)
@@ -189,23 +192,23 @@ def _borders(a: Labels, b: Labels, at: NDArray[np.int32]) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _added(a: Labels, b: Labels, by: Floats, at: NDArray[np.int32], tables: Any, used: int) -> Any:
-    """Add the edges of two rows that lie beside each other; many are of the pair before."""
+    """Add the edges of two rows that lie beside each other.
+
+    Whether a pair is that of the edge before is not asked: a branch that is taken at random costs
+    more than to find the slot again.
+    """
     table, most = tables
-    last_a, last_b, slot = np.uint64(0), np.uint64(0), np.uint64(0)
     for x in at:
         here, there = a[x], b[x]
         if here == 0 or there == 0:
             continue
-        if here != last_a or there != last_b:
-            last_a, last_b = here, there
-            low, high = min(here, there), max(here, there)
-            slot = _slot(table, low, high)
-            if table[slot, 3] == 0:
-                table[slot, 0], table[slot, 1] = low, high
-                used += 1
-        most[slot] = max(most[slot], by[x])
+        low, high = min(here, there), max(here, there)
+        slot = _slot(table, low, high)
+        count = table[slot, 3]
+        used += int(count == 0)
+        table[slot, 0], table[slot, 1], table[slot, 3] = low, high, count + np.uint64(1)
         table[slot, 2] += np.uint64(np.int64(np.rint(np.float64(by[x]) * ONE)))
-        table[slot, 3] += np.uint64(1)
+        most[slot] = max(most[slot], by[x])
     return used
 
 
@@ -217,9 +220,8 @@ def _sized(row: Labels, at: NDArray[np.int32], shift: int, table: Labels, used: 
         end = at[n] + shift if n < len(at) else len(row)
         if end > begin and row[begin] != 0:
             slot = _slot(table, np.uint64(0), row[begin])
-            if table[slot, 3] == 0:
-                table[slot, 1] = row[begin]
-                used += 1
+            used += int(table[slot, 3] == 0)
+            table[slot, 1] = row[begin]
             table[slot, 3] += np.uint64(end - begin)
         begin = end
     return used
@@ -231,14 +233,14 @@ def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
     mixed = (low * _MIX + high) * _MIX
     last = np.uint64(len(table) - 1)
     slot = (mixed ^ (mixed >> _TURN)) & last
-    while table[slot, 3] != 0 and (table[slot, 0] != low or table[slot, 1] != high):
+    while ((table[slot, 0] ^ low) | (table[slot, 1] ^ high)) != 0 and table[slot, 3] != 0:
         slot = (slot + np.uint64(1)) & last
     return slot
 
 
 @numba.njit(nogil=True, cache=True)
 def _wider(table: Labels, most: Floats) -> Any:
-    """Double the tables, which stay at most half full."""
+    """Double the tables, which stay at most a quarter full: few pairs have to look further."""
     wide = np.zeros((2 * len(table), 4), np.uint64)
     high = np.zeros(2 * len(most), np.float32)
     for row in range(len(table)):

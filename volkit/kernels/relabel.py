@@ -53,23 +53,22 @@ def renamed(labels: NDArray[Any], old: Labels, new: Labels) -> Labels:
 
 @numba.njit(nogil=True, cache=True)
 def _rename(labels: Labels, old: Labels, new: Labels, out: Labels) -> None:
+    """Look up every label among those remembered.
+
+    Whether it is that of the voxel before is not asked: a branch taken at random costs more.
+    """
     keys = np.zeros(_SLOTS, np.uint64)
     values = np.zeros(_SLOTS, np.uint64)
-    last = np.uint64(0)
-    name = np.uint64(0)
     for y in range(len(labels)):
         row, made = labels[y], out[y]
         for x in range(len(row)):
             label = row[x]
-            if label != last:
-                last = label
-                slot = (label * _MIX) >> _SHIFT
-                if keys[slot] != label:
-                    at = np.searchsorted(old, label)
-                    keys[slot] = label
-                    values[slot] = new[at] if at < len(old) and old[at] == label else label
-                name = values[slot] if label != 0 else np.uint64(0)
-            made[x] = name
+            slot = (label * _MIX) >> _SHIFT
+            if keys[slot] != label:
+                at = np.searchsorted(old, label)
+                known = label != 0 and at < len(old) and old[at] == label
+                keys[slot], values[slot] = label, new[at] if known else label
+            made[x] = values[slot]
 
 
 def present_labels(labels: NDArray[Any]) -> Labels:
