@@ -44,7 +44,7 @@ def count_pairs(true: NDArray[Any], pred: NDArray[Any]) -> Rows:
     [[1, 7, 3], [2, 18446744073709551615, 1]]
     """
     rows, fits = _keyed(true, pred)
-    return _split(rows) if fits else _wide(true, pred)
+    return _split(rows).T if fits else _wide(true, pred)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -83,7 +83,7 @@ def _keyed(true: NDArray[Any], pred: NDArray[Any]) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _split(rows: Rows) -> Rows:
-    """Sort keys, add up, and part them into ids."""
+    """Sort keys, add up, and part them into ids: columns, which are what tables are made of."""
     most = np.uint64(0)
     mask = (np.uint64(1) << _HALF) - np.uint64(1)
     for row in range(len(rows)):
@@ -96,11 +96,11 @@ def _split(rows: Rows) -> Rows:
         key = rows[row, 0]
         rows[row, 0] = (key >> _HALF) << bits | (key & mask)
     whole = sorted_rows(rows, (0,))
-    out = np.empty((_merged_keys(whole), 3), np.uint64)
+    out = np.empty((3, _merged_keys(whole)), np.uint64)
     mask = (np.uint64(1) << bits) - np.uint64(1)
-    for row in range(len(out)):
+    for row in range(out.shape[1]):
         key = whole[row, 0]
-        out[row, 0], out[row, 1], out[row, 2] = key >> bits, key & mask, whole[row, 1]
+        out[0, row], out[1, row], out[2, row] = key >> bits, key & mask, whole[row, 1]
     return out
 
 
