@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import GeometryError
 from volkit.geometry import Coord
-from volkit.kernels.contingency import Table, add_contingency
+from volkit.kernels.contingency import Table, add_contingency, alike
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
 _PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the high ones
@@ -60,7 +60,7 @@ def section_contingency(
             f"true labels have shape {true.shape} and predicted ones {pred.shape}; "
             "give two arrays of the same voxels, (z, y, x)"
         )
-    slots = _tally(_unsigned(true, "true"), _unsigned(pred, "predicted"))
+    slots = _tally(*alike(_unsigned(true, "true"), _unsigned(pred, "predicted")))
     signed = slots.view(np.int64)
     columns = {
         "section": signed[:, 3] + start[0],
