@@ -84,8 +84,7 @@ def region_profiles(
             found["cells"] = (dims, count, {"units": "1", "long_name": "by their centroid"})
             found["cell_voxels"] = (dims, size, {"units": "voxels", "long_name": "mean size"})
             for name in distance_columns(cells):
-                row = np.searchsorted(ids, region)
-                mean = laid_mean(totals, name, (row, z_bin), count.shape)
+                mean = laid_mean(totals, name, (np.searchsorted(ids, region), z_bin), count.shape)
                 found[name.removesuffix("_nm")] = (dims, mean, distance_attributes(name))
     centre = domain.start[0] + np.arange(depth) * bins[0] + (bins[0] - 1) / 2
     z = scale.origin_nm[0] + centre * scale.voxel_size_nm[0]

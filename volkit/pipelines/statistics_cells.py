@@ -92,6 +92,7 @@ def write_cells(
     Cells
     """
     apart = config.distances and len(parts) > 1
+    rmtree(folder / "points", ignore_errors=True)  # of a run that was killed
     rows = _written(folder, parts, inputs, config, provenance)
     if apart:
         rows = _with_distances_apart(folder, rows, physical=inputs.physical, made=provenance)
@@ -132,7 +133,6 @@ def _with_distances_apart(
         (Column("id", "uint64", "", "of the cell"), *distance_schema(physical=physical))
     )
     points = folder / "points"
-    rmtree(points, ignore_errors=True)  # of a run that was killed
     points.mkdir(parents=True)
     store, names = PointStore(points), []
     for name, frame in rows:
