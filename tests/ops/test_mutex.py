@@ -54,8 +54,16 @@ def test_offsets_that_do_not_fit_are_refused() -> None:
     volumes = open_volume(np.ones(SHAPE, np.uint64)), open_volume(AFFINITIES)
     with pytest.raises(ConfigError, match="of which 9 attract; give"):
         mutex_agglomerate(*volumes, offsets=OFFSETS, attractive=9)
+    for attractive in (-1, (0, 6), (0, 0, 1)):
+        with pytest.raises(ConfigError, match="attract; give"):
+            mutex_agglomerate(*volumes, offsets=OFFSETS, attractive=attractive)
+    with pytest.raises(ConfigError, match="of which .* attract; give"):
+        mutex_agglomerate(*volumes, offsets=[None, *OFFSETS[1:]])
     with pytest.raises(ContractError, match="offsets 3; give"):
         mutex_agglomerate(*volumes, offsets=OFFSETS[:3]).compute(scheduler="sync")
+    more = mutex_agglomerate(*volumes, offsets=[*OFFSETS, None, (0, 0, 9)])
+    with pytest.raises(ContractError, match="6 channels, offsets are stated for channel 7"):
+        more.compute(scheduler="sync")
 
 
 @given(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from volkit.engine.job import JobEngine
+from volkit.engine.lazy import LazyEngine
 from volkit.engine.replay import ReplayEngine
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
@@ -14,12 +15,11 @@ from volkit.kernels.label import label_equal
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
 from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.pipelines.cluster import ClusterOptions
-from volkit.pipelines.graph_memory import graph_holder, room_for_graph
-from volkit.pipelines.segment_basins_config import AgglomerationOptions
+from volkit.pipelines.graph_memory import asked_graph, graph_advice, graph_holder, room_for_graph
+from volkit.pipelines.segment_basins_config import AgglomerationOptions, BasinOptions, MutexOptions
 from volkit.pipelines.segment_plan import PROCESS_BYTES
 
 GIB = 2**30
-AUTO = AgglomerationOptions()
 FOUR = ClusterOptions(workers=1, memory_gib=4)
 LARGE = 1024**3  # 4 GiB of contacts
 
@@ -34,13 +34,30 @@ def test_the_smallest_worker_counts_where_the_workflow_does_not_say() -> None:
     assert room_for_graph(ClusterOptions(workers=1, memory_gib=0.1)) == 0
 
 
+def asked(voxels: int, held: str = "auto"):
+    return asked_graph(BasinOptions(agglomeration=AgglomerationOptions(held=held)), voxels)
+
+
+def test_a_graph_with_far_edges_is_three_times_as_large() -> None:
+    """1.2 GiB of contacts fit into 3.6 GiB, as many edges again and again do not."""
+    engine, voxels = LazyEngine(), 3 * LARGE // 10
+    assert graph_holder(asked(voxels), FOUR, engine) == "whole"
+    signed = asked_graph(BasinOptions(mutex=MutexOptions()), voxels)
+    assert graph_holder(signed, FOUR, engine) == "boxes"
+    assert list(graph_advice(signed, FOUR)) == [
+        "boxes of blocks hold the graph of fragments: up to 3.6 GiB may be needed for that of "
+        "0.32 gigavoxels, and a worker has 3.6 GiB for it"
+    ]
+    assert graph_holder(asked_graph(BasinOptions(), voxels), FOUR, engine) == "whole"
+
+
 @pytest.mark.parametrize("held", ["boxes", "whole"])
 def test_a_run_goes_on_as_it_was_begun(held, tmp_path: Path) -> None:
     """Whatever its workers have by now; a version of it, and who checks it, too."""
     other = {"boxes": "whole", "whole": "boxes"}[held]
     voxels = {"boxes": 1000, "whole": LARGE}[held]
     engine = JobEngine(tmp_path / "run")
-    assert graph_holder(AUTO, voxels, FOUR, engine) == other
+    assert graph_holder(asked(voxels), FOUR, engine) == other
     labels = open_volume(label_equal(np.arange(24, dtype=np.uint64).reshape(2, 3, 4) // 6))
     agglomeration_tree(
         labels,
@@ -53,7 +70,7 @@ def test_a_run_goes_on_as_it_was_begun(held, tmp_path: Path) -> None:
     place = Place.at(tmp_path / "run")
     after = JobEngine(tmp_path / "next", bases=(place,))
     for again in (engine, ReplayEngine(place), after):
-        assert graph_holder(AUTO, voxels, FOUR, again) == held
+        assert graph_holder(asked(voxels), FOUR, again) == held
     anew = JobEngine(tmp_path / "run", replace_stale=True)
-    assert graph_holder(AUTO, voxels, FOUR, anew) == other
-    assert graph_holder(AgglomerationOptions(held=other), voxels, FOUR, engine) == other
+    assert graph_holder(asked(voxels), FOUR, anew) == other
+    assert graph_holder(asked(voxels, other), FOUR, engine) == other

@@ -77,7 +77,9 @@ def signed_graph(
         fixed = np.rint(value.astype(np.float64) * ONE).astype(np.int64)
         far = np.full(len(a), channel >= attractive)
         u, v = np.minimum(a, b), np.maximum(a, b)
-        parts.append({"u": u, "v": v, "far": far, "sum": fixed, "count": np.ones_like(fixed)})
+        edges = {"u": u, "v": v, "far": far, "sum": fixed, "count": np.ones_like(fixed)}
+        # Channel by channel: rows of all voxels at once would be many times the arrays.
+        parts.append(add_signed_graphs([edges]))
     return add_signed_graphs(parts)
 
 

@@ -19,7 +19,7 @@ _VALUE_BYTES = 120  # of an affinity that is kept beside: rows of three numbers,
 _VOXELS_PER_CONTACT = 100  # of basins: 101 in a FIB-SEM map of 1e6 voxels, the fewest measured
 
 
-def graph_bytes(voxels: int, linkage: Linkage | None = None) -> int:
+def graph_bytes(voxels: int, linkage: Linkage | None = None, *, edges: int = 1) -> int:
     """Estimate the memory that a graph of fragments may need at most while it is merged.
 
     Parameters
@@ -28,6 +28,8 @@ def graph_bytes(voxels: int, linkage: Linkage | None = None) -> int:
         Of the domain: the number of fragments is not known before.
     linkage : Linkage, optional
         What a score is: the k largest affinities of every contact are held, too.
+    edges : int
+        How many there are for one contact.
 
     Returns
     -------
@@ -39,11 +41,15 @@ def graph_bytes(voxels: int, linkage: Linkage | None = None) -> int:
     (4000, 16000)
     """
     values = linkage.k if linkage is not None and linkage.kind == "max_k" else 0
-    return voxels // _VOXELS_PER_CONTACT * (_CONTACT_BYTES + values * _VALUE_BYTES)
+    return voxels // _VOXELS_PER_CONTACT * edges * (_CONTACT_BYTES + values * _VALUE_BYTES)
 
 
 def held_by(
-    voxels: int, *, memory_bytes: int | None = None, linkage: Linkage | None = None
+    voxels: int,
+    *,
+    memory_bytes: int | None = None,
+    linkage: Linkage | None = None,
+    edges: int = 1,
 ) -> Holder:
     """Choose who holds the graph of fragments, by the size of their volume.
 
@@ -55,6 +61,8 @@ def held_by(
         What one machine can hold of it; None is ``NODE_BYTES``.
     linkage : Linkage, optional
         What a score is.
+    edges : int
+        How many there are for one contact.
 
     Returns
     -------
@@ -67,7 +75,7 @@ def held_by(
     ('whole', 'boxes', 'boxes')
     """
     most = NODE_BYTES if memory_bytes is None else memory_bytes
-    return "boxes" if graph_bytes(voxels, linkage) > most else "whole"
+    return "boxes" if graph_bytes(voxels, linkage, edges=edges) > most else "whole"
 
 
 def holder_advice(
@@ -76,6 +84,7 @@ def holder_advice(
     holder: Holder,
     memory_bytes: int | None = None,
     linkage: Linkage | None = None,
+    edges: int = 1,
 ) -> str:
     """Say who holds the graph of fragments, and what that may need, for a person.
 
@@ -89,6 +98,8 @@ def holder_advice(
         What one machine can hold of it; None where nobody knows.
     linkage : Linkage, optional
         What a score is.
+    edges : int
+        How many there are for one contact.
 
     Examples
     --------
@@ -96,7 +107,7 @@ def holder_advice(
     'boxes of blocks hold the graph of fragments'
     """
     who = "one machine holds" if holder == "whole" else "boxes of blocks hold"
-    most = graph_bytes(voxels, linkage) / 2**30
+    most = graph_bytes(voxels, linkage, edges=edges) / 2**30
     room = (
         f"one machine should hold {NODE_BYTES / 2**30:g} GiB"
         if memory_bytes is None
@@ -108,7 +119,7 @@ def holder_advice(
     )
 
 
-def who_holds(held: Held, voxels: int) -> Holder:
+def who_holds(held: Held, voxels: int, *, edges: int = 1) -> Holder:
     """Answer who holds the graph of fragments, where that may be left open.
 
     Parameters
@@ -117,12 +128,25 @@ def who_holds(held: Held, voxels: int) -> Holder:
         What was asked for; auto counts on ``NODE_BYTES``.
     voxels : int
         Of the domain.
+    edges : int
+        How many there are for one contact.
 
     Raises
     ------
     ConfigError
         If nobody knows who that is.
     """
+    check_held(held)
+    return held_by(voxels, edges=edges) if held == "auto" else held
+
+
+def check_held(held: str) -> None:
+    """Refuse an answer that is none to who holds a graph.
+
+    Raises
+    ------
+    ConfigError
+        If it is not one of ``Held``.
+    """
     if held not in get_args(Held):
         raise ConfigError(f"held is {held!r}; choose one of {', '.join(get_args(Held))}")
-    return held_by(voxels) if held == "auto" else held

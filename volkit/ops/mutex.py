@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Cascade
 from volkit.engine.op import Columns, Reduction
-from volkit.errors import ConfigError
+from volkit.errors import ConfigError, ContractError
 from volkit.geometry import Block, Coord, Grid
 from volkit.kernels.mutex import mutex_graph
 from volkit.kernels.octree_agglomeration import sink
@@ -29,16 +29,19 @@ from volkit.ops.sharded_lookup import rename, rename_by_shards, risen
 
 Array = NDArray[Any]
 
-_STAGE = "signed_graph"
-_EDGES_PER_CONTACT = 3  # 3.2 in a FIB-SEM map, with offsets of 1, 4 and 9 voxels
+STAGE = "signed_graph"
+"""Of a job."""
+
+EDGES_PER_CONTACT = 3
+"""How many edges there are for one of neighbours: 3.2 in a FIB-SEM map, at 1, 4 and 9 voxels."""
 
 
 def mutex_agglomerate(
     fragments: Any,
     affinities: Any,
     *,
-    offsets: Sequence[Sequence[int]],
-    attractive: int = 3,
+    offsets: Sequence[Sequence[int] | None],
+    attractive: int | Sequence[int] = 3,
     held: Held = "auto",
     grid: Grid | None = None,
     engine: Engine | None = None,
@@ -60,10 +63,10 @@ def mutex_agglomerate(
         C-order index in the domain), as ``affinity_watershed`` and ``components_of`` give them.
     affinities : Volume, dask array or DataArray of float or uint8, shape (C, Z, Y, X)
         0 to 1, high inside cells (uint8: 255 is 1).
-    offsets : sequence of (z, y, x)
-        From a voxel to the one that each channel compares it with.
-    attractive : int
-        The first channels attract; all others repel.
+    offsets : sequence of (z, y, x) or None
+        From a voxel to the one that each channel compares it with; None leaves a channel out.
+    attractive : int or sequence of int
+        The first channels attract, or these; all others repel.
     held : {'auto', 'whole', 'boxes'}
         Who holds the graph: one machine, no one but boxes of blocks, or what ``held_by`` says of
         a volume three times as large, since far edges come on top.  The labels are the same.
@@ -93,16 +96,12 @@ def mutex_agglomerate(
     S. Wolf et al., The mutex watershed and its objective: efficient, parameter-free graph
     partitioning, 2020, https://doi.org/10.1109/TPAMI.2020.2980827
     """
-    plain = [[int(o) for o in offset] for offset in offsets]
-    if any(len(offset) != 3 for offset in plain) or not 0 <= attractive <= len(plain):
-        raise ConfigError(
-            f"offsets are {plain}, of which {attractive} attract; give (z, y, x) for every channel"
-        )
+    params = _parted(offsets, attractive)
     call = arguments(fragments, affinities, grid=grid, engine=engine)
     where: dict[str, Any] = {"grid": call.grid, "engine": call.engine}
-    if who_holds(held, _EDGES_PER_CONTACT * call.grid.domain.size) == "boxes":
-        cascade = signed_cascade(plain, attractive, call.grid)
-        tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=_STAGE)
+    if who_holds(held, call.grid.domain.size, edges=EDGES_PER_CONTACT) == "boxes":
+        cascade = signed_cascade(offsets, attractive, call.grid)
+        tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=STAGE)
         # What was decided lies below every threshold: there is none.
         always = partial(sink, threshold=1.0)
         return call.wrap(rename_by_shards(tree, call.inputs[0], always, name=name))
@@ -110,22 +109,24 @@ def mutex_agglomerate(
         _graph_block,
         add_signed_graphs,
         _merged,
-        halo=_reach(plain, least=0),
-        params={"offsets": plain, "attractive": attractive},
+        halo=_reach(params["offsets"], least=0),
+        params=params,
     )
-    lookup = call.engine.reduce(graph, *call.inputs, grid=call.grid, name=_STAGE)
+    lookup = call.engine.reduce(graph, *call.inputs, grid=call.grid, name=STAGE)
     return call.wrap(rename(call.inputs[0], lookup, **where, name=name))
 
 
-def signed_cascade(offsets: list[list[int]], attractive: int, grid: Grid) -> Cascade:
+def signed_cascade(
+    offsets: Sequence[Sequence[int] | None], attractive: int | Sequence[int], grid: Grid
+) -> Cascade:
     """Say how the signed graph of fragments rises through boxes of blocks.
 
     Parameters
     ----------
-    offsets : list of (z, y, x)
-        From a voxel to the one that each channel compares it with.
-    attractive : int
-        The first channels attract; all others repel.
+    offsets : sequence of (z, y, x) or None
+        From a voxel to the one that each channel compares it with; None leaves a channel out.
+    attractive : int or sequence of int
+        The first channels attract, or these; all others repel.
     grid : Grid
         The blocks.
 
@@ -134,9 +135,28 @@ def signed_cascade(offsets: list[list[int]], attractive: int, grid: Grid) -> Cas
     Cascade
         Of fragments and affinities.
     """
-    params = {"offsets": offsets, "attractive": attractive, "domain": domain_param(grid)}
+    params = {**_parted(offsets, attractive), "domain": domain_param(grid)}
     # Neighbours must be seen even if none of the offsets reaches them: fragments go on there.
-    return Cascade(_table_block, rise_signed, halo=_reach(offsets, least=1), params=params)
+    halo = _reach(params["offsets"], least=1)
+    return Cascade(_table_block, rise_signed, halo=halo, params=params)
+
+
+def _parted(
+    offsets: Sequence[Sequence[int] | None], attractive: int | Sequence[int]
+) -> dict[str, Any]:
+    """Put the channels that attract first, and leave out those without an offset."""
+    plain = {n: [int(o) for o in offset] for n, offset in enumerate(offsets) if offset is not None}
+    near = list(range(attractive)) if isinstance(attractive, int) else list(attractive)
+    channels = [*near, *(n for n in plain if n not in near)]
+    negative = isinstance(attractive, int) and attractive < 0
+    if negative or sorted(channels) != list(plain) or any(len(o) != 3 for o in plain.values()):
+        raise ConfigError(
+            f"offsets are {list(offsets)}, of which {attractive} attract; give (z, y, x) for every "
+            "channel"
+        )
+    params = {"offsets": [plain[n] for n in channels], "attractive": len(near)}
+    whole = channels == list(range(len(offsets)))
+    return params if whole else {**params, "channels": channels}
 
 
 def _reach(offsets: list[list[int]], *, least: int) -> Coord:
@@ -145,8 +165,21 @@ def _reach(offsets: list[list[int]], *, least: int) -> Coord:
 
 
 def _graph_block(
-    block: Block, pieces: Array, affinities: Array, *, offsets: list[list[int]], attractive: int
+    block: Block,
+    pieces: Array,
+    affinities: Array,
+    *,
+    offsets: list[list[int]],
+    attractive: int,
+    channels: list[int] | None = None,
 ) -> Columns:
+    if channels is not None:
+        if max(channels) >= len(affinities):
+            raise ContractError(
+                f"there are {len(affinities)} channels, offsets are stated for channel "
+                f"{max(channels)}, counted from 0; state those of the channels that there are"
+            )
+        affinities = affinities[channels]
     return signed_graph(
         pieces.astype(np.uint64, copy=False),
         probabilities(affinities),
@@ -162,10 +195,10 @@ def _table_block(
     affinities: Array,
     *,
     offsets: list[list[int]],
-    attractive: int,
     domain: list[list[int]],
+    **how: Any,
 ) -> Columns:
-    graph = _graph_block(block, pieces, affinities, offsets=offsets, attractive=attractive)
+    graph = _graph_block(block, pieces, affinities, offsets=offsets, **how)
     labels, reach = pieces.astype(np.uint64, copy=False), _reach(offsets, least=1)
     return {**signed_table(graph), **fragment_places(block, labels, domain, reach=reach)}
 

@@ -1,6 +1,7 @@
 """Who holds the graph of a run's basins: the memory of its workers decides, once for a folder."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from volkit.engine.base import Engine
@@ -8,10 +9,13 @@ from volkit.engine.job import JobEngine
 from volkit.engine.ledger import read_header
 from volkit.engine.replay import ReplayEngine
 from volkit.io.place import Place
-from volkit.ops.graph_holder import Holder, held_by, holder_advice
-from volkit.ops.octree_agglomeration import STAGE
+from volkit.kernels.linkage_rule import Linkage
+from volkit.ops.graph_holder import Held, Holder, held_by, holder_advice
+from volkit.ops.mutex import EDGES_PER_CONTACT
+from volkit.ops.mutex import STAGE as SIGNED
+from volkit.ops.octree_agglomeration import STAGE as MERGED
 from volkit.pipelines.cluster import ClusterOptions
-from volkit.pipelines.segment_basins_config import AgglomerationOptions
+from volkit.pipelines.segment_basins_config import BasinOptions
 from volkit.pipelines.segment_plan import PROCESS_BYTES
 
 
@@ -39,9 +43,64 @@ def room_for_graph(
     return None if memory is None else max(0, memory - PROCESS_BYTES)
 
 
-def graph_holder(
-    how: AgglomerationOptions, voxels: int, cluster: ClusterOptions, engine: Engine
-) -> Holder:
+@dataclass(frozen=True, slots=True)
+class AskedGraph:
+    """A graph of basins that a workflow asks for.
+
+    Parameters
+    ----------
+    held : {'auto', 'whole', 'boxes'}
+        Who shall hold it.
+    stage : str
+        That makes it.
+    voxels : int
+        Of the domain.
+    linkage : Linkage or None
+        What a score is.
+    edges : int
+        How many there are for one contact.
+    key : str
+        Of the workflow, that says who shall hold it.
+    """
+
+    held: Held
+    stage: str
+    voxels: int
+    linkage: Linkage | None
+    edges: int
+    key: str
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """What its memory follows from, beside the voxels."""
+        return {"linkage": self.linkage, "edges": self.edges}
+
+
+def asked_graph(told: BasinOptions, voxels: int) -> AskedGraph | None:
+    """Say which graph of basins a workflow asks for.
+
+    Parameters
+    ----------
+    told : BasinOptions
+        How affinities become labels.
+    voxels : int
+        Of the domain.
+
+    Returns
+    -------
+    AskedGraph or None
+        None where basins are merged by size, which one machine does.
+    """
+    if told.mutex is not None:
+        key = "segment.mutex.held"
+        return AskedGraph(told.mutex.held, SIGNED, voxels, None, EDGES_PER_CONTACT, key)
+    how = told.agglomeration
+    if how is None:
+        return None
+    return AskedGraph(how.held, MERGED, voxels, how.rule, 1, "segment.agglomeration.held")
+
+
+def graph_holder(graph: AskedGraph | None, cluster: ClusterOptions, engine: Engine) -> Holder:
     """Choose who holds the graph of basins; the labels are the same.
 
     A run that was begun on another machine goes on as it began: the tables of boxes and those of a
@@ -49,10 +108,8 @@ def graph_holder(
 
     Parameters
     ----------
-    how : AgglomerationOptions
-        What is asked for.
-    voxels : int
-        Of the domain.
+    graph : AskedGraph or None
+        What is asked for; None is a graph that one machine holds.
     cluster : ClusterOptions
         Where blocks run.
     engine : Engine
@@ -62,10 +119,12 @@ def graph_holder(
     -------
     {'whole', 'boxes'}
     """
-    if how.held != "auto":
-        return how.held
+    if graph is None:
+        return "whole"
+    if graph.held != "auto":
+        return graph.held
     for place in _folders(engine):
-        header = read_header(place.inside(f"{STAGE}.ledger"))
+        header = read_header(place.inside(f"{graph.stage}.ledger"))
         if header is not None:
             # Boxes need to know where the domain ends.
             domain = header["facts"].get("params", {}).get("domain")
@@ -73,7 +132,7 @@ def graph_holder(
     client = engine.client if isinstance(engine, JobEngine) else None
     known = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
     room = room_for_graph(cluster, known.values())
-    return held_by(voxels, memory_bytes=room, linkage=how.rule)
+    return held_by(graph.voxels, memory_bytes=room, **graph.size)
 
 
 def _folders(engine: Engine) -> tuple[Place, ...]:
@@ -85,17 +144,13 @@ def _folders(engine: Engine) -> tuple[Place, ...]:
     return (engine.place, *engine.bases)
 
 
-def graph_advice(
-    how: AgglomerationOptions | None, voxels: int, cluster: ClusterOptions
-) -> Iterator[str]:
+def graph_advice(graph: AskedGraph | None, cluster: ClusterOptions) -> Iterator[str]:
     """Say who will hold the graph of basins where that is chosen, and where it may not fit.
 
     Parameters
     ----------
-    how : AgglomerationOptions or None
+    graph : AskedGraph or None
         What is asked for.
-    voxels : int
-        Of the domain.
     cluster : ClusterOptions
         Where blocks run.
 
@@ -104,13 +159,13 @@ def graph_advice(
     str
         For a person.
     """
-    if how is None or how.held == "boxes":
+    if graph is None or graph.held == "boxes":
         return
     room = room_for_graph(cluster)
-    fitting = held_by(voxels, memory_bytes=room, linkage=how.rule)
-    holder = fitting if how.held == "auto" else "whole"
-    text = holder_advice(voxels, holder=holder, memory_bytes=room, linkage=how.rule)
-    if how.held == "auto":
+    fitting = held_by(graph.voxels, memory_bytes=room, **graph.size)
+    holder = fitting if graph.held == "auto" else "whole"
+    text = holder_advice(graph.voxels, holder=holder, memory_bytes=room, **graph.size)
+    if graph.held == "auto":
         yield text
     elif fitting == "boxes":
-        yield f"{text}; give segment.agglomeration.held: boxes, with the same labels"
+        yield f"{text}; give {graph.key}: boxes, with the same labels"

@@ -20,7 +20,7 @@ from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
 from volkit.ops.octree_agglomeration import AgglomerationTree
 from volkit.pipelines.figure import Panel
-from volkit.pipelines.graph_memory import graph_advice
+from volkit.pipelines.graph_memory import asked_graph, graph_advice
 from volkit.pipelines.report import Report
 from volkit.pipelines.segment_affinities_chain import (
     MAP,
@@ -71,7 +71,7 @@ def _networks(inputs: AffinityInputs, config: Config) -> tuple[NetworkStage, ...
 
 
 def _advice(inputs: AffinityInputs, config: Config) -> Iterator[str]:
-    yield from graph_advice(config.segment.agglomeration, inputs.grid.domain.size, config.cluster)
+    yield from graph_advice(asked_graph(config.segment, inputs.grid.domain.size), config.cluster)
 
 
 def _report(
@@ -121,6 +121,8 @@ def _publish(
     if inputs.image is not None:
         volumes["image"] = inputs.image
     layers = write_layers(volumes, domain=inputs.grid.domain, options=config.layers, engine=engine)
+    if found.tree is None:
+        return layers
     tree = _tree_place(found.tree, engine)
     return (("merge tree", tree.local or tree.uri), *layers)
 

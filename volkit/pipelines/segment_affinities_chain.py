@@ -27,7 +27,7 @@ from volkit.pipelines.segment_affinities_config import (
     SegmentBoundaries,
 )
 from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Model
-from volkit.pipelines.segment_affinities_labels import AffinitySegmented, segmented
+from volkit.pipelines.segment_affinities_labels import AffinitySegmented, Signed, segmented
 from volkit.pipelines.segment_affinities_stages import RenamedStages
 
 MAP = "map"
@@ -55,7 +55,8 @@ def compute_affinities(
     Raises
     ------
     ConfigError
-        If offsets of neighbours are not among those that are stated.
+        If offsets of neighbours are not among those that are stated, or far ones are asked for
+        and none is.
     """
     where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
     stated = config.offsets or _offsets_of(inputs.checkpoint)
@@ -70,7 +71,10 @@ def compute_affinities(
     if config.segment.fill is not None:
         toward = config.segment.options(offsets).watershed.toward
         boundary = affinity_boundary(affinities, toward=toward, **where)
-    return segmented(affinities, boundary, inputs, config, engine, offsets=offsets)
+    signed = None
+    if config.segment.mutex is not None:
+        signed = Signed(answers, stated, channels)
+    return segmented(affinities, boundary, inputs, config, engine, offsets=offsets, signed=signed)
 
 
 def compute_boundaries(

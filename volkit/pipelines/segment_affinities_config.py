@@ -157,7 +157,7 @@ class SegmentBoundaries(_Segmentation):
     Raises
     ------
     ConfigError
-        If there are a network and a stored map, or neither.
+        If there are a network and a stored map, or neither; or far affinities are asked for.
     """
 
     checkpoint: CheckpointKeys | None = None
@@ -166,6 +166,7 @@ class SegmentBoundaries(_Segmentation):
     def __post_init__(self) -> None:
         _Segmentation.__post_init__(self)
         _check_source(self.input, self.checkpoint, "boundaries")
+        _refuse_mutex(self.segment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,7 @@ class Recursive(_Segmentation):
     Raises
     ------
     ConfigError
-        If no image is given, or something that is stored instead.
+        If no image is given, or something that is stored instead; or far affinities are asked for.
     """
 
     preliminary: str
@@ -202,6 +203,7 @@ class Recursive(_Segmentation):
     def __post_init__(self) -> None:
         _Segmentation.__post_init__(self)
         _check_source(self.input, self.checkpoint, None)
+        _refuse_mutex(self.segment)
 
 
 def _check_source(told: SourceOptions, checkpoint: CheckpointKeys | None, name: str | None) -> None:
@@ -220,3 +222,11 @@ def _check_source(told: SourceOptions, checkpoint: CheckpointKeys | None, name: 
         )
     if checkpoint is not None and told.image is None:
         raise ConfigError("input.image is missing: a network needs something to see; give it")
+
+
+def _refuse_mutex(told: BasinOptions) -> None:
+    if told.mutex is not None:
+        raise ConfigError(
+            "segment.mutex needs affinities that reach farther than neighbours, and boundaries "
+            "tell none; use segment_affinities, or leave it out"
+        )

@@ -1,19 +1,56 @@
 """The end of the chains that segment affinities: basins, merges, labels, scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from volkit.engine.base import Engine
+from volkit.errors import ConfigError
+from volkit.geometry import Coord
 from volkit.ops.affinity_segmentation import affinity_segment
 from volkit.ops.affinity_watershed import NEAREST, Offsets, affinity_watershed
 from volkit.ops.background import fill_background
+from volkit.ops.graph_holder import Holder
 from volkit.ops.metrics import segmentation_scores
+from volkit.ops.mutex import mutex_agglomerate
 from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.ops.polarity import polarity
 from volkit.ops.relabelling import remove_small
-from volkit.pipelines.graph_memory import graph_holder
+from volkit.pipelines.graph_memory import asked_graph, graph_holder
 from volkit.pipelines.segment_affinities_config import SegmentAffinities
 from volkit.pipelines.segment_affinities_inputs import AffinityInputs, Config
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Affinities near and far, of which the near ones attract and all others repel.
+
+    Parameters
+    ----------
+    values : Volume or dask array of float or uint8, shape (C, Z, Y, X)
+        0 to 1, high inside cells.
+    offsets : sequence of (z, y, x) or None
+        Of every channel.
+    near : sequence of int
+        The channels of neighbours.
+
+    Raises
+    ------
+    ConfigError
+        If none repels.
+    """
+
+    values: Any
+    offsets: Sequence[Coord | None]
+    near: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if sum(offset is not None for offset in self.offsets) == len(self.near):
+            raise ConfigError(
+                f"offsets {list(self.offsets)} reach neighbours only, and segment.mutex needs "
+                "affinities that keep basins apart; state far offsets, or choose "
+                "segment.agglomeration"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +68,9 @@ class AffinitySegmented:
         Of neighbours on z, y, x.
     fragments : Volume or dask array of uint64, shape (Z, Y, X)
         Basins; the leaves of the tree.
-    tree : dict of ndarray, Delayed of it, or AgglomerationTree
+    tree : dict of ndarray, Delayed of it, AgglomerationTree or None
         Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts them at any threshold, where
-        basins are merged by scores the tree itself does.
+        basins are merged by scores the tree itself does.  None after a mutex watershed.
     labels : Volume or dask array of uint64, shape (Z, Y, X)
         Cells; 0 is background.
     scores : SegmentationScores, Delayed or None
@@ -61,6 +98,7 @@ def segmented(
     *,
     channel: int = 0,
     offsets: Offsets = NEAREST,
+    signed: Signed | None = None,
 ) -> AffinitySegmented:
     """Segment affinities, fill the background, and score.
 
@@ -80,13 +118,19 @@ def segmented(
         Which channel is the boundary.
     offsets : sequence of (z, y, x)
         Of the affinities.
+    signed : Signed, optional
+        Near and far ones, for a mutex watershed.
 
     Returns
     -------
     AffinitySegmented
     """
     where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
-    fragments, tree, labels = _merged(affinities, config, offsets, where)
+    if signed is None:
+        fragments, tree, labels = _merged(affinities, config, offsets, where)
+    else:
+        fragments, tree = _fragments(affinities, config, offsets, where), None
+        labels = _excluded(fragments, signed, config, where)
     fill, scores, warnings = config.segment.fill, None, None
     if fill is not None:
         labels = fill_background(
@@ -120,17 +164,42 @@ def _merged(
     if how is None:
         found = affinity_segment(affinities, options=options, **where)
         return found.fragments, found.tree, found.labels
-    fragments = affinity_watershed(affinities, options=options.watershed, **where)
+    fragments = _fragments(affinities, config, offsets, where)
     tree = agglomeration_tree(
         fragments,
         affinities,
         options=options.watershed,
         linkage=how.rule,
         limit=how.up_to,
-        held=graph_holder(how, where["grid"].domain.size, config.cluster, where["engine"]),
+        held=_holder(config, where),
         **where,
     )
-    labels = tree.labels(how.threshold)
-    if told.smallest:
-        labels = remove_small(labels, smallest=told.smallest, **where)
-    return fragments, tree, labels
+    return fragments, tree, _large(tree.labels(how.threshold), config, where)
+
+
+def _fragments(affinities: Any, config: Config, offsets: Offsets, where: dict[str, Any]) -> Any:
+    options = config.segment.options(offsets).watershed
+    return affinity_watershed(affinities, options=options, **where)
+
+
+def _excluded(fragments: Any, signed: Signed, config: Config, where: dict[str, Any]) -> Any:
+    """Merge fragments that nothing keeps apart."""
+    labels = mutex_agglomerate(
+        fragments,
+        signed.values,
+        offsets=signed.offsets,
+        attractive=signed.near,
+        held=_holder(config, where),
+        **where,
+    )
+    return _large(labels, config, where)
+
+
+def _holder(config: Config, where: dict[str, Any]) -> Holder:
+    graph = asked_graph(config.segment, where["grid"].domain.size)
+    return graph_holder(graph, config.cluster, where["engine"])
+
+
+def _large(labels: Any, config: Config, where: dict[str, Any]) -> Any:
+    smallest = config.segment.smallest
+    return remove_small(labels, smallest=smallest, **where) if smallest else labels

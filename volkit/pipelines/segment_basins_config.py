@@ -1,14 +1,14 @@
 """How affinities become labels in workflow files: basins, and what merges them."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from volkit.errors import ConfigError
 from volkit.geometry import Coord
 from volkit.kernels.linkage_rule import Kind, Linkage, ratio
 from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
-from volkit.ops.graph_holder import Held
+from volkit.ops.graph_holder import Held, check_held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,7 @@ class AgglomerationOptions:
     held: Held = "auto"
 
     def __post_init__(self) -> None:
-        if self.held not in get_args(Held):
-            raise ConfigError(f"held is {self.held!r}; choose one of {', '.join(get_args(Held))}")
+        check_held(self.held)
         _ = self.rule
         for score in (self.threshold, self.up_to):
             ratio(score)
@@ -79,6 +78,30 @@ class AgglomerationOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MutexOptions:
+    """How basins are merged by the mutex watershed; see `volkit.ops.mutex.mutex_agglomerate`.
+
+    The affinities of neighbours attract, all others whose offsets are stated repel.  There is no
+    threshold, and no merge tree.
+
+    Parameters
+    ----------
+    held : {'auto', 'whole', 'boxes'}
+        Who holds the graph of basins, as for ``agglomeration``; the labels are the same.
+
+    Raises
+    ------
+    ConfigError
+        If nobody knows who that is.
+    """
+
+    held: Held = "auto"
+
+    def __post_init__(self) -> None:
+        check_held(self.held)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BasinOptions:
     """How affinities become labels.
 
@@ -91,13 +114,16 @@ class BasinOptions:
     agglomeration : AgglomerationOptions, optional
         Merges basins by the affinities between them, however many there are; then linkage and
         threshold do not count.
+    mutex : MutexOptions, optional
+        Merges basins by the mutex watershed of near and far affinities instead;
+        ``segment_affinities`` only.
     fill : FillOptions or None
         Gives background to the labels around it; None leaves it 0.
 
     Raises
     ------
     ConfigError
-        If a number lies outside its range.
+        If a number lies outside its range, or basins shall be merged in two ways.
     """
 
     low: float = 0.0001
@@ -108,10 +134,15 @@ class BasinOptions:
     threshold: float | None = None
     smallest: int = 0
     agglomeration: AgglomerationOptions | None = None
+    mutex: MutexOptions | None = None
     fill: FillOptions | None = field(default_factory=FillOptions)
 
     def __post_init__(self) -> None:
         self.options(NEAREST)
+        if self.agglomeration is not None and self.mutex is not None:
+            raise ConfigError(
+                "segment.agglomeration and segment.mutex are two ways to merge; leave one out"
+            )
 
     def options(self, offsets: Offsets) -> AffinitySegmentationOptions:
         """Make the options of the segmentation of affinities with these offsets."""

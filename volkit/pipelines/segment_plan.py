@@ -46,6 +46,8 @@ WORK_BYTES = {
     "basin_links": 2.0,
     "basin_graph": 20.0,
     "agglomeration": 28.0,
+    # Basins of 660 voxels in a block of 128^3, nine channels of noise: the most pairs there can be.
+    "signed_graph": 90.0,
     "polarity": 24.0,
     "filled": 16.0,
 }
