@@ -13,6 +13,7 @@ from volkit.kernels.relabel import renamed
 MASKS = arrays(bool, st.tuples(*[st.integers(1, 7)] * 3))
 BLOCKS = st.tuples(*[st.integers(1, 7)] * 3)
 CONNECTIVITY = st.sampled_from([6, 18, 26])
+IDS = st.integers(0, 9) | st.integers(0, 2**64 - 1)
 
 
 def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
@@ -76,6 +77,17 @@ def test_chains_of_parts_unite_under_the_smallest() -> None:
     a, b = np.array([7, 2, 5], np.uint64), np.array([9, 7, 6], np.uint64)
     old, new = unite(a, b)
     assert dict(zip(old.tolist(), new.tolist(), strict=True)) == {6: 5, 7: 2, 9: 2}
+
+
+@given(st.lists(st.tuples(IDS, IDS), max_size=20))
+def test_groups_are_the_components_of_the_pairs(pairs) -> None:
+    group = {label: {label} for pair in pairs for label in pair}
+    for a, b in pairs:
+        joined = group[a] | group[b]
+        group.update(dict.fromkeys(joined, joined))
+    expected = {label: min(group[label]) for label in sorted(group) if label != min(group[label])}
+    old, new = unite(*np.array(pairs, np.uint64).reshape(-1, 2).T)
+    assert list(zip(old.tolist(), new.tolist(), strict=True)) == list(expected.items())
 
 
 def test_nothing_unites_to_nothing() -> None:
