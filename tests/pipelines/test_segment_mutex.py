@@ -22,7 +22,7 @@ from volkit.testing.specimen import EmSpecimen
 FAR = [(0, 0, -3), (-3, 0, 0), (0, -3, 0)]
 # Far channels first, one that holds no affinity, and neighbours in another order than z, y, x.
 STATED = [*FAR, None, NEAREST[2], NEAREST[0], NEAREST[1]]
-SEGMENT = {"low": 0, "high": 0.999, "fill": None, "smallest": 5}
+SEGMENT = {"low": 0, "high": 0.999, "fill": None, "smallest": 60}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def workflow(folder: Path, pipeline: str = "segment_affinities", **changes: Any)
 
 
 def expected(values: np.ndarray) -> np.ndarray:
-    """By hand, on whole arrays; groups of fewer than five voxels are left out."""
+    """By hand, on whole arrays; groups of fewer than 60 voxels are left out."""
     near, options = open_volume(values[:3]), AffinityOptions(NEAREST, low=0, high=0.999)
     basins = open_volume(affinity_watershed(near, options=options).compute(scheduler="sync"))
     merged = mutex_agglomerate(
@@ -74,7 +74,8 @@ def expected(values: np.ndarray) -> np.ndarray:
     ).compute(scheduler="sync")
     ids, where, sizes = np.unique(merged, return_inverse=True, return_counts=True)
     assert 10 < len(ids) < len(np.unique(basins.read())) - 10
-    return np.where(sizes < 5, 0, ids)[where].reshape(merged.shape)
+    assert 0 < np.count_nonzero(sizes < 60) < len(ids) - 10
+    return np.where(sizes < 60, 0, ids)[where].reshape(merged.shape)
 
 
 def test_labels_are_those_of_the_whole_graph_for_every_block_shape(folder, values) -> None:
@@ -85,7 +86,7 @@ def test_labels_are_those_of_the_whole_graph_for_every_block_shape(folder, value
         found, on_progress=None, on_message=lambda text: None, replace_stale=False
     )
     assert "merge tree" not in dict(outcome.files)
-    np.testing.assert_array_equal(open_volume(folder / "run" / "labels.zarr").read(), labels)
+    np.testing.assert_array_equal(open_volume(dict(outcome.files)["labels"]).read(), labels)
     assert (folder / "run" / "signed_graph.parts").is_dir()
     config = workflow(folder, block_shape=[8, 18, 11]).config
     lazy = compute_affinities(open_inputs(config), config, LazyEngine()).labels
