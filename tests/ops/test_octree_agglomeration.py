@@ -271,7 +271,8 @@ def test_one_machine_and_boxes_give_the_same(linkage, tmp_path: Path) -> None:
     """In a job: labels, and the merges, each of them once, though in another order."""
     labels = open_volume(cells(3))
     affinities = open_volume(np.random.default_rng(2).random((3, 11, 12, 13), np.float32))
-    grid, found, merges = Grid(labels.domain, (5, 4, 7)), [], []
+    # Three blocks on z: there are boxes in boxes.
+    grid, found, merges = Grid(labels.domain, (4, 7, 13)), [], []
     for held in ("boxes", "whole"):
         tree = agglomeration_tree(
             labels,
