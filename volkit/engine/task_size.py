@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 MOST_PER_TASK = 256  # blocks lost with a worker stay few
 
-_TASK_SECONDS = 0.5  # shorter tasks spend a noticeable share in the scheduler (about 1.5 ms each)
+# A task costs its client, scheduler and worker 5 to 15 ms of cores that blocks may want, too.
+_TASK_SECONDS = 1.0
 _TASKS_PER_SECOND = 200  # that a scheduler takes in its stride; thousands of workers ask for more
 _TASKS_PER_SLOT = 3  # one running, one waiting on the worker, one on its way
 _SHORT_TASKS = 64  # in flight at least, where even the largest are over at once
 _MOST_TOGETHER = 16  # that is a hundredth of a second for a scheduler
-_LAST = 1 / 8  # of a task: smaller ones cost more than the wait for the last worker
+_LAST = 1 / 16  # of a task: smaller ones cost more than the wait for the last worker
 
 
 def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
@@ -29,7 +30,7 @@ def blocks_per_task(seconds_each: float, slots: int = 1) -> int:
     Examples
     --------
     >>> blocks_per_task(10.0), blocks_per_task(0.01), blocks_per_task(0.0)
-    (1, 50, 256)
+    (1, 100, 256)
     >>> blocks_per_task(1.0, slots=1000)
     5
     """
@@ -76,7 +77,7 @@ def closing_size(size: int, left: int, slots: int) -> int:
     Examples
     --------
     >>> [closing_size(32, left, 2) for left in (1000, 60, 20, 4)]
-    [32, 15, 5, 4]
+    [32, 15, 5, 2]
     >>> closing_size(32, 60, 1000)
     32
     """

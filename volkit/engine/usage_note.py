@@ -19,7 +19,7 @@ from volkit.io.place import Place
 USAGE = "usage.json"
 
 _FORMAT = 1
-_PAUSES = 10  # of as long as a write takes, so that the client has its time for blocks,
+_PAUSES = 50  # of as long as a write takes, so that the client has its time for blocks,
 _MOST_SECONDS = 0.5  # unless that is long
 _logger = logging.getLogger(__name__)
 

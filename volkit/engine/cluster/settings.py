@@ -8,11 +8,13 @@ from typing import Any
 from volkit.engine import allocator
 
 # By default a worker that waits takes 3% of a core, and a scheduler 4%, for what nobody looks at:
-# stacks sampled a hundred times a second, and loads and delays of event loops.
+# stacks sampled a hundred times a second, and loads and delays of event loops.  Half of what is
+# left then is looking at the memory of each worker ten times a second, from within and without.
 _QUIET: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "250ms",
 }
 # Results leave a worker as small records, so nothing is ever spilled; memory that a kernel holds
 # cannot be.  Workers serve no web pages: the scheduler's show them all.
