@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.distinct import distinct
+
 Labels = NDArray[np.uint64]
 
 _SLOTS = 4096  # labels remembered at a time: more than a block's row meets, and fits the L2 cache
@@ -81,7 +83,7 @@ def present_labels(labels: NDArray[Any]) -> Labels:
     """
     rows = np.ascontiguousarray(labels).reshape(1, -1)
     met = _met(rows.astype(np.uint64, copy=False)) if rows.size else np.zeros(0, np.uint64)
-    return np.unique(met)
+    return distinct(met)
 
 
 @numba.njit(nogil=True, cache=True)
