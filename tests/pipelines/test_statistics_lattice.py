@@ -133,7 +133,7 @@ def test_memory_is_that_of_a_partition(tmp_path, monkeypatch, distances) -> None
 @pytest.mark.slow
 def test_of_many_cells_the_files_say_what_the_formula_says(tmp_path) -> None:
     side = round(float(os.environ.get("VOLKIT_TEST_CELLS", 2e6)) ** (1 / 3))
-    lattice = CellLattice((side,) * 3, (min(64, side // 2),) * 3)
+    lattice = CellLattice((side,) * 3, (max(2, side // 30),) * 3)
     bins = (PITCH * 50,) * 3
     box = Box((0, 0, 0), (PITCH * (side // 3),) * 3)
     found = written(lattice, tmp_path, bins, {"third": box})
