@@ -8,7 +8,7 @@ from skimage.measure import label
 from volkit.geometry import Box, Grid
 from volkit.kernels.contingency import contingency
 from volkit.kernels.object_table import object_sums
-from volkit.pipelines.statistics_cells import finished
+from volkit.pipelines.statistics_cut_cells import finished
 
 EXTENTS = st.tuples(st.integers(1, 9), st.integers(1, 12), st.integers(1, 12))
 

@@ -19,9 +19,10 @@ from volkit.kernels.object_table import add_objects, object_sums
 from volkit.ops.statistics import table_of
 from volkit.ops.statistics_totals import deviation
 from volkit.pipelines import statistics_cells
-from volkit.pipelines.statistics_cells import finished, write_cells
+from volkit.pipelines.statistics_cells import write_cells
 from volkit.pipelines.statistics_chain import Inputs
 from volkit.pipelines.statistics_config import Statistics, StatisticsInput
+from volkit.pipelines.statistics_cut_cells import finished
 from volkit.testing.cell_lattice import PITCH, CellLattice
 
 
@@ -133,7 +134,7 @@ def test_memory_is_that_of_a_partition(tmp_path, monkeypatch, distances) -> None
 @pytest.mark.slow
 def test_of_many_cells_the_files_say_what_the_formula_says(tmp_path) -> None:
     side = round(float(os.environ.get("VOLKIT_TEST_CELLS", 2e6)) ** (1 / 3))
-    lattice = CellLattice((side,) * 3, (max(2, side // 30),) * 3)
+    lattice = CellLattice((side,) * 3, (min(64, side // 2),) * 3)
     bins = (PITCH * 50,) * 3
     box = Box((0, 0, 0), (PITCH * (side // 3),) * 3)
     found = written(lattice, tmp_path, bins, {"third": box})
