@@ -3,9 +3,10 @@
 from dataclasses import asdict
 
 from volkit.bench.harness import Report
+from volkit.markup import Html, element, facts
 from volkit.pipelines.html.charts import bars
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import Html, element, facts, section
+from volkit.pipelines.html.elements import section
 from volkit.pipelines.html.tables import printed, table
 
 _FAR = 1e9  # beyond every scale

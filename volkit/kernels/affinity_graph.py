@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.contacts import ONE
+from volkit.kernels.distinct import first_of_runs
 from volkit.kernels.radix import sorted_rows
 
 Floats = NDArray[np.float32]
@@ -64,11 +65,7 @@ def basin_graph(
     {'u': [1], 'v': [3], 'affinity': [0.5], 'affinity_sum': [536870912], 'count': [1],
      'id': [1, 3], 'voxels': [2, 1]}
     """
-    if affinities.shape != (3, *labels.shape):
-        raise ContractError(
-            f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
-            "same voxels"
-        )
+    check_neighbours(labels, affinities)
     how = (int(toward > 0), sections)
     labels, affinities = np.ascontiguousarray(labels), np.ascontiguousarray(affinities)
     table, most = _edges(labels, affinities, core.start, core.stop, how)
@@ -87,6 +84,21 @@ def basin_graph(
         "id": sizes[:, 1].copy(),
         "voxels": sizes[:, 3].astype(np.int64),
     }
+
+
+def check_neighbours(labels: Labels, affinities: Floats) -> None:
+    """Refuse affinities that are not those of every voxel and its neighbours on z, y, x.
+
+    Raises
+    ------
+    ContractError
+        If the shapes differ.
+    """
+    if affinities.shape != (3, *labels.shape):
+        raise ContractError(
+            f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
+            "same voxels"
+        )
 
 
 def add_graphs(graphs: Sequence[Graph]) -> Graph:
@@ -114,10 +126,10 @@ def add_graphs(graphs: Sequence[Graph]) -> Graph:
     whole = {name: np.concatenate([graph[name] for graph in graphs]) for name in graphs[0]}
     order = np.lexsort((whole["v"], whole["u"]))
     u, v = whole["u"][order], whole["v"][order]
-    first = _begins((u[1:] != u[:-1]) | (v[1:] != v[:-1]), len(u))
+    first = np.flatnonzero(first_of_runs(u, v))
     ids = np.argsort(whole["id"], kind="stable")
     own = whole["id"][ids]
-    begin = _begins(own[1:] != own[:-1], len(own))
+    begin = np.flatnonzero(first_of_runs(own))
     return {
         "u": u[first],
         "v": v[first],
@@ -127,13 +139,6 @@ def add_graphs(graphs: Sequence[Graph]) -> Graph:
         "id": own[begin],
         "voxels": _reduced(np.add, whole["voxels"][ids], begin),
     }
-
-
-def _begins(differs: NDArray[np.bool_], length: int) -> NDArray[np.intp]:
-    """Find where runs of equal rows begin."""
-    begins = np.ones(length, bool)
-    begins[1:] = differs
-    return np.flatnonzero(begins)
 
 
 def _reduced(how: np.ufunc, values: NDArray[Any], first: NDArray[np.intp]) -> NDArray[Any]:

@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.distinct import first_of_runs
+
 Ints = NDArray[np.int64]
 Table = dict[str, NDArray[Any]]
 Pool = tuple[Ints, Ints, Ints, Ints]
@@ -33,9 +35,7 @@ def added_bins(edge: Ints, bins: Ints, number: Ints) -> Table:
     """
     order = np.lexsort((bins, edge))
     edge, bins, number = edge[order], bins[order], number[order]
-    begins = np.ones(len(edge), bool)
-    begins[1:] = (edge[1:] != edge[:-1]) | (bins[1:] != bins[:-1])
-    first = np.flatnonzero(begins)
+    first = np.flatnonzero(first_of_runs(edge, bins))
     number = np.add.reduceat(number, first) if len(first) else number
     return {"edge": edge[first], "bin": bins[first], "number": number}
 

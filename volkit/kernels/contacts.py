@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
+from volkit.kernels.distinct import first_of_runs
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -100,9 +101,7 @@ def add_contacts(tables: Sequence[Contacts]) -> Contacts:
     )
     order = np.lexsort((v, u))
     u, v = u[order], v[order]
-    begins = np.ones(len(u), bool)
-    begins[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-    first = np.flatnonzero(begins)
+    first = np.flatnonzero(first_of_runs(u, v))
     return {
         "u": u[first],
         "v": v[first],

@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.disjoint_sets import root_of
+
 Ints = NDArray[np.int64]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys
@@ -82,10 +84,7 @@ def smallest_members(parent: Ints) -> Ints:
     smallest = np.full(len(parent), -1, np.int64)
     out = np.empty(len(parent), np.int64)
     for node in range(len(parent)):
-        root = node
-        while parent[root] != root:
-            parent[root] = parent[parent[root]]
-            root = parent[root]
+        root = root_of(parent, node)
         if smallest[root] < 0:
             smallest[root] = node
         out[node] = smallest[root]

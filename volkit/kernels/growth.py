@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.disjoint_sets import root_of
 from volkit.kernels.wide_sums import add_product, grow_square, join_square, subtract_product
 
 Ints = NDArray[np.int64]
@@ -155,13 +156,13 @@ def _grow(rows: Any, pairs: Any, pieces: int, truths: int, levels: int) -> Any:
         while row < len(piece) and level[row] <= step:
             if 2 * (used + 1) > len(table):
                 table, used = _rebuilt(state, table)
-            root = _root(parent, piece[row])
+            root = root_of(parent, piece[row])
             segments += np.int64(voxels[root] == 0)
             used += _enter(state, table, row, root)
             inside += count[row]
             row += 1
         while pair < len(a) and at[pair] <= step:
-            one, two = _root(parent, a[pair]), _root(parent, b[pair])
+            one, two = root_of(parent, a[pair]), root_of(parent, b[pair])
             pair += 1
             if one == two:
                 continue
@@ -253,14 +254,6 @@ def _merge(state: Any, table: Ints, keep: int, gone: int) -> Any:
         cell = after
     head[gone] = -1
     return taken
-
-
-@numba.njit(nogil=True, cache=True)
-def _root(parent: Ints, node: int) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
 
 
 @numba.njit(nogil=True, cache=True)

@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.distinct import first_of_runs
+
 Columns = dict[str, NDArray[Any]]
 
 _FIRST_BITS = 10
@@ -123,9 +125,7 @@ def add_keyed(
     joined = {name: np.concatenate([table[name] for table in tables]) for name in names}
     order = np.lexsort([joined[name] for name in reversed(keys)])
     sorted_keys = {name: joined[name][order] for name in keys}
-    first = np.ones(len(order), bool)
-    first[1:] = np.any([column[1:] != column[:-1] for column in sorted_keys.values()], axis=0)
-    starts = np.flatnonzero(first)
+    starts = np.flatnonzero(first_of_runs(*sorted_keys.values()))
     if not len(starts):
         return joined
     result = {}

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.geometry import Box, Coord
-from volkit.kernels.distinct import ranked
+from volkit.kernels.disjoint_sets import join_groups
+from volkit.kernels.distinct import first_of_runs, ranked
 from volkit.kernels.label_runs import REACH, check_connectivity, component_parts
 
 Labels = NDArray[np.uint64]
@@ -148,8 +149,7 @@ def unique_pairs(a: Labels, b: Labels) -> tuple[Labels, Labels]:
     """
     order = np.lexsort((b, a))
     a, b = a[order], b[order]
-    keep = np.ones(len(a), bool)
-    keep[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+    keep = first_of_runs(a, b)
     return a[keep], b[keep]
 
 
@@ -240,14 +240,7 @@ def _first_of_groups(ends: NDArray[np.int64], nodes: int) -> NDArray[np.int64]:
     parent = np.arange(nodes)
     pairs = len(ends) // 2
     for n in range(pairs):
-        a, b = ends[n], ends[pairs + n]
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
-        parent[max(a, b)] = min(a, b)
+        join_groups(parent, ends[n], ends[pairs + n])
     for node in range(nodes):  # a parent comes before its child, and knows its own by then
         parent[node] = parent[parent[node]]
     return parent

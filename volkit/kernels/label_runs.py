@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.geometry import Coord
+from volkit.kernels.disjoint_sets import join_groups
 
 Ints = NDArray[np.int64]
 Labels = NDArray[np.uint64]
@@ -236,19 +237,8 @@ def _join(first: Ints, stop: Ints, value: NDArray[Any], parent: Ints, how: tuple
         other = low
         while other < run and first[other] < end:
             if len(value) == 0 or value[run] == value[other]:
-                _unite(parent, run, other)
+                join_groups(parent, run, other)
             other += 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _unite(parent: Ints, a: int, b: int) -> None:
-    while parent[a] != a:
-        parent[a] = parent[parent[a]]
-        a = parent[a]
-    while parent[b] != b:
-        parent[b] = parent[parent[b]]
-        b = parent[b]
-    parent[max(a, b)] = min(a, b)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
+from volkit.kernels.distinct import first_of_runs
 
 Sizes = dict[str, NDArray[Any]]
 """``id`` (uint64, sorted) and ``voxels`` (int64)."""
@@ -43,9 +44,7 @@ def label_sizes(labels: NDArray[Any]) -> Sizes:
             "0 to 2**64 - 1"
         )
     # Labels come in runs, which are far fewer than voxels.
-    begins = np.ones(flat.size, bool)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    first = np.flatnonzero(begins)
+    first = np.flatnonzero(first_of_runs(flat))
     lengths = np.diff(first, append=flat.size)
     return _added(flat[first].astype(np.uint64), lengths)
 

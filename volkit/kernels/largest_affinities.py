@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.errors import ContractError
 from volkit.geometry import Box
-from volkit.kernels.affinity_graph import Floats, Labels
+from volkit.kernels.affinity_graph import Floats, Labels, check_neighbours
 from volkit.kernels.contacts import ONE
+from volkit.kernels.distinct import first_of_runs
 
 Ints = NDArray[np.int64]
 Rows = dict[str, NDArray[Any]]
@@ -58,19 +58,12 @@ def largest_affinities(
     >>> {name: (rows[name] / 2**30).tolist() for name in ("bin", "sum")}, rows["number"].tolist()
     ({'bin': [1.0], 'sum': [0.0]}, [2])
     """
-    if affinities.shape != (3, *labels.shape):
-        raise ContractError(
-            f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
-            "same voxels"
-        )
+    check_neighbours(labels, affinities)
     u, v, values = _faces(labels, affinities, core, toward=toward, sections=sections)
     order = np.lexsort((values, v, u))
     u, v, values = u[order], v[order], values[order]
-    pairs = np.ones(len(u), bool)
-    pairs[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-    rows = pairs.copy()
-    rows[1:] |= values[1:] != values[:-1]
-    first = np.flatnonzero(rows)
+    pairs = first_of_runs(u, v)
+    first = np.flatnonzero(first_of_runs(u, v, values))
     number = np.diff(first, append=len(u))
     edge = np.cumsum(pairs)[first] - 1
     kept = largest_rows({"edge": edge, "bin": values[first], "number": number}, k=k)

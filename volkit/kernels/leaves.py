@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import GeometryError
 from volkit.geometry import Coord
+from volkit.kernels.disjoint_sets import join_groups, root_of
 
 Columns = dict[str, NDArray[Any]]
 
@@ -145,9 +146,9 @@ def _label(levels: NDArray[np.int16], truth: NDArray[Any], most: int) -> Any:
         for x in range(width):
             here = y * width + x
             if x and levels[y, x] == levels[y, x - 1] and truth[y, x] == truth[y, x - 1]:
-                _join(parent, here - 1, here)
+                join_groups(parent, here - 1, here)
             if y and levels[y, x] == levels[y - 1, x] and truth[y, x] == truth[y - 1, x]:
-                _join(parent, here - width, here)
+                join_groups(parent, here - width, here)
     names = np.full((height, width), -1, np.int64)
     count = 0
     for y in range(height):
@@ -155,27 +156,13 @@ def _label(levels: NDArray[np.int16], truth: NDArray[Any], most: int) -> Any:
             here = y * width + x
             if levels[y, x] >= most:
                 continue
-            root = _root(parent, here)
+            root = root_of(parent, here)
             if root == here:  # roots are first pixels
                 names[y, x] = count
                 count += 1
             else:
                 names[y, x] = names[root // width, root % width]
     return names, count
-
-
-@numba.njit(nogil=True, cache=True)
-def _root(parent: NDArray[np.int64], node: int) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@numba.njit(nogil=True, cache=True)
-def _join(parent: NDArray[np.int64], one: int, two: int) -> None:
-    one, two = _root(parent, one), _root(parent, two)
-    parent[max(one, two)] = min(one, two)
 
 
 @numba.njit(nogil=True, cache=True)

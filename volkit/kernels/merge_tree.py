@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ConfigError, ContractError
+from volkit.kernels.disjoint_sets import root_of
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -180,20 +181,12 @@ def _numbered(ids: Labels, u: Labels, v: Labels) -> Ints:
 
 
 @numba.njit(nogil=True, cache=True)
-def _find(parent: Ints, node: int) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@numba.njit(nogil=True, cache=True)
 def _link(ends: Ints, allowed: Ints, parent: Ints, voxels: Ints) -> Any:
     """Join regions whose smaller one is below what an edge allows; say which edges joined."""
     joined = np.zeros(ends.shape[1], np.bool_)
     size = voxels.copy()
     for edge in range(ends.shape[1]):
-        a, b = _find(parent, ends[0, edge]), _find(parent, ends[1, edge])
+        a, b = root_of(parent, ends[0, edge]), root_of(parent, ends[1, edge])
         if a != b and min(size[a], size[b]) < allowed[edge]:
             joined[edge] = True
             keep, gone = min(a, b), max(a, b)
@@ -206,5 +199,5 @@ def _link(ends: Ints, allowed: Ints, parent: Ints, voxels: Ints) -> Any:
 def _roots(parent: Ints) -> Ints:
     out = np.empty_like(parent)
     for node in range(len(parent)):
-        out[node] = _find(parent, node)
+        out[node] = root_of(parent, node)
     return out

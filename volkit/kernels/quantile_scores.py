@@ -6,9 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
-from volkit.kernels.affinity_graph import Floats, Labels
+from volkit.kernels.affinity_graph import Floats, Labels, check_neighbours
+from volkit.kernels.distinct import first_of_runs
 
 BINS = 256
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids
@@ -56,16 +56,11 @@ def contact_histograms(
     >>> {name: column.tolist() for name, column in rows.items()}
     {'u': [1], 'v': [3], 'edge': [0, 0], 'bin': [128, 255], 'number': [1, 2]}
     """
-    if affinities.shape != (3, *labels.shape):
-        raise ContractError(
-            f"labels are {labels.shape}, affinities {affinities.shape}; give (3, Z, Y, X) of the "
-            "same voxels"
-        )
+    check_neighbours(labels, affinities)
     how = (int(toward > 0), sections)
     table = _histograms(labels, affinities, core.start, core.stop, how)
     table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-    begins = np.ones(len(table), bool)
-    begins[1:] = (table[1:, :2] != table[:-1, :2]).any(axis=1)
+    begins = first_of_runs(table[:, 0], table[:, 1])
     return {
         "u": table[begins, 0],
         "v": table[begins, 1],

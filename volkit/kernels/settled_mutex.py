@@ -31,6 +31,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.kernels.disjoint_sets import root_of
+
 Ints = NDArray[np.int64]
 _EMPTY = -1
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring pairs
@@ -69,7 +71,7 @@ def settle_mutex(a: Ints, b: Ints, attract: Any, frozen: NDArray[np.bool_]) -> A
     keys, used = np.full((2048, 2), _EMPTY, np.int64), 0
     merges, count, first = np.empty((nodes, 2), np.int64), 0, np.zeros(edges, np.bool_)
     for edge in range(edges):
-        p, q = _root(parent, a[edge]), _root(parent, b[edge])
+        p, q = root_of(parent, a[edge]), root_of(parent, b[edge])
         if p == q or keys[_slot(keys, min(p, q), max(p, q)), 0] != _EMPTY:
             continue
         if frozen[q] or (not frozen[p] and size[p] < size[q]):
@@ -95,7 +97,7 @@ def settle_mutex(a: Ints, b: Ints, attract: Any, frozen: NDArray[np.bool_]) -> A
                 entries += 1
     group = np.empty(nodes, np.int64)
     for node in range(nodes):
-        root = _root(parent, node)
+        root = root_of(parent, node)
         group[node], frozen[node] = low[root], frozen[root]
     return group, merges[:count].copy(), first
 
@@ -110,7 +112,7 @@ def _nobody_between(
     first, other, after = lists
     entry = first[q]
     while entry >= 0:
-        third = _root(parent, other[entry])
+        third = root_of(parent, other[entry])
         if frozen[third]:
             found = keys[_slot(keys, min(p, third), max(p, third))]
             if found[0] == _EMPTY or found[1] % 2:
@@ -126,7 +128,7 @@ def _inherit(parent: Ints, lists: Any, keys: Ints, used: int, p: int, q: int) ->
     entry = first[q]
     while entry >= 0:
         following = after[entry]
-        two = _root(parent, other[entry])
+        two = root_of(parent, other[entry])
         keys, used = _meet(keys, used, p, two, False)
         other[entry], after[entry] = two, first[p]
         first[p] = entry
@@ -144,14 +146,6 @@ def _meet(keys: Ints, used: int, p: int, q: int, unsure: bool) -> Any:
         if 2 * used > len(keys):
             keys = _wider(keys)
     return keys, used
-
-
-@numba.njit(nogil=True, cache=True)
-def _root(parent: Ints, node: int) -> Any:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
 
 
 @numba.njit(nogil=True, cache=True)

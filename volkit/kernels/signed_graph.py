@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box
 from volkit.kernels.contacts import ONE
+from volkit.kernels.distinct import first_of_runs
 
 Graph = dict[str, NDArray[Any]]
 """Pairs ``u < v`` (uint64) with ``far`` (bool: over long offsets), ``sum`` (int64, affinities in
@@ -91,10 +92,7 @@ def add_signed_graphs(graphs: Sequence[Graph]) -> Graph:
     whole = {name: np.concatenate([graph[name] for graph in graphs]) for name in graphs[0]}
     order = np.lexsort((whole["far"], whole["v"], whole["u"]))
     whole = {name: column[order] for name, column in whole.items()}
-    begins = np.ones(len(order), bool)
-    differs = [whole[name][1:] != whole[name][:-1] for name in ("u", "v", "far")]
-    begins[1:] = differs[0] | differs[1] | differs[2]
-    first = np.flatnonzero(begins)
+    first = np.flatnonzero(first_of_runs(whole["u"], whole["v"], whole["far"]))
     added = {name: whole[name] for name in ("sum", "count")}
     if len(first):
         added = {name: np.add.reduceat(column, first) for name, column in added.items()}

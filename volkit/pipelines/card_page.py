@@ -1,9 +1,10 @@
 """The page of a model: its card, readable by whoever wants to know whether to use it."""
 
+from volkit.markup import element, facts
 from volkit.models.card import Checkpoint
 from volkit.models.card_facts import card_facts
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import element, facts, section
+from volkit.pipelines.html.elements import section
 
 _INTENDED = ("what it is", "version", "licence", "attribution", "trained on", "voxel size")
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from volkit.geometry import AXES, Grid
 from volkit.io.tables import Column, Schema, read_table, write_table
 from volkit.kernels.overlap import CHANGES
+from volkit.markup import Html, element, facts, together
 from volkit.pipelines.diff_verdict import SAME, Verdict, worst
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import Html, element, facts, picture, section, together
+from volkit.pipelines.html.elements import picture, section
 from volkit.pipelines.html.tables import frame_table, table
 from volkit.pipelines.worst_objects import worst_rows
 

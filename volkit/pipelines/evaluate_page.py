@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from volkit.markup import element, facts, together
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import element, facts, section, together
+from volkit.pipelines.html.elements import section
 from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.run_page_results import pictures, read_told, score_rows, tables
 from volkit.pipelines.worst_objects import worst_objects

@@ -15,9 +15,10 @@ from volkit.engine.origin import Session, read_origin
 from volkit.engine.stages import Stage, find_stages
 from volkit.errors import SourceError, VolkitError
 from volkit.io.place import Place
+from volkit.markup import Html, element, facts, together
 from volkit.pipelines.html.charts import duration
 from volkit.pipelines.html.document import Live, document
-from volkit.pipelines.html.elements import Html, element, facts, section, together
+from volkit.pipelines.html.elements import section
 from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.html.tables import table
 from volkit.pipelines.run_history import StageHistory, stage_history

@@ -5,9 +5,9 @@ from typing import Any
 
 from volkit.errors import VolkitError
 from volkit.io.redaction import without_secrets
+from volkit.markup import Html, element, facts, together
 from volkit.models.card_facts import card_facts
 from volkit.models.checkpoint import read_checkpoint
-from volkit.pipelines.html.elements import Html, element, facts, together
 
 _TOLD = ("uri", "description", "licence", "training_data", "sha256")
 

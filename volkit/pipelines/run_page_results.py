@@ -7,7 +7,8 @@ from typing import Any
 
 from volkit.errors import VolkitError
 from volkit.io.tables import read_table
-from volkit.pipelines.html.elements import Html, element, picture
+from volkit.markup import Html, element
+from volkit.pipelines.html.elements import picture
 from volkit.pipelines.html.tables import frame_table, printed, table
 from volkit.pipelines.table_charts import table_charts
 

@@ -2,8 +2,8 @@
 
 from volkit.engine.stages import Stage
 from volkit.io.place import Place
+from volkit.markup import Html, element, together
 from volkit.pipelines.html.charts import duration
-from volkit.pipelines.html.elements import Html, element, together
 from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.html.tables import table
 from volkit.pipelines.logs import read_logs

@@ -1,7 +1,7 @@
 """Times on the page of a run: when stages ran, how fast, and how many blocks at the same time."""
 
+from volkit.markup import Html, together
 from volkit.pipelines.html.charts import Span, line_chart, timeline
-from volkit.pipelines.html.elements import Html, together
 from volkit.pipelines.run_history import StageHistory, history
 
 _MOST_STAGES = 24  # rows of the timeline: the longest

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from volkit.markup import Html
 from volkit.pipelines.html.charts import line_chart
-from volkit.pipelines.html.elements import Html
 
 _SCORES = (("f_score", "split", "merge"), ("precision", "recall", "pixel_error", "f"))
 _RELIABLE = (("confidence", "accuracy"), ("predicted", "observed"), ("mean_prob", "positive"))

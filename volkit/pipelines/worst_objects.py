@@ -8,7 +8,7 @@ import pandas as pd
 from volkit.errors import VolkitError
 from volkit.geometry import AXES
 from volkit.io.tables import read_table
-from volkit.pipelines.html.elements import Html
+from volkit.markup import Html
 from volkit.pipelines.html.looking import look_at
 from volkit.pipelines.html.tables import printed, table
 

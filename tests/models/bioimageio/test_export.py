@@ -1,5 +1,7 @@
 """Export: packages that bioimage.io accepts, and that volkit reads back as the same network."""
 
+import errno
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +101,19 @@ def test_every_scaling_comes_back_as_the_same_numbers(scaling, card, tmp_path) -
         rtol=1e-6,
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("name", ["package", "package.zip"])
+def test_a_package_that_cannot_be_written_leaves_nothing(card, tmp_path, monkeypatch, name) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_package(card, tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.slow

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from volkit.markup import Html, element, facts, together
 from volkit.pipelines.html import document as pages
 from volkit.pipelines.html.charts import Span, duration, line_chart, timeline
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import Html, element, facts, section, together
+from volkit.pipelines.html.elements import section
 from volkit.pipelines.html.tables import frame_table, table
 from volkit.pipelines.table_charts import table_charts
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from volkit.markup import element
 from volkit.pipelines.html.charts import Span, line_chart, timeline
 from volkit.pipelines.html.document import document
-from volkit.pipelines.html.elements import element, section
+from volkit.pipelines.html.elements import section
 from volkit.pipelines.html.tables import table
 from volkit.testing.browser import Browser, find_chromium
 

@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -224,12 +225,18 @@ def _write(path: Path, rdf: Rdf, files: Mapping[str, bytes]) -> None:
     whole = {RDF: text, **files}
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, data in whole.items():
+                    archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+        else:
+            scratch.mkdir()
             for name, data in whole.items():
-                archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    else:
-        scratch.mkdir()
-        for name, data in whole.items():
-            (scratch / name).write_bytes(data)
-    scratch.rename(path)
+                (scratch / name).write_bytes(data)
+        scratch.rename(path)
+    finally:
+        if scratch.is_dir():
+            rmtree(scratch)
+        else:
+            scratch.unlink(missing_ok=True)

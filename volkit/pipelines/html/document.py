@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from volkit.pipelines.html.elements import Html, element, together
+from volkit.markup import Html, element, together
 from volkit.pipelines.html.tables import PAGING
 
 _STYLE = """

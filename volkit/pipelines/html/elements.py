@@ -4,10 +4,7 @@ import base64
 from collections.abc import Iterable
 from pathlib import Path
 
-from volkit.markup import Html as Html
-from volkit.markup import element as element
-from volkit.markup import facts as facts
-from volkit.markup import together as together
+from volkit.markup import Html, element, together
 
 
 def section(title: str, *children: str | Iterable[str]) -> Html:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from volkit.pipelines.html.elements import Html, element, together
+from volkit.markup import Html, element, together
 
 
 def look_at(uri: str, at: Sequence[float] | None = None, *, viewer: bool = False) -> Html:

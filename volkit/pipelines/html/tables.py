@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from volkit.pipelines.html.elements import Html, element, together
+from volkit.markup import Html, element, together
 
 _PAGE = 25  # rows that are shown at a time
 _MOST = 100_000  # rows that a page carries: a megabyte or so
