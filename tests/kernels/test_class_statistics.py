@@ -113,17 +113,6 @@ def test_a_cell_seen_as_two_blobs_counts_once() -> None:
     assert (cut["cells"].tolist(), cut["cells_cut"].tolist()) == ([1] * 4, [1] * 4)
 
 
-def test_cells_join_across_the_seam_of_two_stacked_cubes_in_published_only() -> None:
-    """Cubes on top of each other are one volume to the published code: z = 2 is a seam."""
-    stack = np.zeros((4, 8, 8), np.uint8)
-    stack[1:3, 3, 3] = 2
-    stack[2, 3, 4:6], stack[1, 5, 3] = 0, 2
-    joined = label(stack == 2, connectivity=1)
-    apart = np.concatenate([label(stack[:2] == 2, connectivity=1), 10 + joined[2:]])
-    assert joined[1, 3, 3] == joined[2, 3, 3]
-    assert apart[1, 3, 3] != apart[2, 3, 3]
-
-
 def test_a_part_of_a_tile_counts_as_it_is_there() -> None:
     classes = np.full((1, 3, 5), 3, np.uint8)
     new, old = (features(classes, mode, tile=(4, 4)) for mode in ("corrected", "published"))

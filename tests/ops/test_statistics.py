@@ -15,6 +15,7 @@ from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import create_volume, open_volume
 from volkit.io.place import Place
 from volkit.kernels.bootstrap import ratio_interval
+from volkit.kernels.class_statistics import section_features
 from volkit.ops.statistics import Tables, add_tissue_tables, table_of, tissue_tables
 from volkit.ops.statistics_cells import class_components
 from volkit.ops.statistics_classes import named_counts
@@ -57,6 +58,30 @@ def test_a_cell_cut_by_blocks_counts_once_with_its_full_size(seed, block, connec
     alone = computed(tissue_tables(volumes, tables, grid=Grid(Box.from_shape(SHAPE), SHAPE)))
     assert list(columns) == list(alone)
     assert all(np.array_equal(columns[name], alone[name]) for name in columns)
+
+
+def test_stacked_cubes_join_cells_across_the_seam_as_published() -> None:
+    """Two cells of the last section of a cube are one where the first of the next joins them."""
+    stack = np.zeros((4, 8, 8), np.uint8)
+    stack[1, 3, [3, 5]] = 2
+    stack[2, 3, 3:6] = 2
+    counts = {}
+    for name, cubes in (("stacked", [stack]), ("apart", [stack[:2], stack[2:]])):
+        counts[name] = []
+        for cube in cubes:
+            grid = Grid(Box.from_shape(cube.shape), (2, 8, 8))
+            cells = computed(class_components(cube, [2], connectivity=6, grid=grid))
+            tables = Tables((1, 8, 8), tile=(8, 8))
+            found = computed(tissue_tables({"classes": cube, "cells": cells}, tables, grid=grid))
+            features = section_features(
+                table_of(found, "counts"),
+                table_of(found, "sections"),
+                classes={"cell": 2},
+                tile=(8, 8),
+                mode="published",
+            )
+            counts[name] += features["cells"].tolist()
+    assert counts == {"stacked": [0, 1, 1, 0], "apart": [0, 2, 1, 0]}
 
 
 def test_several_classes_are_one_foreground() -> None:

@@ -68,7 +68,7 @@ def named_counts(counts: Columns, classes: Mapping[str, int], *, unknown: Unknow
         shown = ", ".join(str(x) for x in labels[:8]) + (" …" if len(labels) > 8 else "")
         raise ConfigError(
             f"{int(counts['voxels'][strange].sum()):,} voxels have labels that no class has: "
-            f"{shown}; classes are {dict(classes)}: name them, or let them count as tissue "
+            f"{shown}; classes are {printed(classes)}: name them, or let them count as tissue "
             "(unknown: other)"
         )
     return counts

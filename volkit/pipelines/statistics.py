@@ -126,7 +126,7 @@ def _report(
         None if cells is None else cells.shown,
         classes=config.classes,
         regions=config.regions,
-        heading=f"{config.folder.name}   ({printed(config.classes)})",
+        heading=f"{'/'.join(config.folder.parts[-2:])}   ({printed(config.classes)})",
     )
     return summary(regions, cells, config), (("figure", figure), *files, *tables, *grids)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from volkit.ops.statistics_distances import distance_columns
@@ -49,14 +50,13 @@ def statistics_figure(
         figsize=(3.4 * columns, 3.2 * rows + 0.4), dpi=130, facecolor=_DARK, layout="constrained"
     )
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(rows, columns)
+    grid = figure.add_gridspec(rows, 2 * columns)  # maps beside each other, and two halves below
     _profiles(figure.add_subplot(grid[0, :]), dataset, classes)
     for k, name in enumerate(classes):
-        _map(figure, figure.add_subplot(grid[1, k]), dataset, name)
+        _map(figure, figure.add_subplot(grid[1, 2 * k : 2 * k + 2]), dataset, name)
     if cells is not None:
-        half = columns // 2
-        _sizes(figure.add_subplot(grid[2, :half]), cells, regions)
-        _distances(figure.add_subplot(grid[2, half:]), cells, regions)
+        _sizes(figure.add_subplot(grid[2, :columns]), cells, regions)
+        _distances(figure.add_subplot(grid[2, columns:]), cells, regions)
     figure.suptitle(heading, color=_PALE, fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of matplotlib in the file, equal pictures are equal bytes.
@@ -93,6 +93,7 @@ def _map(figure: Figure, ax: Axes, dataset: xr.Dataset, name: str) -> None:
         100 * share,
         cmap="magma",
         vmin=0,
+        vmax=100 * float(share.max()) or 1,  # a class that is nowhere has a scale, too
         extent=(x[0], x[1], y[1], y[0]),
         interpolation="nearest",
         aspect="equal",
@@ -139,10 +140,10 @@ def _distributions(ax: Axes, cells: pd.DataFrame, column: str, regions: Mapping[
         patch_artist=True,
         whiskerprops=line,
         capprops=line,
-        medianprops={"color": _DARK},
+        medianprops=line,  # to be seen where quartiles are one
     )
     for box, colour in zip(drawn["boxes"], _cycle(len(values)), strict=True):
-        box.set_facecolor(colour)
+        box.set(facecolor=to_rgba(colour, 0.45), edgecolor=colour)
     ax.set_xticks(
         np.arange(1, len(values) + 1),
         [f"{name}\n{len(v):,}" for name, v in zip(groups, values, strict=True)],
