@@ -15,6 +15,7 @@ from volkit.pipelines.regions_config import Regions
 from volkit.pipelines.registry import read_workflow
 
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "statistics" / "regions.yaml"
+TABLES = ("runs", "losses")
 NAMES = ("cortex", "striatum", "thalamus", "zona_incerta")
 
 
@@ -81,6 +82,16 @@ def test_accuracies_are_those_of_the_confusions(folder) -> None:
     assert (folder / "report" / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_losses_of_every_epoch_are_kept(folder) -> None:
+    losses, _, _ = read_table(folder / "report" / "losses.csv")
+    for method in ("supervised", "byol"):  # components have none
+        for seed in (0, 1):
+            mine = losses[(losses["method"] == method) & (losses["seed"] == seed)]
+            assert mine["epoch"].tolist() == [1, 2, 3]
+            assert mine["loss"].iloc[-1] < mine["loss"].iloc[0]
+    assert len(losses) == 12
+
+
 def test_encoders_are_kept_and_say_something_of_tiles(folder) -> None:
     tiles = np.random.default_rng(0).random((3, 1, 24, 24), np.float32)
     for name, size in (("supervised-0.yaml", 16), ("byol-1.yaml", 16), ("pca-0.npz", 16)):
@@ -89,11 +100,12 @@ def test_encoders_are_kept_and_say_something_of_tiles(folder) -> None:
 
 def test_what_is_judged_is_not_trained_again(folder, tmp_path) -> None:
     (folder / "encoders" / "byol-1.json").rename(tmp_path / "byol-1.json")
-    before = read_table(folder / "report" / "runs.csv")[0]
+    before, losses = (read_table(folder / "report" / f"{name}.csv")[0] for name in TABLES)
     _, said = run(folder)
     assert len(said) == 1
     assert said[0].startswith("byol-1: accuracy")
     assert read_table(folder / "report" / "runs.csv")[0].equals(before)
+    assert read_table(folder / "report" / "losses.csv")[0].equals(losses)
     with pytest.raises(StaleLedgerError, match="is of another study"):
         run(folder, **{"study.side": "16"})
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from volkit.engine.base import OnProgress, Progress
 from volkit.errors import StaleLedgerError
@@ -26,6 +27,7 @@ from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
 
 Facts = dict[str, Any]
+Losses = dict[tuple[Any, int], list[float]]
 
 
 def study(
@@ -71,7 +73,7 @@ def study(
         for boxes in (told.learn, told.judge)
     )
     watch = Stopwatch(on_progress)
-    listener = _Epochs(config, len(learning), known, watch)
+    listener = _Epochs(config, len(learning), known, watch, judged.losses)
     found = region_study(
         learning,
         judging,
@@ -81,10 +83,14 @@ def study(
         on_run=judged.keep,
         on_epoch=listener.hear,
     )
-    files = _report(config, found, facts)
+    files = _report(config, found, judged.losses, facts)
     summary = found.summary().to_dict("records")
     rows = [
-        (str(row["method"]), _share(row["accuracy"], row["deviation"]), f"{row['seeds']} seeds")
+        (
+            str(row["method"]),
+            _share(row["accuracy"], row["deviation"]),
+            f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}",
+        )
         for row in summary
     ]
     return Outcome(
@@ -99,7 +105,12 @@ class _Epochs:
     """Count epochs of the encoders that are missing."""
 
     def __init__(
-        self, config: Regions, tiles: int, known: Collection[tuple[Any, int]], watch: Stopwatch
+        self,
+        config: Regions,
+        tiles: int,
+        known: Collection[tuple[Any, int]],
+        watch: Stopwatch,
+        losses: Losses,
     ) -> None:
         study = config.study
         missing = [
@@ -112,10 +123,12 @@ class _Epochs:
         self.pixels = tiles * int(np.prod(config.input.tile))
         self.done = 0
         self.watch = watch
+        self.losses = losses
         self.begun = perf_counter()
 
     def hear(self, method: str, seed: int, epoch: int, loss: float) -> None:
-        """Pass an epoch on."""
+        """Keep the loss of an epoch, and pass it on."""
+        self.losses.setdefault((method, seed), []).append(loss)
         self.done += 1
         spent = perf_counter() - self.begun
         pixels = self.done * self.pixels
@@ -128,6 +141,7 @@ class _Judged:
     def __init__(self, config: Regions, facts: Facts, on_message: OnMessage | None) -> None:
         self.config, self.facts, self.on_message = config, facts, on_message
         self.folder = config.folder / "encoders"
+        self.losses: Losses = {}
 
     def known(self, *, replace: bool) -> dict[tuple[Any, int], Any]:
         """Read what there is, if it is of this study."""
@@ -143,6 +157,7 @@ class _Judged:
             if about["study"] == wanted:
                 key = about["method"], int(about["seed"])
                 found[key] = np.array(about["confusion"], np.int64)
+                self.losses[key] = about.get("losses", [])
         return found
 
     def keep(self, method: Any, seed: int, encoder: Any, table: Any) -> None:
@@ -152,7 +167,8 @@ class _Judged:
         if self.config.keep:
             _store(self.folder / name, encoder, self.config)
         about = {"study": _digest(self.facts), "method": method, "seed": seed}
-        text = json.dumps({**about, "confusion": table.tolist()})
+        seen = self.losses.get((method, seed), [])
+        text = json.dumps({**about, "confusion": table.tolist(), "losses": seen})
         partial = self.folder / f".{name}.partial"
         partial.write_text(text)
         partial.replace(self.folder / f"{name}.json")
@@ -203,11 +219,13 @@ def _digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _report(config: Regions, found: Any, facts: Facts) -> tuple[tuple[str, Path], ...]:
+def _report(
+    config: Regions, found: Any, losses: Losses, facts: Facts
+) -> tuple[tuple[str, Path], ...]:
     folder = config.folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    frames = {"runs": found.runs, "summary": found.summary()}
+    frames = {"runs": found.runs, "summary": found.summary(), "losses": _epochs(found, losses)}
     for name, frame in frames.items():
         schema = Schema(
             tuple(Column(str(c), "str" if c == "method" else frame[c].dtype.name) for c in frame)
@@ -218,8 +236,19 @@ def _report(config: Regions, found: Any, facts: Facts) -> tuple[tuple[str, Path]
                     found.confusion.items()}}, indent=1) + "\n"
     )  # fmt: skip
     regions_figure(folder / "figure.png", found, heading=config.folder.name)
-    names = ("runs.csv", "summary.csv", "confusion.json", "figure.png")
+    names = ("runs.csv", "summary.csv", "losses.csv", "confusion.json", "figure.png")
     return tuple((name.partition(".")[0], folder / name) for name in names)
+
+
+def _epochs(found: Any, losses: Losses) -> pd.DataFrame:
+    """List the loss of every epoch: ``method``, ``seed``, ``epoch`` from 1, ``loss``."""
+    rows = [
+        (method, seed, epoch, loss)
+        for method, seed in zip(found.runs["method"], found.runs["seed"], strict=True)
+        for epoch, loss in enumerate(losses.get((method, seed), []), 1)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "seed", "epoch", "loss"])
+    return frame.astype({"method": "str", "seed": "int64", "epoch": "int64", "loss": "float64"})
 
 
 def _share(value: float, deviation: float) -> str:
