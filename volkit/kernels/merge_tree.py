@@ -62,15 +62,11 @@ def merge_tree(graph: Tree, *, linkage: Sequence[tuple[int, float]] = ()) -> Tre
     >>> tree["a"].tolist(), tree["b"].tolist(), tree["linked"].tolist()
     ([2, 1], [3, 2], [True, False])
     """
-    sizes, needs = _steps_of(linkage)
     order = np.lexsort((graph["v"], graph["u"], -graph["affinity"]))
     u, v, affinity = (graph[name][order] for name in ("u", "v", "affinity"))
     ends = _numbered(graph["id"], u, v)
-    allowed = np.zeros(len(u), np.int64)  # voxels below which a region joins across each edge
-    for size, need in zip(sizes, needs, strict=True):
-        allowed[affinity >= need] = np.maximum(allowed[affinity >= need], size)
     parent = np.arange(len(graph["id"]))
-    linked = _link(ends, allowed, parent, graph["voxels"].astype(np.int64))
+    linked = _link(ends, allowed_sizes(affinity, linkage), parent, graph["voxels"].astype(np.int64))
     spans = _link(ends, np.full(len(u), np.iinfo(np.int64).max), parent, np.zeros_like(parent))
     rows = np.concatenate([np.flatnonzero(linked), np.flatnonzero(spans)])
     return {
@@ -135,6 +131,40 @@ def cut_tree(tree: Tree, *, threshold: float | None, smallest: int = 0) -> tuple
     return ids[changed], new[changed]
 
 
+def allowed_sizes(affinity: Floats, linkage: Sequence[tuple[int, float]]) -> Ints:
+    """Say how small a region must be to join across each edge.
+
+    Parameters
+    ----------
+    affinity : ndarray of float32, shape (E,)
+        Of the edges.
+    linkage : sequence of (int, float)
+        Pairs (voxels, affinity).
+
+    Returns
+    -------
+    ndarray of int64, shape (E,)
+        Voxels below which it joins: more across a higher affinity, never fewer.
+
+    Raises
+    ------
+    ConfigError
+        If the linkage has a size below 1 or an affinity outside 0 to 1.
+
+    Examples
+    --------
+    >>> edges = np.array([0.8, 0.5, 0.1], np.float32)
+    >>> allowed_sizes(edges, [(10, 0.2), (90, 0.6)]).tolist()
+    [90, 10, 0]
+    """
+    check_linkage(linkage)
+    allowed = np.zeros(len(affinity), np.int64)
+    for size, need in linkage:
+        reached = affinity >= np.float32(need)
+        allowed[reached] = np.maximum(allowed[reached], int(size))
+    return allowed
+
+
 def check_cut(threshold: float | None, smallest: int) -> None:
     """Refuse thresholds that are no affinities, and negative sizes.
 
@@ -163,11 +193,6 @@ def check_linkage(linkage: Sequence[tuple[int, float]]) -> None:
                 f"linkage has the pair ({size}, {affinity}); give (voxels, affinity) with at least "
                 "1 voxel and an affinity from 0 to 1"
             )
-
-
-def _steps_of(linkage: Sequence[tuple[int, float]]) -> tuple[list[int], list[np.float32]]:
-    check_linkage(linkage)
-    return [int(size) for size, _ in linkage], [np.float32(need) for _, need in linkage]
 
 
 def _numbered(ids: Labels, u: Labels, v: Labels) -> Ints:
