@@ -233,7 +233,7 @@ def test_sigkill_at_any_time_leaves_the_same_bytes(
 @pytest.mark.parametrize(
     "moment",
     [
-        "pathlib.Path.replace",  # the table is written, and not yet under its name
+        "os.replace",  # the table is written, and not yet under its name
         "volkit.engine.final_table.digest",  # under its name, without what says whose it is
         "volkit.engine.tree.clear_parts",  # finished, its parts still there
         "volkit.io.objects.folder.shutil.rmtree",

@@ -1,10 +1,15 @@
-"""Objects in a folder: each a file that takes its name only when it is complete."""
+"""Objects in a folder: each a file that takes its name only when it is complete.
+
+Names of files are plain strings here: a Path enters each part of a name into a table of the
+interpreter, where Python 3.12 keeps it for ever, and a long run has millions of names.
+"""
 
 import errno
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +48,8 @@ class FolderObjects:
 
         def read(_: float) -> bytes | None:
             try:
-                return path.read_bytes()
+                with open(path, "rb") as file:
+                    return file.read()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
@@ -52,19 +58,20 @@ class FolderObjects:
     def put(self, key: str, data: bytes, *, create: bool = False, lasting: bool = True) -> bool:
         """Write a file beside its name, bring it to the disk, and rename it."""
         path = self._path(key)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_DRAFT}")
+        folder, name = os.path.split(path)
+        draft = os.path.join(folder, f".{name}.{uuid.uuid4().hex}{_DRAFT}")
 
         def write(_: float) -> bool:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             try:
-                with draft.open("wb") as file:
+                with open(draft, "wb") as file:
                     file.write(data)
                     if lasting:
                         file.flush()
                         os.fsync(file.fileno())
                 return _linked(draft, path) if create else _replaced(draft, path)
             finally:
-                draft.unlink(missing_ok=True)
+                _unlinked(draft)
 
         return self._asked(write, f"writing {path}")
 
@@ -72,8 +79,8 @@ class FolderObjects:
         """Bring files to the disk, with the names that they have by now."""
         for path in map(self._path, keys):
 
-            def bring(_: float, path: Path = path) -> None:
-                with path.open("rb") as file:
+            def bring(_: float, path: str = path) -> None:
+                with open(path, "rb") as file:
                     os.fsync(file.fileno())
 
             self._asked(bring, f"bringing {path} to the disk")
@@ -86,11 +93,10 @@ class FolderObjects:
             return sorted(
                 key
                 for root, _, names in os.walk(start)
+                for inside in [os.path.relpath(root, self.folder).replace(os.sep, "/")]
                 for name in names
                 if not name.endswith(_DRAFT)
-                and (key := (Path(root) / name).relative_to(self.folder).as_posix()).startswith(
-                    prefix
-                )
+                and (key := name if inside == "." else f"{inside}/{name}").startswith(prefix)
             )
 
         yield from self._asked(walk, f"listing {start}")
@@ -105,7 +111,7 @@ class FolderObjects:
     def delete(self, key: str) -> None:
         """Unlink a file."""
         path = self._path(key)
-        self._asked(lambda _: path.unlink(missing_ok=True), f"deleting {path}")
+        self._asked(lambda _: _unlinked(path), f"deleting {path}")
 
     def delete_all(self, prefix: str = "") -> None:
         """Unlink the files; a whole folder goes with what killed writers left in it."""
@@ -122,15 +128,15 @@ class FolderObjects:
 
         def look(_: float) -> str | None:
             try:
-                found = path.stat()
+                found = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
 
         return self._asked(look, f"looking at {path}")
 
-    def _path(self, key: str) -> Path:
-        return self.folder / check_key(self.uri, key)
+    def _path(self, key: str) -> str:
+        return os.path.join(self.folder, check_key(self.uri, key))
 
     def _asked(self, call: Callable[[float], T], what: str) -> T:
         try:
@@ -144,34 +150,40 @@ class FolderObjects:
             ) from error
 
 
-def _replaced(draft: Path, path: Path) -> bool:
-    draft.replace(path)
+def _replaced(draft: str, path: str) -> bool:
+    os.replace(draft, path)
     return True
 
 
-def _linked(draft: Path, path: Path) -> bool:
+def _unlinked(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _linked(draft: str, path: str) -> bool:
     """Give a draft its name unless that is taken: one writer of several succeeds."""
     try:
-        path.hardlink_to(draft)
+        os.link(draft, path)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _exclusive(path, draft.read_bytes())
+        with open(draft, "rb") as file:
+            return _exclusive(path, file.read())
     return True
 
 
-def _exclusive(path: Path, data: bytes) -> bool:
+def _exclusive(path: str, data: bytes) -> bool:
     """Write where the file system has no links: a reader may meet a part, but one writer wins."""
     try:
-        with path.open("xb") as file:
+        with open(path, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
         return False
     except OSError:
-        path.unlink(missing_ok=True)
+        _unlinked(path)
         raise
     return True
