@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from volkit.engine.job import JobEngine
 from volkit.engine.op import Op
 from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
-from volkit.io.stated_size import is_sized, open_sized, says_size, sized_by
+from volkit.io.stated_size import open_sized, says_size, sized_by
 from volkit.ops.mirror import mirror
 from volkit.ops.multiscale import pyramid
 
@@ -26,11 +27,11 @@ def bare(tmp_path: Path) -> Path:
 def test_only_what_states_none_takes_the_size_that_is_given(bare: Path, tmp_path: Path) -> None:
     shape, dtype = (8, 8, 8), "uint8"
     sized = create_volume(tmp_path / "a.zarr", shape=shape, dtype=dtype, voxel_size_nm=(8, 8, 8))
-    placed = create_volume(tmp_path / "b.zarr", shape=shape, dtype=dtype, origin_nm=(0, 5, 0))
+    tiny = create_volume(tmp_path / "b.zarr", shape=shape, dtype=dtype, voxel_size_nm=(1, 1, 1))
     unsized = create_volume(tmp_path / "c.zarr", shape=shape, dtype=dtype)
     sizes = [
         open_sized(uri, voxel_size_nm=GIVEN).voxel_size_nm
-        for uri in (bare, unsized.uri, sized.uri, placed.uri)
+        for uri in (bare, unsized.uri, sized.uri, tiny.uri)
     ]
     assert sizes == [GIVEN, GIVEN, (8, 8, 8), (1, 1, 1)]
     assert not says_size(open_sized(bare, voxel_size_nm=None))
@@ -67,11 +68,32 @@ def test_what_is_computed_does_not_say_more_than_what_it_is_made_of(
     found = engine.map(op, open_volume(bare), grid=coarse, name="bare")
     assert found.attributes["volkit"]["voxel_size_stated"] is False
     pyramid(found, levels=2)
-    assert not any(says_size(each) or is_sized(each) for each in (found, found.at_level(1)))
+    assert not any(says_size(each) for each in (found, found.at_level(1)))
     assert sized_by(found.at_level(1), GIVEN).voxel_size_nm == (80, 8, 8)
     for given in (GIVEN, (1, 1, 1)):  # the latter told to count in voxels
         source = open_volume(bare, voxel_size_nm=given)
         made = engine.map(op, source, grid=coarse, name=f"sized-{given[0]}")
         assert made.voxel_size_nm == given
         assert says_size(made)
-        assert sized_by(made, (9, 9, 9)).voxel_size_nm == (GIVEN if given == GIVEN else (9, 9, 9))
+        assert sized_by(made, (9, 9, 9)).voxel_size_nm == given
+
+
+def test_what_is_created_without_a_size_says_none(tmp_path: Path) -> None:
+    for name, told in (("a", {}), ("b", {"voxel_size_nm": None}), ("c", {"origin_nm": (0, 5, 0)})):
+        made = create_volume(tmp_path / f"{name}.zarr", shape=(2, 2, 2), dtype="uint8", **told)
+        assert not says_size(made)
+    one = create_volume(
+        tmp_path / "one.zarr", shape=(2, 2, 2), dtype="uint8", voxel_size_nm=[1] * 3
+    )
+    assert says_size(one)
+
+
+@pytest.mark.parametrize(("unit", "states"), [({"unit": "nanometer"}, True), ({}, False)])
+def test_one_in_ome_zarr_is_a_size_where_it_has_a_unit(tmp_path: Path, unit, states) -> None:
+    axes = [{"name": name, "type": "space", **unit} for name in "zyx"]
+    scale = [{"type": "scale", "scale": [1, 1, 1]}]
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    ome = {"version": "0.5", "multiscales": [image]}
+    group = zarr.create_group(tmp_path / "other.zarr", attributes={"ome": ome})
+    group.create_array("0", shape=(2, 2, 2), dtype="uint8")
+    assert says_size(open_volume(tmp_path / "other.zarr")) is states

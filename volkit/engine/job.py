@@ -201,7 +201,7 @@ class JobEngine:
             shape=grid.domain.shape,
             dtype=op.dtype,
             channels=op.channels,
-            voxel_size_nm=like.voxel_size_nm if like else (1.0, 1.0, 1.0),
+            voxel_size_nm=like.voxel_size_nm if like else None,
             origin_nm=like.origin_nm if like else (0.0, 0.0, 0.0),
             start=grid.domain.start,
             chunk_shape=chunk,
@@ -210,7 +210,7 @@ class JobEngine:
                 "stage": name,
                 "fingerprint": ledger.fingerprint,
                 "provenance": what,
-                **size_attributes(like),
+                **(size_attributes(like) if like else {}),
             },
         )
         check_aligned(grid, volume)

@@ -18,6 +18,9 @@ _SHARD = 128
 
 Kind = Literal["image", "labels"]
 
+UNSTATED = "voxel_size_stated"
+"""Attribute of volkit's own that is False where nobody said how large voxels are."""
+
 
 class LayoutOptions(TypedDict, total=False):
     """Keywords of ``create_volume`` that make a ``Layout``; they are documented there."""
@@ -25,7 +28,7 @@ class LayoutOptions(TypedDict, total=False):
     shape: Coord
     dtype: npt.DTypeLike
     channels: int | None
-    voxel_size_nm: Vector
+    voxel_size_nm: Vector | None
     start: Coord
     origin_nm: Vector
     chunk_shape: Coord | None

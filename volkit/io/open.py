@@ -12,7 +12,7 @@ from volkit.errors import ConfigError, SourceError
 from volkit.geometry import VoxelScale
 from volkit.io.array_source import check_level
 from volkit.io.axes import Array
-from volkit.io.layout import Layout, LayoutOptions, vector_nm
+from volkit.io.layout import UNSTATED, Layout, LayoutOptions, vector_nm
 from volkit.io.memory import array_uri
 from volkit.io.registry import find_creator, forget_opened
 from volkit.io.sources import OpenArguments, OpenOptions
@@ -124,7 +124,8 @@ def create_volume(
     **layout
         ``shape`` and ``dtype``, and as wanted ``channels``, ``voxel_size_nm``, ``start`` (volume
         coordinates of the first voxel), ``origin_nm`` (of voxel (0, 0, 0)), ``chunk_shape``
-        (unit of compression) and ``shard_shape`` (unit of writing); see ``Layout``.
+        (unit of compression) and ``shard_shape`` (unit of writing); see ``Layout``.  Without
+        ``voxel_size_nm``, or with None, the volume says that its voxels have no size.
 
     Returns
     -------
@@ -141,7 +142,11 @@ def create_volume(
     how = OpenOptions() if options is None else options
     create = find_creator(uri)
     _check_names(layout, LayoutOptions)
-    create(uri, Layout(**layout), how, overwrite=overwrite, attributes=attributes or {})
+    given = dict(attributes or {})
+    sized: Any = {key: v for key, v in layout.items() if key != "voxel_size_nm" or v is not None}
+    if "voxel_size_nm" not in sized:
+        given[UNSTATED] = False
+    create(uri, Layout(**sized), how, overwrite=overwrite, attributes=given)
     if local_path(uri) is None:
         forget_opened()  # a remote store has no times by which to know an old handle
     return Volume(uri, 0, how)

@@ -4,26 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from volkit.geometry import VoxelScale
 from volkit.geometry.scale import Vector
+from volkit.io.layout import UNSTATED
 from volkit.io.open import open_volume
 from volkit.io.sources import OpenArguments
 from volkit.io.volume import Volume
+from volkit.io.zarr.ome import multiscale
 
 _UNSTATED = (1.0, 1.0, 1.0)
-_STATES_SIZE = ("voxel_size_nm", "multiscales", "ome", "resolution")
-
-UNSTATED = "voxel_size_stated"
-"""Attribute of volkit's own that is False where nobody said it of what a volume was made of."""
+_STATES_SIZE = ("voxel_size_nm", "resolution")
 
 
 def says_size(volume: Volume) -> bool:
     """Tell whether a volume, or who opened it, says how large its voxels are.
 
+    1 nm is what stands where nobody said anything, and counts where it is written: beside a unit in
+    OME-Zarr, whose writers put 1 without one where they know nothing.
+
     Parameters
     ----------
     volume : Volume
-        Any.
+        At any level, all of which are as sure as the finest.
 
     Examples
     --------
@@ -38,41 +39,30 @@ def says_size(volume: Volume) -> bool:
         return True
     if not volume.attributes.get("volkit", {}).get(UNSTATED, True):
         return False  # at any level, whose voxels are then so many of the finest
-    if volume.voxel_size_nm != _UNSTATED:
+    finest = volume if volume.level == 0 else replace(volume, level=0, region=None)
+    if finest.voxel_size_nm != _UNSTATED:
         return True
-    return any(key in volume.attributes for key in _STATES_SIZE)
+    image = multiscale(finest.attributes)
+    if image is not None:
+        axes = [a for a in image.get("axes") or () if isinstance(a, dict)]
+        return any(a.get("unit") for a in axes if a.get("type") == "space")
+    return any(key in finest.attributes for key in _STATES_SIZE)
 
 
-def size_attributes(source: Volume | None) -> dict[str, bool]:
+def size_attributes(source: Volume) -> dict[str, bool]:
     """Give the attributes of a volume that takes its voxel size from another one.
 
     Parameters
     ----------
-    source : Volume or None
-        The other one; None where there is none to take it from.
+    source : Volume
+        The other one.
 
     Returns
     -------
     dict
         Empty where the size was stated.
     """
-    return {} if source is not None and says_size(source) else {UNSTATED: False}
-
-
-def is_sized(volume: Volume) -> bool:
-    """Tell whether lengths in a volume mean something.
-
-    Exactly 1 nm at origin 0 counts as no size: it is what stands where nobody gave one.
-
-    Parameters
-    ----------
-    volume : Volume
-        At any level, all of which are as sure as the finest.
-    """
-    if volume.options.voxel_size_nm is not None:
-        return True
-    finest = volume if volume.level == 0 else replace(volume, level=0, region=None)
-    return says_size(finest) and finest.scale != VoxelScale(_UNSTATED)
+    return {} if says_size(source) else {UNSTATED: False}
 
 
 def sized_by(volume: Volume, unit_nm: Vector) -> Volume:
@@ -81,11 +71,11 @@ def sized_by(volume: Volume, unit_nm: Vector) -> Volume:
     Parameters
     ----------
     volume : Volume
-        At any level; one that `is_sized` stays as it is.
+        At any level; one that `says_size` stays as it is.
     unit_nm : tuple of float
         Extent, (z, y, x), of the voxels of which it counts so many.
     """
-    if is_sized(volume):
+    if says_size(volume):
         return volume
     finest = volume if volume.level == 0 else replace(volume, level=0, region=None)
     z, y, x = (n * nm for n, nm in zip(finest.voxel_size_nm, unit_nm, strict=True))
@@ -95,7 +85,7 @@ def sized_by(volume: Volume, unit_nm: Vector) -> Volume:
 def open_sized(
     source: str | Path, *, level: int | None = None, **options: Unpack[OpenArguments]
 ) -> Volume:
-    """Open a volume; a voxel size that is given counts only where `is_sized` finds none.
+    """Open a volume; a voxel size that is given counts only where it `says_size` of none.
 
     Parameters
     ----------
@@ -115,7 +105,7 @@ def open_sized(
     """
     given = options.pop("voxel_size_nm", None)
     volume = open_volume(source, level=level, **options)
-    if given is None or is_sized(volume):
+    if given is None or says_size(volume):
         return volume
     options["voxel_size_nm"] = given
     return open_volume(source, level=level, **options)

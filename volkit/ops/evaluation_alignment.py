@@ -13,11 +13,11 @@ from volkit.errors import GeometryError
 from volkit.geometry import AXES, Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 
 _SAME = 1e-3  # voxel sizes that differ by less are one, rounded in different ways
 _WHOLE = 0.02  # voxels by which an offset may miss a whole number
-_UNSTATED = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def _volumes(pred: Volume, truth: Volume, box: Box | None) -> Aligned:
     notes: tuple[str, ...] = ()
     offset: Coord = (0, 0, 0)
     alike = np.allclose(*sizes, rtol=_SAME, atol=0)
-    if not alike and _UNSTATED in sizes and pred.domain == truth.domain:
-        silent = pred if sizes[0] == _UNSTATED else truth
+    silent = next((side for side in (pred, truth) if not says_size(side)), None)
+    if not alike and silent is not None and pred.domain == truth.domain:
         notes = (f"{_name(silent)} states no voxel size: taken to be that of the other",)
     elif not alike:
         raise GeometryError(_unlike_sizes(pred, truth))
@@ -135,9 +135,9 @@ def _volumes(pred: Volume, truth: Volume, box: Box | None) -> Aligned:
         )
     if box is None and common.size < max(pred.domain.size, truth.domain.size):
         notes = (*notes, f"only {common} is in both: of {pred.domain} and {truth.domain}")
-    size = sizes[0] if sizes[0] != _UNSTATED else sizes[1]
+    size = next((side.voxel_size_nm for side in (pred, truth) if says_size(side)), None)
     target = Shifted(truth, offset) if any(offset) else truth
-    return Aligned(pred, target, box or common, size if size != _UNSTATED else None, notes)
+    return Aligned(pred, target, box or common, size, notes)
 
 
 def _offset(pred: Volume, truth: Volume) -> Coord:

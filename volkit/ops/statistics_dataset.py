@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from volkit.engine.op import Columns
 from volkit.geometry import Box, Coord, VoxelScale
+from volkit.io.layout import UNSTATED
 from volkit.io.open import create_volume
-from volkit.io.stated_size import UNSTATED
 from volkit.io.volume import Volume
 from volkit.kernels.class_counts import BINS
 from volkit.kernels.class_shapes import length_of, surface_of

@@ -16,7 +16,6 @@ from volkit.io.points.files import write_points
 from volkit.io.points.options import PointOptions
 from volkit.io.points.table import points_frame
 from volkit.io.sources import OpenOptions
-from volkit.io.stated_size import UNSTATED
 from volkit.kernels.attention import overlaid
 from volkit.kernels.clips import Clip
 from volkit.ops.stall_attention import attention
@@ -120,13 +119,10 @@ def write_attention(
             dtype=np.uint8,
             channels=4,
             start=clip.region.start,
-            voxel_size_nm=(1.0, 1.0, 1.0) if scale is None else scale.voxel_size_nm,
+            voxel_size_nm=None if scale is None else scale.voxel_size_nm,
             origin_nm=(0.0, 0.0, 0.0) if scale is None else scale.origin_nm,
             overwrite=True,
-            attributes={
-                "channels": ["deviation", "largest", "mean", "grad_cam"],
-                **({UNSTATED: False} if scale is None else {}),
-            },
+            attributes={"channels": ["deviation", "largest", "mean", "grad_cam"]},
         )
         volume.write(clip.region, np.concatenate([colours, gradient[None]]))
     return (("attention", folder),) if clips else ()

@@ -12,7 +12,7 @@ from volkit.errors import ConfigError, MissingChunkError, SourceError
 from volkit.geometry import Box
 from volkit.geometry.scale import Vector
 from volkit.io.labels import holds_labels
-from volkit.io.stated_size import is_sized, open_sized
+from volkit.io.stated_size import open_sized, says_size
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
 from volkit.viewer.frame import Frame, dimensions
@@ -101,7 +101,7 @@ def open_for_view(uri: str, voxel_size_nm: Vector | None = None, **options: Any)
         If it cannot be opened, or has no voxel size and none is given.
     """
     volume = open_sized(uri, voxel_size_nm=voxel_size_nm, **options)
-    if not is_sized(volume):
+    if not says_size(volume):
         raise SourceError(
             f"{uri} does not say how large its voxels are; give --voxel-size 40,4,4 (z, y, x, "
             "in nm), or --voxel-size 1 to count in voxels"

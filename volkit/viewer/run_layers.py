@@ -17,7 +17,7 @@ from volkit.io.open import open_volume
 from volkit.io.place import Place
 from volkit.io.points.files import read_points
 from volkit.io.points.options import PointOptions
-from volkit.io.stated_size import is_sized, sized_by
+from volkit.io.stated_size import says_size, sized_by
 from volkit.io.volume import Volume
 from volkit.pipelines.changed_keys import TOLD
 from volkit.pipelines.diff_inputs import run_folders
@@ -92,7 +92,7 @@ def _placed(item: Item, size: Vector | None) -> Item:
 
 
 def _unsized(items: list[Item]) -> list[str]:
-    names = [i.name for i in items if i.volume is not None and not is_sized(i.volume)]
+    names = [i.name for i in items if i.volume is not None and not says_size(i.volume)]
     if not names:
         return []
     return [

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.io.labels import held
-from volkit.io.stated_size import is_sized
+from volkit.io.stated_size import says_size
 from volkit.io.uris import split_query
 from volkit.io.volume import Volume
 
@@ -113,5 +113,5 @@ def _like_a_tomogram(uri: str, volume: Volume) -> bool:
     suffix = Path(split_query(uri)[0]).suffix.lower()
     isotropic = max(volume.voxel_size_nm) < 1.05 * min(volume.voxel_size_nm)
     small = _TOMOGRAM_NM[0] <= volume.voxel_size_nm[0] <= _TOMOGRAM_NM[1]
-    stated = is_sized(volume) or suffix in TOMOGRAM_SUFFIXES
+    stated = says_size(volume) or suffix in TOMOGRAM_SUFFIXES
     return volume.channels is None and isotropic and small and stated

@@ -8,7 +8,7 @@ import numpy as np
 from volkit.geometry.scale import Vector
 from volkit.io.credentials import Credentials
 from volkit.io.labels import few_values
-from volkit.io.stated_size import is_sized, open_sized
+from volkit.io.stated_size import open_sized, says_size
 from volkit.io.uris import local_path, split_query
 from volkit.io.volume import Volume
 from volkit.pipelines.proposal.guess import TOMOGRAM_SUFFIXES, Guess, Kind, guessed
@@ -150,7 +150,7 @@ def look_at(
         volume=volume,
         kind=guess.kind,
         doubt=guess.doubt,
-        scaled=is_sized(volume),
+        scaled=says_size(volume),
         span=span,
         zeros=float((sound == 0).mean()) if sound.size else 0.0,
         unsound=1 - sound.size / max(1, values.size),
