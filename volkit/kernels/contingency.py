@@ -54,7 +54,7 @@ def contingency(true: NDArray[Any], pred: NDArray[Any]) -> Table:
         )
     if true.flags.f_contiguous and pred.flags.f_contiguous:
         true, pred = true.T, pred.T  # any order counts the same; this one needs no copy
-    table = _columns(count_pairs(*alike(_flat(true, "true"), _flat(pred, "predicted"))))
+    table = _table(count_pairs(*alike(_plain(true, "true"), _plain(pred, "predicted"))))
     for name, labels, ids in (("true", true, table["true"]), ("predicted", pred, table["pred"])):
         _refuse_negative(name, labels.dtype, ids)
     return table
@@ -114,15 +114,15 @@ def alike(true: NDArray[Any], pred: NDArray[Any]) -> tuple[NDArray[Any], NDArray
     return true.astype(wider, copy=False), pred.astype(wider, copy=False)
 
 
-def _flat(labels: NDArray[Any], name: str) -> NDArray[Any]:
-    """Flatten into native unsigned integers of the same width, without a copy where possible."""
+def _plain(labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Make native unsigned integers of the same width in C order, without a copy where possible."""
     if labels.dtype.kind not in "uib":
         raise GeometryError(
             f"{name} labels are {labels.dtype}, which are not ids; give integers, "
             "for example labels.astype(np.uint64) where every value is a whole number"
         )
     native = np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
-    return native.reshape(-1).view(f"u{labels.dtype.itemsize}")
+    return native.view(f"u{labels.dtype.itemsize}")
 
 
 def _refuse_negative(name: str, dtype: np.dtype[Any], ids: NDArray[np.uint64]) -> None:
@@ -140,9 +140,10 @@ def _refuse_negative(name: str, dtype: np.dtype[Any], ids: NDArray[np.uint64]) -
 
 def _sorted(true: NDArray[np.uint64], pred: NDArray[np.uint64], count: NDArray[np.int64]) -> Table:
     """Order rows by true, then pred."""
-    return _columns(sorted_rows(np.stack([true, pred, count.astype(np.uint64)], axis=1), (0, 1)))
+    rows = sorted_rows(np.stack([true, pred, count.astype(np.uint64)], axis=1), (0, 1))
+    return _table(np.ascontiguousarray(rows.T))
 
 
-def _columns(rows: NDArray[np.uint64]) -> Table:
-    true, pred, count = np.ascontiguousarray(rows.T)
+def _table(columns: NDArray[np.uint64]) -> Table:
+    true, pred, count = columns
     return {"true": true, "pred": pred, "count": count.view(np.int64)}

@@ -4,8 +4,12 @@ Pairs that were met last are counted in a table that stays in the cache, where e
 One that has to make way is written down, with what was counted of it; what was written down is
 sorted and added up.  Where all ids are below 2**32, a pair is one number: less to compare, to keep
 at hand and to sort.
+
+Voxels are visited in columns of pieces, one slab after the other, since the pairs of a piece are
+mostly those of the piece below it: few have to make way and be met again.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -16,53 +20,99 @@ from volkit.kernels.radix import sorted_rows
 
 Rows = NDArray[np.uint64]
 
-_RECENT_BITS = 15  # 32,768 pairs of 16 or 24 bytes: they stay in the second cache
+_RECENT_BITS = 14  # 16,384 pairs of 16 or 24 bytes: they stay in the second cache
 _ROOM = 1 << 20  # rows to begin with; memory is taken as they are written
-_PIECE = 4096  # voxels searched for runs at a time: their list stays in the first cache
+_PIECE = 8192  # voxels searched for runs at a time: their list stays in the second cache
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
 _PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the high ones
 _HALF = np.uint64(32)  # bits of an id in a key of two
 
 
-def count_pairs(true: NDArray[Any], pred: NDArray[Any]) -> Rows:
+def count_pairs(true: NDArray[Any], pred: NDArray[Any]) -> NDArray[np.uint64]:
     """Count the voxels of every pair.
 
     Parameters
     ----------
-    true, pred : ndarray of unsigned int, shape (N,)
-        Any ids, aligned voxel by voxel.
+    true, pred : ndarray of unsigned int, the same shape
+        Any ids, aligned voxel by voxel; C order.
 
     Returns
     -------
-    ndarray of uint64, shape (M, 3)
+    ndarray of uint64, shape (3, M)
         True id, predicted id and count, each pair once, sorted.
 
     Examples
     --------
     >>> true, pred = np.array([1, 1, 2, 1], np.uint64), np.array([7, 7, 2**64 - 1, 7], np.uint64)
     >>> count_pairs(true, pred).tolist()
-    [[1, 7, 3], [2, 18446744073709551615, 1]]
+    [[1, 2], [7, 18446744073709551615], [3, 1]]
     """
-    rows, fits = _keyed(true, pred)
-    return _split(rows).T if fits else _wide(true, pred)
+    slabs = len(true) if true.size > _PIECE * len(true) else 1
+    true, pred = true.reshape(slabs, -1), pred.reshape(slabs, -1)
+    rows = _gathered(_keyed, true, pred, 1)
+    if rows is None:
+        rows = _gathered(_wide, true, pred, 2)
+        return np.ascontiguousarray(rows.T)
+    table = np.empty((3, len(rows)), np.uint64)
+    np.right_shift(rows[:, 0], _HALF, out=table[0])
+    np.bitwise_and(rows[:, 0], np.uint64(0xFFFFFFFF), out=table[1])
+    table[2] = rows[:, 1]
+    return table
+
+
+def _gathered(
+    count: Callable[..., tuple[int, int]], true: NDArray[Any], pred: NDArray[Any], ids: int
+) -> Any:
+    """Let pieces be counted, with room made in between; give each pair once, sorted.
+
+    Arrays are made here: NumPy asks for large pages, compiled code does not.
+    """
+    recent = np.zeros((1 << _RECENT_BITS, ids + 1), np.uint64)
+    rows, used, piece = np.empty((_ROOM, ids + 1), np.uint64), 0, 0
+    pieces = len(true) * -(-true.shape[1] // _PIECE)
+    columns = tuple(range(ids))
+    while piece < pieces:
+        piece, used = count(true, pred, recent, rows, piece, used)
+        if piece < 0:
+            return None
+        if used + max(_PIECE, len(recent)) > len(rows):
+            used = _added_up(sorted_rows(rows[:used], columns))
+            if 2 * used > len(rows):  # adding up gained little
+                wider = np.empty((2 * len(rows), ids + 1), np.uint64)
+                wider[:used] = rows[:used]
+                rows = wider
+    held = recent[recent[:, ids] != 0]
+    rows[used : used + len(held)] = held
+    found = sorted_rows(rows[: used + len(held)], columns)
+    return found[: _added_up(found)]
 
 
 @numba.njit(nogil=True, cache=True)
-def _keyed(true: NDArray[Any], pred: NDArray[Any]) -> Any:
-    """Count pairs of ids below 2**32: rows of (key, count); and whether all ids are."""
-    recent = np.zeros((1 << _RECENT_BITS, 2), np.uint64)
-    rows, used = np.empty((_ROOM, 2), np.uint64), 0
-    last = np.empty(_PIECE, np.int32)
-    for start in range(0, len(true), _PIECE):
-        if used + _PIECE > len(rows):
-            rows, used = _added_keys(rows, used)
-        a, b = true[start : start + _PIECE], pred[start : start + _PIECE]
-        before, most = -1, np.uint64(0)
-        for run in range(_find_runs(a, b, last)):
-            at = last[run]
+def _keyed(
+    true: NDArray[Any], pred: NDArray[Any], recent: Rows, rows: Rows, piece: int, used: int
+) -> Any:
+    """Count pairs of ids below 2**32 while there is room; tell the next piece, -1 for larger ids.
+
+    Rows are (key, count).
+    """
+    last, keys = np.empty(_PIECE, np.int32), np.empty(_PIECE, np.uint64)
+    slabs, most = len(true), np.uint64(0)
+    pieces = slabs * -(-true.shape[1] // _PIECE)
+    while piece < pieces and used + _PIECE <= len(rows):
+        begin, slab = piece // slabs * _PIECE, piece % slabs
+        a, b = true[slab, begin : begin + _PIECE], pred[slab, begin : begin + _PIECE]
+        piece += 1
+        runs = np.uint64(_find_runs(a, b, last))
+        for run in range(runs):
+            at = np.uint64(last[run])
             t, p = np.uint64(a[at]), np.uint64(b[at])
             most |= t | p
-            key = t << _HALF | p
+            keys[run] = t << _HALF | p
+        if most >> _HALF:
+            return -1, used
+        before = -1
+        for run in range(runs):
+            at, key = last[run], keys[run]
             place = (key * _MIX) >> np.uint64(64 - _RECENT_BITS)
             if recent[place, 0] != key:
                 rows[used, 0], rows[used, 1] = recent[place, 0], recent[place, 1]
@@ -70,77 +120,26 @@ def _keyed(true: NDArray[Any], pred: NDArray[Any]) -> Any:
                 recent[place, 0], recent[place, 1] = key, np.uint64(0)
             recent[place, 1] += np.uint64(at - before)
             before = at
-        if most >> _HALF:
-            return rows[:0], False
-    for slot in range(len(recent)):
-        if used == len(rows):
-            rows, used = _added_keys(rows, used)
-        if recent[slot, 1] != 0:
-            rows[used, 0], rows[used, 1] = recent[slot, 0], recent[slot, 1]
-            used += 1
-    return rows[:used], True
+    return piece, used
 
 
 @numba.njit(nogil=True, cache=True)
-def _split(rows: Rows) -> Rows:
-    """Sort keys, add up, and part them into ids: columns, which are what tables are made of."""
-    most = np.uint64(0)
-    mask = (np.uint64(1) << _HALF) - np.uint64(1)
-    for row in range(len(rows)):
-        most |= rows[row, 0] & mask
-    bits = np.uint64(0)
-    while most >> bits:
-        bits += np.uint64(1)
-    for row in range(len(rows)):
-        # Without the gap between the two ids there are fewer digits to sort by.
-        key = rows[row, 0]
-        rows[row, 0] = (key >> _HALF) << bits | (key & mask)
-    whole = sorted_rows(rows, (0,))
-    out = np.empty((3, _merged_keys(whole)), np.uint64)
-    mask = (np.uint64(1) << bits) - np.uint64(1)
-    for row in range(out.shape[1]):
-        key = whole[row, 0]
-        out[0, row], out[1, row], out[2, row] = key >> bits, key & mask, whole[row, 1]
-    return out
+def _wide(
+    true: NDArray[Any], pred: NDArray[Any], recent: Rows, rows: Rows, piece: int, used: int
+) -> Any:
+    """Count pairs of any ids while there is room; tell the next piece.
 
-
-@numba.njit(nogil=True, cache=True)
-def _added_keys(rows: Rows, used: int) -> Any:
-    """Make room: add up rows of the same key, and give twice the room where that gains little."""
-    found = sorted_rows(rows[:used], (0,))
-    used = _merged_keys(found)
-    room = len(rows) if 2 * used <= len(rows) else 2 * len(rows)
-    wider = np.empty((room, 2), np.uint64)
-    wider[:used] = found[:used]
-    return wider, used
-
-
-@numba.njit(nogil=True, cache=True)
-def _merged_keys(rows: Rows) -> Any:
-    """Add up sorted rows of the same key, in place; tell how many are left."""
-    count = 0
-    for row in range(len(rows)):
-        key, n = rows[row, 0], rows[row, 1]
-        if count and rows[count - 1, 0] == key:
-            rows[count - 1, 1] += n
-        else:
-            rows[count, 0], rows[count, 1] = key, n
-            count += 1
-    return count
-
-
-@numba.njit(nogil=True, cache=True)
-def _wide(true: NDArray[Any], pred: NDArray[Any]) -> Rows:
-    """Count pairs of any ids: rows of (true, pred, count), each pair once, sorted."""
-    recent = np.zeros((1 << _RECENT_BITS, 3), np.uint64)
-    rows, used = np.empty((_ROOM, 3), np.uint64), 0
+    Rows are (true, pred, count).
+    """
     last = np.empty(_PIECE, np.int32)
-    for start in range(0, len(true), _PIECE):
-        if used + _PIECE > len(rows):
-            rows, used = _added_up(rows, used)
-        a, b = true[start : start + _PIECE], pred[start : start + _PIECE]
+    slabs = len(true)
+    pieces = slabs * -(-true.shape[1] // _PIECE)
+    while piece < pieces and used + _PIECE <= len(rows):
+        begin, slab = piece // slabs * _PIECE, piece % slabs
+        a, b = true[slab, begin : begin + _PIECE], pred[slab, begin : begin + _PIECE]
+        piece += 1
         before = -1
-        for run in range(_find_runs(a, b, last)):
+        for run in range(np.uint64(_find_runs(a, b, last))):
             at = last[run]
             t, p = np.uint64(a[at]), np.uint64(b[at])
             place = ((t * _MIX + p) * _PRIME) >> np.uint64(64 - _RECENT_BITS)
@@ -152,39 +151,24 @@ def _wide(true: NDArray[Any], pred: NDArray[Any]) -> Rows:
                 held[0], held[1], held[2] = t, p, np.uint64(0)
             held[2] += np.uint64(at - before)
             before = at
-    for slot in range(len(recent)):
-        if used == len(rows):
-            rows, used = _added_up(rows, used)
-        if recent[slot, 2] != 0:
-            rows[used] = recent[slot]
-            used += 1
-    whole = sorted_rows(rows[:used], (0, 1))
-    return whole[: _merged(whole)].copy()
+    return piece, used
 
 
 @numba.njit(nogil=True, cache=True)
-def _added_up(rows: Rows, used: int) -> Any:
-    """Make room: add up rows of the same pair, and give twice the room where that gains little."""
-    found = sorted_rows(rows[:used], (0, 1))
-    used = _merged(found)
-    room = len(rows) if 2 * used <= len(rows) else 2 * len(rows)
-    wider = np.empty((room, 3), np.uint64)
-    wider[:used] = found[:used]
-    return wider, used
-
-
-@numba.njit(nogil=True, cache=True)
-def _merged(rows: Rows) -> Any:
+def _added_up(rows: Rows) -> Any:
     """Add up sorted rows of the same pair, in place; tell how many are left."""
-    count = 0
+    ids, left = rows.shape[1] - 1, 0
     for row in range(len(rows)):
-        t, p, n = rows[row, 0], rows[row, 1], rows[row, 2]
-        if count and rows[count - 1, 0] == t and rows[count - 1, 1] == p:
-            rows[count - 1, 2] += n
+        same = left > 0
+        for column in range(ids):
+            same = same and rows[left - 1, column] == rows[row, column]
+        if same:
+            rows[left - 1, ids] += rows[row, ids]
         else:
-            rows[count, 0], rows[count, 1], rows[count, 2] = t, p, n
-            count += 1
-    return count
+            for column in range(ids + 1):
+                rows[left, column] = rows[row, column]
+            left += 1
+    return left
 
 
 @numba.njit(nogil=True, cache=True)
