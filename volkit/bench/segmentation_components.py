@@ -1,13 +1,14 @@
 """Connected components in blocks: beside cc3d on the whole volume, and beside dask-image."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
+from statistics import median
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,10 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.bench.harness import Case, told, wall_seconds
+from volkit.bench.harness import Case, cpu_seconds, told, wall_seconds
 from volkit.bench.kernels import components_by_blocks, same_partition
 from volkit.bench.peers import peer_module
+from volkit.bench.rounds import Figures, Rounds
 from volkit.bench.tissue import noise
 from volkit.engine.cluster import local_client
 from volkit.engine.job import JobEngine
@@ -47,25 +49,43 @@ def cases(*, quick: bool) -> Iterator[Case]:
         most_rounds=_ROUNDS,
     )
     for workers, target in ((1, 0.45), (2, 0.8)):
-        yield Case(
-            f"{what}, store to store, {workers} process{'' if workers == 1 else 'es'} / cc3d whole",
-            ours=partial(_Stored.in_blocks, block=block),
-            peer=_Stored.whole,
-            setup=partial(_stored, size, block, workers),
-            measure=wall_seconds,
-            target=target,
-            agree=_same_volumes,
-            most_rounds=_ROUNDS,
-        )
-    # The peer takes minutes for 512³, and nearly as long for each seam: it gets fewer, and once.
-    small, part = (64, 32) if quick else (256, 128)
+        yield from _stored_cases(what, size, block, workers, target)
+    yield from _beside_dask_image(what, size, block)
+
+
+def _stored_cases(what: str, size: int, block: int, workers: int, target: float) -> Iterator[Case]:
+    """Both sides read the same store, and write one; cc3d 32 bits, unless it is asked for more."""
+    name = f"{what}, store to store, {workers} process{'' if workers == 1 else 'es'} / cc3d whole"
+    how: dict[str, Any] = {
+        "ours": partial(_Stored.in_blocks, block=block),
+        "setup": partial(_stored, size, block, workers),
+        "agree": _same_volumes,
+        "most_rounds": _ROUNDS,
+    }
+    yield Case(name, peer=_Stored.whole, measure=wall_seconds, target=target, **how)
+    wide = partial(_Stored.whole, dtype=np.uint64)
+    yield Case(f"{name}, 64 bits stored by both", peer=wide, measure=wall_seconds, **how)
+    if workers == 1:  # else most of it is spent elsewhere than in this process
+        yield Case(f"{name}, 64 bits stored by both, processor time", peer=wide, **how)
+
+
+def _beside_dask_image(what: str, size: int, block: int) -> Iterator[Case]:
+    """Measure once, since the peer takes seven minutes of a processor for 512³; two rows."""
+    rounds = Rounds(first_counts=True)
+    name = f"{what}, {{}} / dask-image label, which runs once, minutes for 512³"
+    how: dict[str, Any] = {"measure": told, "most_rounds": 1}
     yield Case(
-        f"components of {small}³ in {part}³ chunks / dask-image label, which runs once",
-        ours=_Chunks.ratio,
-        setup=partial(_chunks, small, part),
-        measure=told,
+        name.format("lazily"),
+        ours=rounds.measured("lazily", partial(_Chunks.figures, block=block)),
+        setup=partial(_chunks, size, block),
         target=300,
-        most_rounds=_ROUNDS,
+        **how,
+    )
+    yield Case(
+        name.format("in memory"),
+        ours=rounds.read("in memory"),
+        setup=_with_dask_image,
+        **how,
     )
 
 
@@ -76,30 +96,46 @@ def _mask(size: int) -> Iterator[SimpleNamespace]:
 
 @dataclass(frozen=True, slots=True)
 class _Chunks:
-    """A map in chunks, and what the peer took for it."""
+    """A map, whole and in chunks, and the module of the peer."""
 
+    values: NDArray[Any]
     chunks: da.Array
-    peer_seconds: float
-    expected: NDArray[Any]
+    peer: Any
 
-    def ratio(self) -> float:
-        """Label all chunks, and tell how many times as long the peer took."""
+    def figures(self, *, block: int) -> Figures:
+        """Tell how many times as long the peer takes as we do; all of it processor time."""
+        mask = self.values > _FOREGROUND
+        ours: dict[str, Callable[[], NDArray[Any]]] = {
+            "lazily": self._ours,
+            "in memory": partial(components_by_blocks, mask, block=block),
+        }
+        seconds = {
+            name: median(cpu_seconds(call) for _ in range(_ROUNDS)) for name, call in ours.items()
+        }
         begun = time.process_time()
+        expected = self.peer.label(self.chunks > _FOREGROUND)[0].compute(scheduler="sync")
+        spent = time.process_time() - begun
+        for call in ours.values():
+            if not same_partition(call().astype(np.int64), expected.astype(np.int64)):
+                raise ContractError("our components are not those of dask-image; report this")
+        return {name: spent / seconds[name] for name in ours}
+
+    def _ours(self) -> NDArray[Any]:
         found = connected_components(self.chunks, threshold=_FOREGROUND, connectivity=6)
-        labels = found.compute(scheduler="sync")
-        seconds = time.process_time() - begun
-        if not same_partition(labels, self.expected.astype(np.int64)):
-            raise ContractError("our components are not those of dask-image; report this")
-        return self.peer_seconds / seconds
+        labels: NDArray[Any] = found.compute(scheduler="sync")
+        return labels
 
 
 @contextmanager
 def _chunks(size: int, block: int) -> Iterator[_Chunks]:
-    peer = peer_module("dask_image.ndmeasure", "bench")
-    chunks = da.from_array(noise(size, sigma=2), chunks=block)
-    begun = time.process_time()
-    expected = peer.label(chunks > _FOREGROUND)[0].compute(scheduler="sync")
-    yield _Chunks(chunks, time.process_time() - begun, expected)
+    with _with_dask_image() as peer:
+        values = noise(size, sigma=2)
+        yield _Chunks(values, da.from_array(values, chunks=block), peer)
+
+
+@contextmanager
+def _with_dask_image() -> Iterator[Any]:
+    yield peer_module("dask_image.ndmeasure", "bench")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +160,10 @@ class _Stored:
         )
         return found
 
-    def whole(self) -> Volume:
+    def whole(self, *, dtype: type[np.unsignedinteger[Any]] = np.uint32) -> Volume:
         """Read everything, label it at once, and store that in the same chunks."""
-        labels = cc3d.connected_components(self.image.read() > _FOREGROUND, connectivity=6)
+        mask = self.image.read() > _FOREGROUND
+        labels = cc3d.connected_components(mask, connectivity=6, out_dtype=dtype)
         target = _created(self.folder / "whole.zarr", labels, self.image.write_shape[0])
         target.write(target.domain, labels)
         return target
