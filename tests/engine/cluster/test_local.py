@@ -1,9 +1,12 @@
 """Jobs on a real LocalCluster of processes."""
 
 import os
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from volkit.engine.cluster import connected_client, local_client
@@ -44,6 +47,22 @@ def test_workers_write_what_one_process_writes(client, raw, tmp_path: Path) -> N
     )
     a, b = (e.reduce(COUNTS, raw, grid=grid, name="counts") for e in (here, there))
     assert a["count"].tolist() == b["count"].tolist()
+
+
+def test_a_worker_whose_imports_take_most_of_its_memory_takes_more_blocks() -> None:
+    """As with torch built for CUDA, of which a worker of 1 GiB holds 0.7 GiB before its first."""
+    limit = 2**30
+
+    def hold_most() -> float:  # within, so that it goes to the worker by value
+        process = psutil.Process()
+        missing = int(0.88 * limit) - process.memory_info().rss
+        sys.modules["held"] = np.ones(missing, np.uint8)  # type: ignore[assignment]
+        return process.memory_info().rss / limit
+
+    with local_client(1, memory_limit=limit) as client:
+        assert 0.82 < client.submit(hold_most).result(timeout=120) < 0.94
+        client.submit(time.sleep, 1.0).result(timeout=120)  # a worker looks at its memory meanwhile
+        assert client.submit(os.getpid).result(timeout=120) != os.getpid()
 
 
 def test_the_error_of_a_block_comes_back_with_its_place(client, raw, tmp_path: Path) -> None:

@@ -17,12 +17,15 @@ _QUIET: dict[str, Any] = {
     "distributed.worker.memory.monitor-interval": "250ms",
 }
 # Results leave a worker as small records, so nothing is ever spilled; memory that a kernel holds
-# cannot be.  Workers serve no web pages: the scheduler's show them all.
+# cannot be.  Nor is a worker paused: what it holds between blocks is what it has imported and what
+# its heap keeps (``allocator``), neither shrinks while it waits, and it would wait for ever.  One
+# that takes too much all the same is ended, and its block given to another, or named.
+# Workers serve no web pages: the scheduler's show them all.
 WORKER: dict[str, Any] = {
     **_QUIET,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": 0.8,
+    "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.worker.http.routes": [],
     "distributed.comm.timeouts.connect": "60s",
