@@ -19,6 +19,22 @@ def test_facts_are_what_changes_answers() -> None:
     assert all(Running(**way).facts != Running().facts for way in ways)
 
 
+def test_providers_change_answers_unless_they_are_the_usual_one() -> None:
+    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
+    plain, same, other, turned = (
+        Running(backend="onnxruntime", providers=providers).facts
+        for providers in ((), [cpu], (cuda, cpu), (cpu, cuda))
+    )
+    assert plain == same
+    assert other == {**plain, "providers": [cuda, cpu]}
+    assert other != turned
+
+
+def test_providers_are_for_their_backend() -> None:
+    with pytest.raises(ModelError, match="are those of backend 'onnxruntime', this one is 'torch'"):
+        Running("cpu", providers=("CPUExecutionProvider",)).resolved()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -60,6 +60,10 @@ def test_options_do_not_change_a_network_that_is_given() -> None:
         (InferenceOptions(views="flips"), "views 'flips'"),
         (InferenceOptions(window=(4, 4, 4)), r"window \(4, 4, 4\)"),
         (InferenceOptions(precision="float16"), "precision 'float16'"),
+        (
+            InferenceOptions(providers=["CUDAExecutionProvider"]),
+            r"providers \('CUDAExecutionProvider',\)",
+        ),
     ):
         with pytest.raises(ConfigError, match=f"{name} is asked for"):
             chosen_network(network, options)
@@ -82,6 +86,7 @@ def test_one_extent_stands_for_all_axes() -> None:
         ({"channels": 0}, ConfigError, "channels 0 must be a whole number"),
         ({"precision": "int3"}, ConfigError, "precision 'int3' is unknown"),
         ({"device": "gpu"}, ConfigError, "device 'gpu' is unknown; choose one of auto, cuda"),
+        ({"providers": "CPU"}, ConfigError, "providers 'CPU' is one name; give a list of names"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_at_once(wrong, error, message) -> None:

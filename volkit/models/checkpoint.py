@@ -167,6 +167,7 @@ def load(
     backend: Backend = "torch",
     compile: bool = False,
     nonfinite: NonFinite = "fail",
+    providers: tuple[str, ...] = (),
 ) -> "NetworkPredictor":
     """Load a checkpoint, once per process.
 
@@ -178,7 +179,7 @@ def load(
         ``auto`` takes CUDA, then MPS, then the CPU; or a device of torch.
     precision : {"auto", "float32", "bfloat16", "float16"}
         What convolutions compute in; ``auto`` is float32, whose answers repeat.
-    backend, compile, nonfinite
+    backend, compile, nonfinite, providers
         See `volkit.models.running.Running`.
 
     Returns
@@ -197,7 +198,8 @@ def load(
     from volkit.models.network import load_network
 
     found = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint)
-    return load_network(found, Running(device, precision, backend, compile, nonfinite))
+    running = Running(device, precision, backend, compile, nonfinite, providers)
+    return load_network(found, running)
 
 
 def _need_torch() -> None:

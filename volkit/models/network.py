@@ -201,17 +201,19 @@ def wrap_module(module: nn.Module, activation: Activation, running: Running) -> 
 
 
 def _forward(module: nn.Module, running: Running) -> Forward:
-    if any(isinstance(part, OnnxProgram) for part in module.modules()):
+    if programs := [part for part in module.modules() if isinstance(part, OnnxProgram)]:
         if running.precision != "float32" or running.compile:
             raise ModelError(
                 f"a network of ONNX computes in float32 and is not compiled; it was asked for "
                 f"{running.precision}, compile={running.compile}: leave both out"
             )
+        for program in programs:
+            program.run_on(running.providers)
         return module
     if running.backend == "onnxruntime":
         from volkit.models.onnx_forward import OnnxForward
 
-        return OnnxForward(module)
+        return OnnxForward(module, running.providers)
     return forward_of(
         module, device=running.device, precision=running.precision, compile=running.compile
     )

@@ -1,8 +1,9 @@
-"""ONNX forward: a module run by ONNX Runtime on the CPU (needs the extra onnx)."""
+"""ONNX forward: a module run by ONNX Runtime (needs the extra onnx)."""
 
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from volkit.errors import ModelError, missing_extra
+from volkit.models.running import USUAL_PROVIDER
 
 _SESSIONS_KEPT = 2  # each holds the weights once more
 
@@ -23,6 +25,8 @@ class OnnxForward:
     ----------
     module : torch.nn.Module
         On the CPU, float32, in evaluation mode.
+    providers : sequence of str
+        Execution providers, the preferred one first; none is the CPU's.
 
     Raises
     ------
@@ -30,8 +34,8 @@ class OnnxForward:
         If ONNX Runtime or the exporter is not installed.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
+    def __init__(self, module: nn.Module, providers: Sequence[str] = ()) -> None:
+        self._module, self._providers = module, providers
         self._runtime = runtime()
         _need_exporter()
         self._refusals = refusals(self._runtime)
@@ -66,17 +70,79 @@ class OnnxForward:
             return self._sessions[shape]
 
     def _made(self, batch: Tensor) -> Any:
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
         try:
-            return self._runtime.InferenceSession(
-                exported(self._module, batch), options, providers=["CPUExecutionProvider"]
-            )
+            return open_session(self._runtime, exported(self._module, batch), self._providers)
+        except ModelError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise _unusable(error) from error
         except self._refusals as error:
             raise _unusable(error) from error
+
+
+def open_session(onnxruntime: Any, data: bytes, providers: Sequence[str]) -> Any:
+    """Open a model of ONNX.
+
+    Parameters
+    ----------
+    onnxruntime : module
+        From `runtime`.
+    data : bytes
+        The model.
+    providers : sequence of str
+        Execution providers, the preferred one first; none is the CPU's.
+
+    Raises
+    ------
+    ModelError
+        If ONNX Runtime goes on without one of them, as where its libraries are absent.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    wanted = list(providers) or [USUAL_PROVIDER]
+    session = onnxruntime.InferenceSession(data, options, providers=wanted)
+    check_taken(wanted, session.get_providers())
+    return session
+
+
+def check_providers(wanted: Sequence[str]) -> None:
+    """Refuse execution providers that the ONNX Runtime which is installed was not built with.
+
+    Raises
+    ------
+    ModelError
+        If one is not there; it says which are.
+    MissingExtraError
+        If ONNX Runtime is not installed.
+    """
+    onnxruntime = runtime()
+    has = onnxruntime.get_available_providers()
+    if lacking := [name for name in wanted if name not in has]:
+        raise ModelError(
+            f"onnxruntime {onnxruntime.__version__} has no {', '.join(lacking)}; it has "
+            f"{', '.join(has)}: choose of these, or install a package of it that has what is "
+            "asked for"
+        )
+
+
+def check_taken(wanted: Sequence[str], taken: Sequence[str]) -> None:
+    """Refuse a session that goes on without an execution provider which was asked for.
+
+    Raises
+    ------
+    ModelError
+        If it does: another one would compute, more slowly and under a wrong name.
+
+    Examples
+    --------
+    >>> check_taken(["CPUExecutionProvider"], ["CPUExecutionProvider"])
+    """
+    if lacking := [name for name in wanted if name not in taken]:
+        raise ModelError(
+            f"ONNX Runtime could not begin with {', '.join(lacking)} and would go on with "
+            f"{', '.join(taken)}; install the libraries that it needs, or leave it out"
+        )
 
 
 def exported(module: nn.Module, batch: Tensor) -> bytes:

@@ -1,9 +1,10 @@
-"""ONNX programs: networks that come as ONNX, run by ONNX Runtime on the CPU (needs the extra onnx).
+"""ONNX programs: networks that come as ONNX, run by ONNX Runtime (needs the extra onnx).
 
 A file of ONNX holds numbers and operations of a fixed set, and no code.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from volkit.errors import ModelError
-from volkit.models.onnx_forward import refusals, runtime
+from volkit.models.onnx_forward import open_session, refusals, runtime
 
 
 class OnnxProgram(nn.Module):
@@ -30,8 +31,14 @@ class OnnxProgram(nn.Module):
         self.data = data
         self._source = source
         self._runtime = runtime()
+        self._providers: tuple[str, ...] = ()
         self._session: Any = None
         self._making = threading.Lock()
+
+    def run_on(self, providers: Sequence[str]) -> None:
+        """Let these execution providers compute from now on; none is the CPU's."""
+        with self._making:
+            self._providers, self._session = tuple(providers), None
 
     def forward(self, batch: Tensor) -> Tensor:
         """Answer a batch.
@@ -67,13 +74,10 @@ class OnnxProgram(nn.Module):
             return self._session
 
     def _opened(self) -> Any:
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
         try:
-            session = self._runtime.InferenceSession(
-                self.data, options, providers=["CPUExecutionProvider"]
-            )
+            session = open_session(self._runtime, self.data, self._providers)
+        except ModelError:
+            raise
         except _unusable(self._runtime) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             raise ModelError(

@@ -191,6 +191,7 @@ def as_predictor(
     backend: Backend = "torch",
     compile: bool = False,
     nonfinite: NonFinite = "fail",
+    providers: tuple[str, ...] = (),
 ) -> Predictor:
     """Make a predictor of whatever a notebook holds.
 
@@ -199,7 +200,7 @@ def as_predictor(
     obj : Predictor, torch.nn.Module, Checkpoint, str, Path or callable
         A predictor is returned as it is; a module is copied, its answer taken as
         probabilities; a text is where a card lies; a function takes and returns arrays.
-    device, precision, backend, compile
+    device, precision, backend, compile, providers
         See `volkit.models.running.Running`; for modules and checkpoints.
     nonfinite : {"fail", "mark"}
         Whether NaN and infinity in an answer are an error, or returned as they are.
@@ -220,12 +221,21 @@ def as_predictor(
     (2, 1, 3, 4, 5)
     """
     if isinstance(obj, (str, Path, Checkpoint)):
-        return load(obj, device, precision, backend=backend, compile=compile, nonfinite=nonfinite)
+        return load(
+            obj,
+            device,
+            precision,
+            backend=backend,
+            compile=compile,
+            nonfinite=nonfinite,
+            providers=providers,
+        )
     torch = sys.modules.get("torch")  # nobody holds a module who has not imported it
     if torch is not None and isinstance(obj, torch.nn.Module):
         from volkit.models.network import wrap_module
 
-        return wrap_module(obj, "none", Running(device, precision, backend, compile, nonfinite))
+        running = Running(device, precision, backend, compile, nonfinite, providers)
+        return wrap_module(obj, "none", running)
     if isinstance(obj, Predictor):
         return obj
     if callable(obj):

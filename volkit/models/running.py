@@ -11,6 +11,8 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Backend = Literal["torch", "onnxruntime"]
 NonFinite = Literal["fail", "mark"]
 
+USUAL_PROVIDER = "CPUExecutionProvider"
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -23,12 +25,14 @@ class Running:
     precision : str
         ``float32``, ``bfloat16`` or ``float16``; ``auto`` is float32, whose answers repeat.
     backend : {"torch", "onnxruntime"}
-        Who computes; ONNX Runtime on the CPU and in float32 only.
+        Who computes; ONNX Runtime in float32 only, from arrays on the CPU.
     compile : bool
         Whether torch compiles the network when it meets the first batch (a minute or so), and
         on CUDA records its kernels; where that fails, it runs as it is, with a warning.
     nonfinite : {"fail", "mark"}
         Whether NaN and infinity in an answer are an error, or returned as they are.
+    providers : tuple of str
+        Execution providers of ONNX Runtime, the preferred one first; none is its CPU's.
     """
 
     device: str = "auto"
@@ -36,6 +40,10 @@ class Running:
     backend: Backend = "torch"
     compile: bool = False
     nonfinite: NonFinite = "fail"
+    providers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "providers", tuple(self.providers))
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -45,6 +53,8 @@ class Running:
             told["backend"] = self.backend
         if self.compile:
             told["compile"] = True
+        if set(self.providers) - {USUAL_PROVIDER}:
+            told["providers"] = list(self.providers)
         return told
 
     def resolved(self) -> "Running":
@@ -71,6 +81,11 @@ class Running:
                 raise ModelError(f"{name} {value!r} is unknown; use one of {', '.join(known)}")
         precision = "float32" if self.precision == "auto" else self.precision
         if self.backend == "torch":
+            if self.providers:
+                raise ModelError(
+                    f"providers {', '.join(self.providers)} are those of backend 'onnxruntime', "
+                    "this one is 'torch'; choose that backend, or leave providers out"
+                )
             return replace(self, device=found_device(self.device), precision=precision)
         device = "cpu" if self.device == "auto" else found_device(self.device)
         if (device, precision, self.compile) != ("cpu", "float32", False):
@@ -81,6 +96,10 @@ class Running:
         for package in ("onnxruntime", "onnxscript"):
             if find_spec(package) is None:
                 raise missing_extra(package, "onnx")
+        if self.providers:
+            from volkit.models.onnx_forward import check_providers
+
+            check_providers(self.providers)
         return replace(self, device=device, precision=precision)
 
 

@@ -93,4 +93,5 @@ def _predictor(model: Callable[..., Any], running: Running) -> Predictor:
         backend=running.backend,
         compile=running.compile,
         nonfinite=running.nonfinite,
+        providers=running.providers,
     )

@@ -11,6 +11,18 @@ from volkit.models.views import views_of
 from volkit.ops.inference_options import InferenceOptions
 from volkit.ops.network import Network
 
+# What options say of a network as well as a Network does.
+_OF_NETWORKS = (
+    "window",
+    "channels",
+    "precision",
+    "views",
+    "backend",
+    "compile",
+    "nonfinite",
+    "providers",
+)
+
 Given = (
     Checkpoint
     | Ensemble
@@ -66,6 +78,7 @@ def chosen_network(model: Given, options: InferenceOptions) -> Network:
         backend=options.backend,
         compile=options.compile,
         nonfinite=options.nonfinite,
+        providers=options.providers,
     )
     cards = [member for member in network.members if isinstance(member, Checkpoint)]
     if cards and options.channels not in (None, cards[0].channels[1]):
@@ -79,7 +92,7 @@ def chosen_network(model: Given, options: InferenceOptions) -> Network:
 def _check_same(network: Network, options: InferenceOptions) -> None:
     """Refuse options that would change a Network: it is taken as it is."""
     usual = InferenceOptions()
-    for name in ("window", "channels", "precision", "views", "backend", "compile", "nonfinite"):
+    for name in _OF_NETWORKS:
         asked, has = getattr(options, name), getattr(network, name)
         if name == "views":
             asked = views_of(asked)

@@ -66,6 +66,9 @@ class InferenceOptions:
         `volkit.models.views.views_of`.
     skip : SkipOptions, optional
         What is left out: masks, boxes, empty cells.
+    providers : tuple of str
+        Execution providers of the backend ``onnxruntime``, the preferred one first, such as
+        ``TensorrtExecutionProvider``; none is its CPU's.
     """
 
     window: Coord | None = None
@@ -85,6 +88,7 @@ class InferenceOptions:
     nonfinite: NonFinite = "fail"
     views: ViewSet | tuple[str, ...] = "none"
     skip: SkipOptions | None = None
+    providers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -99,6 +103,9 @@ class InferenceOptions:
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(known)}")
         views_of(self.views)
+        if isinstance(self.providers, str):
+            raise ConfigError(f"providers {self.providers!r} is one name; give a list of names")
+        object.__setattr__(self, "providers", tuple(self.providers))
         if self.device.partition(":")[0] not in _DEVICES:
             raise ConfigError(
                 f"device {self.device!r} is unknown; choose one of {', '.join(_DEVICES)}"

@@ -58,7 +58,7 @@ class Network:
         Which channels are affinities or components of vectors.
     batch : int
         Windows that go through the network together; does not belong to its identity.
-    backend, compile, nonfinite
+    backend, compile, nonfinite, providers
         See `volkit.models.running.Running`.
 
     Raises
@@ -81,6 +81,7 @@ class Network:
     backend: Backend = "torch"
     compile: bool = False
     nonfinite: NonFinite = "fail"
+    providers: tuple[str, ...] = ()
     digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -127,7 +128,7 @@ class Network:
         window, channels, device, precision, views
             As in `Network`; ``channels`` of a callable, without deviations.
         **running
-            ``batch``, ``backend``, ``compile``, ``nonfinite``, as in `Network`.
+            ``batch``, ``backend``, ``compile``, ``nonfinite``, ``providers``, as in `Network`.
 
         Raises
         ------
@@ -260,6 +261,7 @@ class Network:
                 backend=self.backend,
                 compile=self.compile,
                 nonfinite=self.nonfinite,
+                providers=self.providers,
             )
         else:
             found = wrapped(member, digest, self._running)
@@ -269,7 +271,14 @@ class Network:
 
     @property
     def _running(self) -> Running:
-        return Running(self.device, self.precision, self.backend, self.compile, self.nonfinite)
+        return Running(
+            self.device,
+            self.precision,
+            self.backend,
+            self.compile,
+            self.nonfinite,
+            self.providers,
+        )
 
     @property
     def _cards(self) -> list[Checkpoint]:
