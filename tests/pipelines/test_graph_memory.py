@@ -48,7 +48,19 @@ def test_a_graph_with_far_edges_is_three_times_as_large() -> None:
         "boxes of blocks hold the graph of fragments: up to 3.6 GiB may be needed for that of "
         "0.32 gigavoxels, and a worker has 3.6 GiB for it"
     ]
-    assert graph_holder(asked_graph(BasinOptions(), voxels), FOUR, engine) == "whole"
+
+
+def test_basins_that_join_by_size_are_held_by_the_memory_of_workers_too() -> None:
+    engine = LazyEngine()
+    assert graph_holder(asked_graph(BasinOptions(), LARGE // 2), FOUR, engine) == "whole"
+    large = asked_graph(BasinOptions(), LARGE)
+    assert graph_holder(large, FOUR, engine) == "boxes"
+    (told,) = graph_advice(large, FOUR)
+    assert told.startswith("boxes of blocks hold the graph of fragments: up to 4 GiB may be needed")
+    stated = asked_graph(BasinOptions(held="whole"), LARGE)
+    assert graph_holder(stated, FOUR, engine) == "whole"
+    (told,) = graph_advice(stated, FOUR)
+    assert told.endswith("give segment.held: boxes, with the same labels")
 
 
 @pytest.mark.parametrize("held", ["boxes", "whole"])

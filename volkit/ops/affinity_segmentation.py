@@ -20,6 +20,8 @@ from volkit.ops.affinity_watershed import (
     ready,
 )
 from volkit.ops.arguments import Call, arguments
+from volkit.ops.graph_holder import Held, who_holds
+from volkit.ops.octree_basins import STAGE, BasinTree, basin_tree
 from volkit.ops.sharded_lookup import rename
 
 Array = NDArray[Any]
@@ -68,8 +70,8 @@ class AffinitySegmentation:
         The smallest fragment id of each segment; 0 is background.
     fragments : Volume, dask array or DataArray of uint64, shape (Z, Y, X)
         The basins.
-    tree : dict of ndarray, or Delayed of it
-        As ``merge_tree`` gives it; ``relabel_at`` cuts it.
+    tree : dict of ndarray, Delayed of it, or BasinTree
+        As ``merge_tree`` gives it, or a part of it for every box; ``relabel_at`` cuts it.
     """
 
     labels: Any
@@ -81,15 +83,16 @@ def affinity_segment(
     affinities: Any,
     *,
     options: AffinitySegmentationOptions,
+    held: Held = "whole",
     grid: Grid | None = None,
     engine: Engine | None = None,
 ) -> AffinitySegmentation:
     """Segment affinities by size-dependent single linkage of their basins.
 
-    One machine holds the graph of the basins and their tree, some hundreds of bytes for a contact:
-    whether two regions join follows from their sizes at that moment, which merges anywhere may have
-    changed.  Blocks are sent the names of their own basins.  For more, see
-    `volkit.ops.octree_agglomeration`, which merges by scores alone.
+    Whether two regions join follows from their sizes at that moment, which merges anywhere may have
+    changed.  Boxes of blocks decide what cannot depend on that, and pass on the rest; or one
+    machine holds the graph of the basins and their tree, some hundreds of bytes for a contact.
+    Blocks are sent the names of their own basins.
 
     Parameters
     ----------
@@ -97,6 +100,9 @@ def affinity_segment(
         0 to 1, high inside cells (uint8: 255 is 1).
     options : AffinitySegmentationOptions
         How.
+    held : {'whole', 'boxes', 'auto'}
+        Who holds the graph: one machine, no one but boxes of blocks, or what
+        `volkit.ops.graph_holder.held_by` says.  Labels and tree are the same.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
@@ -109,6 +115,8 @@ def affinity_segment(
 
     Raises
     ------
+    ConfigError
+        If nobody knows who is to hold the graph.
     ContractError
         If there are not three channels; by the block that meets NaN or values outside 0 to 1.
 
@@ -118,15 +126,19 @@ def affinity_segment(
     watershed basin graph, 2015, https://doi.org/10.48550/arXiv.1505.00249
     """
     call = affinity_call(affinities, grid, engine)
+    holder = who_holds(held, call.grid.domain.size)
     pieces = basin_fragments(call, options.watershed)
-    finalize = partial(
-        _tree_and_cut,
-        linkage=[list(pair) for pair in options.linkage],
-        threshold=options.threshold,
-        smallest=options.smallest,
-    )
-    tree = graph_of(pieces, call, options.watershed, finalize)
-    labels = rename(pieces, tree, grid=call.grid, engine=call.engine, name="labels")
+    cut: dict[str, Any] = {"threshold": options.threshold, "smallest": options.smallest}
+    linkage = [list(pair) for pair in options.linkage]
+    tree: Any
+    if holder == "boxes":
+        tree = basin_tree(pieces, call, options.watershed, linkage=options.linkage)
+        labels = tree.labels(pieces, call, **cut, name="labels")
+    else:
+        tree = graph_of(
+            pieces, call, options.watershed, partial(_tree_and_cut, linkage=linkage, **cut)
+        )
+        labels = rename(pieces, tree, grid=call.grid, engine=call.engine, name="labels")
     return AffinitySegmentation(call.wrap(labels), call.wrap(pieces), tree)
 
 
@@ -179,14 +191,14 @@ def relabel_at(
     ----------
     fragments : Volume, dask array or DataArray of uint64, shape (Z, Y, X)
         The basins that the tree was made from.
-    tree : dict of ndarray, or Delayed of it
+    tree : dict of ndarray, Delayed of it, or BasinTree
         As ``affinity_segment`` gives it.
     threshold : float or None
         Least affinity across which regions join; None joins by size alone.
     smallest : int
         Segments of fewer voxels become background.
     grid : Grid, optional
-        Blocks to work in; the labels do not depend on it.
+        Blocks to work in; the labels do not depend on it.  Those of the tree where boxes hold it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
     name : str
@@ -204,6 +216,9 @@ def relabel_at(
     """
     check_cut(threshold, smallest)
     call = arguments(fragments, grid=grid, engine=engine)
+    if isinstance(tree, BasinTree):
+        how: dict[str, Any] = {"threshold": threshold, "smallest": smallest, "name": name}
+        return call.wrap(tree.labels(call.inputs[0], call, **how))
     cut = partial(_cut, threshold=threshold, smallest=smallest)
     lookup = delayed(cut, pure=True)(tree) if isinstance(tree, Delayed) else cut(tree)
     labels = rename(call.inputs[0], lookup, grid=call.grid, engine=call.engine, name=name)
@@ -236,7 +251,7 @@ def graph_of(pieces: Any, call: Call, options: AffinityOptions, finalize: Any) -
         halo=(1, 1, 1),
         params={"toward": options.toward, "sections": options.sections},
     )
-    return call.engine.reduce(graph, pieces, *call.inputs, grid=call.grid, name="basin_graph")
+    return call.engine.reduce(graph, pieces, *call.inputs, grid=call.grid, name=STAGE)
 
 
 def _graph_block(

@@ -14,6 +14,7 @@ from volkit.ops.graph_holder import Held, Holder, held_by, holder_advice
 from volkit.ops.mutex import EDGES_PER_CONTACT
 from volkit.ops.mutex import STAGE as SIGNED
 from volkit.ops.octree_agglomeration import STAGE as MERGED
+from volkit.ops.octree_basins import STAGE as LINKED
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.pipelines.segment_basins_config import BasinOptions
 from volkit.pipelines.segment_plan import PROCESS_BYTES
@@ -76,7 +77,7 @@ class AskedGraph:
         return {"linkage": self.linkage, "edges": self.edges}
 
 
-def asked_graph(told: BasinOptions, voxels: int) -> AskedGraph | None:
+def asked_graph(told: BasinOptions, voxels: int) -> AskedGraph:
     """Say which graph of basins a workflow asks for.
 
     Parameters
@@ -88,19 +89,18 @@ def asked_graph(told: BasinOptions, voxels: int) -> AskedGraph | None:
 
     Returns
     -------
-    AskedGraph or None
-        None where basins are merged by size, which one machine does.
+    AskedGraph
     """
     if told.mutex is not None:
         key = "segment.mutex.held"
         return AskedGraph(told.mutex.held, SIGNED, voxels, None, EDGES_PER_CONTACT, key)
     how = told.agglomeration
     if how is None:
-        return None
+        return AskedGraph(told.held, LINKED, voxels, None, 1, "segment.held")
     return AskedGraph(how.held, MERGED, voxels, how.rule, 1, "segment.agglomeration.held")
 
 
-def graph_holder(graph: AskedGraph | None, cluster: ClusterOptions, engine: Engine) -> Holder:
+def graph_holder(graph: AskedGraph, cluster: ClusterOptions, engine: Engine) -> Holder:
     """Choose who holds the graph of basins; the labels are the same.
 
     A run that was begun on another machine goes on as it began: the tables of boxes and those of a
@@ -108,8 +108,8 @@ def graph_holder(graph: AskedGraph | None, cluster: ClusterOptions, engine: Engi
 
     Parameters
     ----------
-    graph : AskedGraph or None
-        What is asked for; None is a graph that one machine holds.
+    graph : AskedGraph
+        What is asked for.
     cluster : ClusterOptions
         Where blocks run.
     engine : Engine
@@ -119,8 +119,6 @@ def graph_holder(graph: AskedGraph | None, cluster: ClusterOptions, engine: Engi
     -------
     {'whole', 'boxes'}
     """
-    if graph is None:
-        return "whole"
     if graph.held != "auto":
         return graph.held
     for place in _folders(engine):
@@ -144,12 +142,12 @@ def _folders(engine: Engine) -> tuple[Place, ...]:
     return (engine.place, *engine.bases)
 
 
-def graph_advice(graph: AskedGraph | None, cluster: ClusterOptions) -> Iterator[str]:
+def graph_advice(graph: AskedGraph, cluster: ClusterOptions) -> Iterator[str]:
     """Say who will hold the graph of basins where that is chosen, and where it may not fit.
 
     Parameters
     ----------
-    graph : AskedGraph or None
+    graph : AskedGraph
         What is asked for.
     cluster : ClusterOptions
         Where blocks run.
@@ -159,7 +157,7 @@ def graph_advice(graph: AskedGraph | None, cluster: ClusterOptions) -> Iterator[
     str
         For a person.
     """
-    if graph is None or graph.held == "boxes":
+    if graph.held == "boxes":
         return
     room = room_for_graph(cluster)
     fitting = held_by(graph.voxels, memory_bytes=room, **graph.size)

@@ -19,6 +19,7 @@ from volkit.io.place import Place
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble
 from volkit.ops.octree_agglomeration import AgglomerationTree
+from volkit.ops.octree_basins import BasinTree
 from volkit.pipelines.figure import Panel
 from volkit.pipelines.graph_memory import asked_graph, graph_advice
 from volkit.pipelines.report import Report
@@ -129,8 +130,9 @@ def _publish(
 
 def _tree_place(tree: Any, engine: JobEngine) -> Place:
     """Find the merge tree, which an earlier version of the run may hold."""
-    if isinstance(tree, AgglomerationTree) and isinstance(tree.merged, StoredCascade):
-        return tree.merged.task.parts  # a table for every box
+    held = tree.merged if isinstance(tree, AgglomerationTree | BasinTree) else None
+    if isinstance(held, StoredCascade):
+        return held.task.parts  # a table for every box
     name = MERGES if isinstance(tree, AgglomerationTree) else TREE
     noted = read_reuse(engine.place).get(name)
     shared = None if noted is None else table_place(engine.bases, name, noted["fingerprint"])

@@ -68,7 +68,7 @@ class AffinitySegmented:
         Of neighbours on z, y, x.
     fragments : Volume or dask array of uint64, shape (Z, Y, X)
         Basins; the leaves of the tree.
-    tree : dict of ndarray, Delayed of it, AgglomerationTree or None
+    tree : dict of ndarray, Delayed of it, BasinTree, AgglomerationTree or None
         Merges; `volkit.ops.affinity_segmentation.relabel_at` cuts them at any threshold, where
         basins are merged by scores the tree itself does.  None after a mutex watershed.
     labels : Volume or dask array of uint64, shape (Z, Y, X)
@@ -162,7 +162,8 @@ def _merged(
     told = config.segment
     options, how = told.options(offsets), told.agglomeration
     if how is None:
-        found = affinity_segment(affinities, options=options, **where)
+        held = _holder(config, where)
+        found = affinity_segment(affinities, options=options, held=held, **where)
         return found.fragments, found.tree, found.labels
     fragments = _fragments(affinities, config, offsets, where)
     tree = agglomeration_tree(

@@ -111,6 +111,9 @@ class BasinOptions:
         Of the watershed; see `volkit.ops.affinity_watershed.AffinityOptions`.
     linkage, threshold, smallest
         See `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
+    held : {'auto', 'whole', 'boxes'}
+        Who holds the graph of basins that are merged by linkage and threshold, as for
+        ``agglomeration``, which says it for itself; the labels are the same.
     agglomeration : AgglomerationOptions, optional
         Merges basins by the affinities between them, however many there are; then linkage and
         threshold do not count.
@@ -123,7 +126,8 @@ class BasinOptions:
     Raises
     ------
     ConfigError
-        If a number lies outside its range, or basins shall be merged in two ways.
+        If a number lies outside its range, basins shall be merged in two ways, or nobody knows who
+        is to hold their graph.
     """
 
     low: float = 0.0001
@@ -133,12 +137,14 @@ class BasinOptions:
     linkage: tuple[tuple[int, float], ...] = ((1000, 0.1), (5000, 0.3), (20000, 0.5))
     threshold: float | None = None
     smallest: int = 0
+    held: Held = "auto"
     agglomeration: AgglomerationOptions | None = None
     mutex: MutexOptions | None = None
     fill: FillOptions | None = field(default_factory=FillOptions)
 
     def __post_init__(self) -> None:
         self.options(NEAREST)
+        check_held(self.held)
         if self.agglomeration is not None and self.mutex is not None:
             raise ConfigError(
                 "segment.agglomeration and segment.mutex are two ways to merge; leave one out"

@@ -21,13 +21,14 @@ from volkit.io.place import Place
 Columns = dict[str, NDArray[Any]]
 
 BY_SIZE, BY_SCORES, BY_MEANS = "basin_graph.final", "agglomeration.final", "region_graph"
-IN_BOXES = "agglomeration"
+SCORES_IN_BOXES, SIZES_IN_BOXES = "agglomeration", "basin_graph"
 _MERGES = ("a", "b", "num", "den")
 _COLUMNS = {
     BY_SIZE: ("a", "b", "saliency", "linked", "id", "voxels"),
     BY_SCORES: _MERGES,
     BY_MEANS: ("u", "v", "boundary_sum", "count"),
 }
+_IN_BOXES = {SCORES_IN_BOXES: _MERGES, SIZES_IN_BOXES: ("a", "b", "saliency", "linked")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,16 @@ class MergeTable:
         for level, boxes in enumerate(self.boxes.levels):
             folder = self.place.inside(str(level))
             found += [read_columns(part_place(folder, n)) for n in range(len(boxes))]
-        return {name: np.concatenate([t[f"kept.{name}"] for t in found]) for name in _MERGES}
+        names = _IN_BOXES[self.name]
+        merged = {name: np.concatenate([t[f"kept.{name}"] for t in found]) for name in names}
+        if self.name == SIZES_IN_BOXES:
+            ids = np.unique(np.concatenate([merged["a"], merged["b"]]))
+            merged |= {"id": ids, "voxels": np.zeros(len(ids), np.int64)}  # nobody counted them
+        return merged
 
     def whole(self, columns: Columns) -> bool:
         """Tell whether columns are those of such a table."""
-        return set(_COLUMNS.get(self.name, _MERGES)) <= set(columns)
+        return set({**_IN_BOXES, **_COLUMNS}[self.name]) <= set(columns)
 
 
 def merge_tables(bases: Sequence[Place]) -> Iterator[MergeTable]:
@@ -107,29 +113,29 @@ def merge_tables(bases: Sequence[Place]) -> Iterator[MergeTable]:
         if place is not None and about is not None:
             facts = about["facts"]
             yield MergeTable(name, place, facts, _arguments(facts, "finalize"))
-    in_boxes = _in_boxes(bases, noted.get(IN_BOXES, {}).get("fingerprint"))
-    if in_boxes is not None:
-        yield in_boxes
+    for name in _IN_BOXES:
+        in_boxes = _in_boxes(bases, name, noted.get(name, {}).get("fingerprint"))
+        if in_boxes is not None:
+            yield in_boxes
 
 
-def _in_boxes(bases: Sequence[Place], known: str | None) -> MergeTable | None:
+def _in_boxes(bases: Sequence[Place], name: str, known: str | None) -> MergeTable | None:
     """Find merges that boxes of blocks hold, where all boxes are finished."""
     for base in bases if known else bases[:1]:
-        root = base.inside(f"{IN_BOXES}.ledger")
+        root = base.inside(f"{name}.ledger")
         header = read_header(root)
         if header is None or (known and header["fingerprint"] != known):
             continue
         facts = header["facts"]
-        how = _arguments(facts, "combine")
         ledger = Ledger(root, int(header["total"]), str(header["fingerprint"]))
-        grid = Stage(IN_BOXES, ledger, facts).grid
-        if grid is None or "limit" not in how:
+        grid = Stage(name, ledger, facts).grid
+        if grid is None or facts.get("params", {}).get("domain") is None:
             continue  # one machine has held the graph, and left a table
         boxes = Boxes(grid)
         levels = [fingerprint({**facts, "level": n}) for n in range(len(boxes.levels))]
-        place = parts_place(bases, IN_BOXES, levels)
+        place = parts_place(bases, name, levels)
         if place is not None:
-            return MergeTable(IN_BOXES, place, facts, how, boxes)
+            return MergeTable(name, place, facts, _arguments(facts, "combine"), boxes)
     return None
 
 

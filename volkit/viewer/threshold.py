@@ -17,7 +17,7 @@ from volkit.kernels.label_sizes import Sizes, add_sizes, label_sizes
 from volkit.kernels.merge_tree import cut_tree
 from volkit.kernels.octree_agglomeration import sink
 from volkit.kernels.relabel import renamed
-from volkit.viewer.merge_tables import BY_MEANS, BY_SIZE, MergeTable
+from volkit.viewer.merge_tables import BY_MEANS, BY_SIZE, SIZES_IN_BOXES, MergeTable
 
 Labels = NDArray[np.uint64]
 Pairs = tuple[Labels, Labels]
@@ -117,7 +117,7 @@ def _made(table: MergeTable, fragments: Volume, segment: Mapping[str, Any]) -> C
             f"the merges lie in {table.parts:,} files, one for each box of blocks, too many to be "
             "read while you wait; volkit reprocess makes a version with another threshold"
         )
-    if table.name in (BY_SIZE, BY_MEANS):
+    if table.name in (BY_SIZE, SIZES_IN_BOXES, BY_MEANS):
         return _of_graph(table, fragments, segment)
     return _of_scores(table, fragments, segment)
 
@@ -131,6 +131,10 @@ def _of_graph(table: MergeTable, fragments: Volume, segment: Mapping[str, Any]) 
         smallest = int(table.how.get("smallest", 0))
         cut = lru_cache(_KEPT)(lambda at: cut_tree(columns, threshold=at, smallest=smallest))
         return Cut(fragments, cut, start, _HIGHER_JOINS_LESS)
+    if table.name == SIZES_IN_BOXES:
+        smallest = int(segment.get("smallest") or 0)
+        larger = _counted(fragments, smallest, lambda at: cut_tree(columns, threshold=at))
+        return _uncounted(fragments, smallest) or Cut(fragments, larger, start, _HIGHER_JOINS_LESS)
     graph = [columns[name] for name in ("u", "v", "boundary_sum", "count")]
     merged = lru_cache(_KEPT)(lambda at: agglomerate_mean(*graph, threshold=at))
     return Cut(fragments, merged, start, _HIGHER_JOINS_MORE)
@@ -138,28 +142,47 @@ def _of_graph(table: MergeTable, fragments: Volume, segment: Mapping[str, Any]) 
 
 def _of_scores(table: MergeTable, fragments: Volume, segment: Mapping[str, Any]) -> Cut | str:
     smallest, most = int(segment.get("smallest") or 0), float(table.how["limit"])
-    if smallest > 1 and fragments.domain.size > _MOST_VOXELS:
-        return (
-            f"segments of fewer than {smallest:,} voxels are taken out, for which all "
-            f"{fragments.domain.size:,} voxels of fragments would have to be counted; volkit "
-            "reprocess makes a version with another threshold"
-        )
+    uncounted = _uncounted(fragments, smallest)
+    if uncounted:
+        return uncounted
     told = segment.get("agglomeration")
     chosen = told.get("threshold") if isinstance(told, Mapping) else segment.get("threshold")
     start = min(_number(chosen, most), most)
     held = lru_cache(1)(table.read)
     if table.boxes is None and not table.whole(held()):
         return f"{table.place} is no table of merges"
+
+    def merged(at: float) -> Pairs:
+        found = sink({**held(), "up": np.zeros(0, np.uint64)}, None, threshold=at)
+        return found["old"], found["new"]
+
+    cut = _counted(fragments, smallest, merged)
+    return Cut(fragments, cut, start, _SCORES, most)
+
+
+def _counted(
+    fragments: Volume, smallest: int, pairs: Callable[[float], Pairs]
+) -> Callable[[float], Pairs]:
+    """Take small segments out of pairs, which are remembered."""
     sizes = lru_cache(1)(lambda: _sizes_of(fragments))
 
     @lru_cache(_KEPT)
-    def merged(at: float) -> Pairs:
-        found = sink({**held(), "up": np.zeros(0, np.uint64)}, None, threshold=at)
-        if smallest < 2:
-            return found["old"], found["new"]
-        return without_small(sizes(), found["old"], found["new"], smallest)
+    def larger(at: float) -> Pairs:
+        old, new = pairs(at)
+        return (old, new) if smallest < 2 else without_small(sizes(), old, new, smallest)
 
-    return Cut(fragments, merged, start, _SCORES, most)
+    return larger
+
+
+def _uncounted(fragments: Volume, smallest: int) -> str:
+    """Say why small segments cannot be taken out while somebody waits, if so."""
+    if smallest < 2 or fragments.domain.size <= _MOST_VOXELS:
+        return ""
+    return (
+        f"segments of fewer than {smallest:,} voxels are taken out, for which all "
+        f"{fragments.domain.size:,} voxels of fragments would have to be counted; volkit "
+        "reprocess makes a version with another threshold"
+    )
 
 
 def without_small(sizes: Sizes, old: Labels, new: Labels, smallest: int) -> Pairs:
