@@ -81,7 +81,7 @@ def test_a_job_stores_the_tree_of_the_whole_and_cuts_it_anywhere(block_shape, tm
     tree = found["whole"][0]
     assert edges_of(both) == edges_of(tree)
     assert 20 < tree["linked"].sum() < len(tree["a"]) - 20
-    assert len({len(np.unique(labels)) for labels in found["whole"][1]}) == 4
+    assert len({len(np.unique(labels)) for labels in found["whole"][1]}) == 3  # cuts differ
 
 
 def test_a_killed_rise_takes_up_where_it_was(tmp_path: Path) -> None:

@@ -321,6 +321,38 @@ def test_basins_are_merged_by_scores(folder, stored, linkage, held, tmp_path: Pa
         np.testing.assert_array_equal(again, whole.compute(scheduler="sync"))
 
 
+def test_basins_join_by_size_whoever_holds_their_graph(folder, stored, tmp_path: Path) -> None:
+    """Boxes of small blocks, and one machine: the labels are the same, and the plan names both."""
+    clean = open_volume(str(folder / "affinities.zarr")).read()
+    noise = np.random.default_rng(1).random(clean.shape, np.float32)
+    store(tmp_path / "noisy.zarr", np.float32(0.6) * clean + np.float32(0.4) * noise)
+    labels, trees = [], []
+    for held, blocks in (("boxes", [7, 9, 12]), ("whole", [7, 9, 12]), ("boxes", list(SHAPE))):
+        target = tmp_path / f"{held}-{blocks[0]}"
+        segment = {"linkage": [[40, 0.1], [400, 0.5]], "held": held, "smallest": 3, "fill": None}
+        found = workflow(
+            folder,
+            "segment_affinities",
+            target,
+            input={"affinities": str(tmp_path / "noisy.zarr"), "truth": "truth.zarr"},
+            offsets=[[-1, 0, 0], [0, -1, 0], [0, 0, -1]],
+            segment=segment,
+            layers={"labels": False},
+            block_shape=blocks,
+        )
+        outcome = carried_out(found)
+        labels.append(open_volume(target / "labels.zarr").read())
+        trees.append(dict(outcome.files)["merge tree"].name)
+        ran = {time.stage for time in outcome.times if "/" not in time.stage}
+        plan = found.pipeline.plan(found.config)
+        assert sorted(stage.name for stage in plan.stages) == sorted(ran)
+    assert trees == ["basin_graph.parts", "basin_graph.final.npz", "basin_graph.parts"]
+    for other in labels[1:]:
+        np.testing.assert_array_equal(labels[0], other)
+    fragments = open_volume(tmp_path / "boxes-7" / "fragments.zarr").read()
+    assert 2 < len(np.unique(labels[0])) < len(np.unique(fragments))
+
+
 @pytest.mark.parametrize("inverted", ["affinities", "boundaries", None])
 def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, caplog) -> None:
     """In the report and to whoever watches, where there is a truth to tell."""
