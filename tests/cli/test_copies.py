@@ -19,7 +19,12 @@ def em(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("em") / "em.zarr"
     shape = (40, 120, 120)
     volume = create_volume(
-        path, shape=shape, dtype="uint16", start=(5, 6, 7), chunk_shape=(8, 24, 24)
+        path,
+        shape=shape,
+        dtype="uint16",
+        voxel_size_nm=(1, 1, 1),
+        start=(5, 6, 7),
+        chunk_shape=(8, 24, 24),
     )
     volume.write(volume.domain, np.arange(np.prod(shape)).reshape(shape).astype(np.uint16))
     return path
