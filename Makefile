@@ -29,18 +29,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## segment and score a synthetic specimen; run it again to see it resume
 	$(BIN)/volkit run workflows/segment_neurons.yaml
 
-test: test-slurm ## every test that needs neither a GPU, a network nor much time
+test: test-here test-slurm ## every test that needs neither a GPU, a network nor much time
 
 test-here: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slurm' -n auto --dist worksteal
 
-test-slurm: test-here
+test-slurm: $(STAMP)
 	$(BIN)/python -m pytest -m slurm tests/slurm
-
-# Asked for together, `make -j2 test lint`, lint runs beside the tests of SLURM, which mostly wait.
-ifneq (,$(and $(filter test,$(MAKECMDGOALS)),$(filter lint,$(MAKECMDGOALS))))
-lint: test-here
-endif
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .

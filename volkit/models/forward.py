@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from volkit.errors import ModelError
 from volkit.models.batch_limit import out_of_memory
+from volkit.models.half_precision import is_emulated
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def forward_of(module: nn.Module, *, device: str, precision: str, compile: bool)
     device : str
         Where it is.
     precision : str
-        What its convolutions compute in.
+        What its convolutions compute in; where the device emulates it, that is said.
     compile : bool
         Whether to compile it, and to record it on CUDA.
 
@@ -40,6 +41,12 @@ def forward_of(module: nn.Module, *, device: str, precision: str, compile: bool)
         From a batch in the layout of the device to what the module answers.
     """
     kind = torch.device(device).type
+    if is_emulated(precision, device):
+        logger.warning(
+            "this processor has no instructions for %s and emulates it, a hundred times more "
+            "slowly: choose precision float32",
+            precision,
+        )
     if not compile:
         return _autocast(module, kind, precision)
     forward: Forward = Fallback(

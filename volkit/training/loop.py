@@ -1,10 +1,8 @@
 """The training loop: draw, step, average, judge, store; what is learnt is a `Lesson`'s."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from volkit.training.dense_config import DenseConfig
 from volkit.training.dense_lesson import DenseLesson
 from volkit.training.finite import check_loss, cut_gradients
 from volkit.training.lesson import Answer, Floats, Lesson, Verdict
+from volkit.training.precision import computing_in
 from volkit.training.schedule import RunningAverage
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
 
@@ -173,7 +172,7 @@ class _Run:
 
     def _answer(self, network: nn.Module) -> Answer:
         def answer(images: Floats) -> Tensor:
-            with self._precision():
+            with computing_in(self.config.precision, self.device):
                 return network(torch.from_numpy(images).to(self.device)).float()
 
         return answer
@@ -191,11 +190,6 @@ class _Run:
             self.scores.append((self.step, scores))
         self._save()
         return scores
-
-    def _precision(self) -> Any:
-        if self.config.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
 
     def _save(self) -> None:
         """Write the checkpoint before the state: a state promises its checkpoint."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from time import perf_counter
@@ -22,6 +21,7 @@ from volkit.training.mixup import Loss, draw_mix
 from volkit.training.particle_config import ParticleTrainConfig
 from volkit.training.particle_crops import Floats, draw_crops, open_labelled
 from volkit.training.particle_validate import validated
+from volkit.training.precision import computing_in
 from volkit.training.schedule import RunningAverage, learning_rate
 from volkit.training.state import State, fingerprint, load_state, save_state, state_path
 from volkit.training.threshold_search import PickScores
@@ -178,8 +178,7 @@ class _Run:
         return loss
 
     def _answer(self, network: nn.Module, images: Tensor) -> Tensor:
-        half = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
+        with computing_in(self.config.precision, self.device):
             answer = network(images).float()
         return answer.sigmoid() if self.config.activation == "sigmoid" else answer
 

@@ -1,7 +1,6 @@
 """A network for scans in training: how its weights move, and what survives an interruption."""
 
 import copy
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from math import inf
 
@@ -15,6 +14,7 @@ from volkit.models.checkpoint import save_checkpoint
 from volkit.models.module_loading import lay_out
 from volkit.models.running import Running
 from volkit.training.nonfinite import first_nonfinite
+from volkit.training.precision import computing_in
 from volkit.training.scan_batches import plain_batches, shuffled_batches, varied_batches
 from volkit.training.scan_epoch import EpochScores, epoch_scores
 from volkit.training.scan_options import ScanFold
@@ -147,8 +147,7 @@ class FoldRun:
         )
 
     def _answer(self, images: Tensor) -> Tensor:
-        half = self.fold.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
+        with computing_in(self.fold.training.precision, self.device):
             return self.network(images.contiguous(memory_format=torch.channels_last_3d)).float()
 
     def probabilities(self, rows: Numbers) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """A fold in training: its network, how its weights move, and what survives an interruption."""
 
 import copy
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import cast
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from volkit.errors import ModelError
 from volkit.models.checkpoint import save_checkpoint
 from volkit.models.stall_networks import StallNetwork
+from volkit.training.precision import computing_in
 from volkit.training.schedule import RunningAverage
 from volkit.training.stall_batches import (
     Floats,
@@ -174,8 +174,7 @@ class FoldRun:
         )
 
     def _answer(self, network: StallNetwork, images: Floats) -> Tensor:
-        half = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
+        with computing_in(self.config.precision, self.device):
             features = network.features(torch.from_numpy(images).to(self.device))
         return network.head(features.float())[:, 0]  # logits of 8 bits would be full of ties
 
