@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from volkit.cli import main
 from volkit.io.open import create_volume
+from volkit.models.half_precision import is_emulated
 from volkit.pipelines.doctor.check import Check
 from volkit.pipelines.doctor.clusters import check_clusters, check_queues
 from volkit.pipelines.doctor.gpu import driver_gpus, unusable
@@ -96,7 +97,9 @@ def test_gpus_that_torch_does_not_see(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "CUDA_VISIBLE_DEVICES" in unusable(driver_gpus(), with_cuda=True).advice
     program(tmp_path, "nvidia-smi", "exit 9")
     assert driver_gpus() == ()
-    assert unusable((), with_cuda=True).state == "ok"
+    none = unusable((), with_cuda=True)
+    assert none.state == "ok"
+    assert ("float32" in none.says) == is_emulated("bfloat16", "cpu")
 
 
 def test_stores_are_read_and_written(tmp_path: Path) -> None:

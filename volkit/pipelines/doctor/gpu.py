@@ -63,7 +63,7 @@ def unusable(present: tuple[str, ...], *, with_cuda: bool) -> Check:
     Check
     """
     if not present:
-        return Check("gpu", "ok", "none: networks run on the processors")
+        return Check("gpu", "ok", f"none: networks run on the processors{_in_what()}")
     found = f"the driver has {'; '.join(present)}, and torch sees none of them"
     if not with_cuda:
         return Check("gpu", "warn", found, _CUDA_TORCH)
@@ -73,6 +73,12 @@ def unusable(present: tuple[str, ...], *, with_cuda: bool) -> Check:
         found,
         "look at CUDA_VISIBLE_DEVICES, and whether the driver is as new as the CUDA of torch",
     )
+
+
+def _in_what() -> str:
+    from volkit.models.half_precision import is_emulated
+
+    return ", in float32: 16 bits are emulated, slowly" if is_emulated("bfloat16", "cpu") else ""
 
 
 def _computed(number: int) -> Check:
