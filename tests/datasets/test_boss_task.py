@@ -15,6 +15,7 @@ from volkit.datasets.task_order import ShardedBatches
 from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
+from volkit.ops.multiscale import pyramid
 from volkit.testing.tissue import TissueSpecimen
 
 # What the server of the fixture holds.
@@ -103,6 +104,28 @@ def test_tiles_without_a_region(tmp_path, keys) -> None:
     seen = BossTask(task, "val", options=options, compat=True)
     assert [seen[n][1] for n in (0, 5, 19)] == [0, 0, 0]
     assert seen.voxel_size_nm is None  # nobody says it
+
+
+@pytest.mark.parametrize(("size", "level"), [((1, 1, 1), 0), (None, 0), (None, 1)])
+def test_a_size_is_told_where_it_is_stated(tmp_path, keys, size, level) -> None:
+    """1 nm is a size where it is written; at a coarser level 2 voxels are none."""
+    for name, dtype in (("image", np.uint8), ("labels", np.uint64)):
+        volume = create_volume(
+            tmp_path / name, shape=(10, 40, 120), dtype=dtype, voxel_size_nm=size
+        )
+        volume.write(volume.domain, np.zeros(volume.shape, dtype))
+        pyramid(volume, levels=2)
+    here = {
+        **{name: [part - 1500 for part in keys[name]] for name in keys if "xrange" in name},
+        **{name: [part - 500 for part in keys[name]] for name in keys if "yrange" in name},
+        **{f"z_{name}": [0, 4] for name in ("train", "val", "test")},
+        "image_chan": str(tmp_path / "image"),
+        "annotation_chan": str(tmp_path / "labels"),
+    }
+    if level:
+        here |= {name: [0, 8] for name in keys if "range_" in name} | {"tile_size": [8, 8]}
+    task = BossTask({**keys, **here}, "val", options={"level": level})
+    assert task.voxel_size_nm == size
 
 
 def test_masks(keys) -> None:
@@ -197,7 +220,7 @@ def test_boxes_that_leave_the_volume(keys, changes, error, message) -> None:
 )
 def test_labels_that_do_not_fit(tmp_path, keys, shape, dtype, size, error, message) -> None:
     for name, extent, kind in (("image", SHAPE, np.uint8), ("labels", shape, dtype)):
-        nm = (1170.0,) * 3 if name == "image" or size else (1.0,) * 3
+        nm = (1170.0,) * 3 if name == "image" else size
         create_volume(tmp_path / name, shape=extent, dtype=kind, voxel_size_nm=nm)
     here = {
         **{name: [part - 1500 for part in keys[name]] for name in keys if "xrange" in name},

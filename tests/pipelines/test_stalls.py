@@ -21,8 +21,10 @@ from volkit.errors import (
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
 from volkit.io.points.files import read_points
+from volkit.io.stated_size import says_size
 from volkit.io.tables import read_table
 from volkit.kernels.calibration import METHODS
+from volkit.ops.multiscale import pyramid
 from volkit.ops.stall_calibration import fit_held_out, read_calibrator, write_calibrator
 from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_files import read_stalls
@@ -145,6 +147,7 @@ def test_pictures_layer_and_page_are_there(volume_run) -> None:
         tuple(int(row[f"{a}0"]) for a in "zyx"), tuple(int(row[f"{a}1"]) for a in "zyx")
     )
     assert attention.voxel_size_nm == SIZE
+    assert says_size(attention)
     assert {name for name, _ in outcome.files} >= {"table", "form", "contact sheet", "annotations"}
 
 
@@ -225,6 +228,13 @@ def test_what_does_not_fit_is_refused(stack, folds, tmp_path) -> None:
     bare = stored("bare.zarr", np.zeros(SHAPE, np.uint8))
     with pytest.raises(GeometryError, match="does not say its voxel size"):
         run("volume", *settings, f"input.image={bare}", f"input.mask={bare}")
+    pyramid(open_volume(bare), levels=2)
+    with pytest.raises(GeometryError, match="does not say its voxel size"):
+        run("volume", *settings, f"input.image={bare}", f"input.mask={bare}", "input.level=1")
+    tiny = stored("tiny.zarr", np.zeros(SHAPE, np.uint8), voxel_size_nm=(1, 1, 1))
+    aside = volume_settings(stack, folds, tmp_path / "aside")
+    with pytest.raises(ContractError, match="the vessel mask of tiny has no segment"):
+        run("volume", *aside, f"input.image={tiny}", f"input.mask={tiny}")
     empty = stored("empty.zarr", np.zeros(SHAPE, np.uint8), voxel_size_nm=SIZE)
     with pytest.raises(ContractError, match="the vessel mask of image has no segment"):
         run("volume", *settings, f"input.mask={empty}")
@@ -266,7 +276,7 @@ def clip_settings(clips: Path, folds: list[str], output: Path) -> list[str]:
 
 
 def test_clips_become_a_table_with_flags_and_scores(clips, folds, tmp_path) -> None:
-    outcome = run("clips", *clip_settings(clips, folds, tmp_path))
+    outcome = run("clips", *clip_settings(clips, folds, tmp_path), "report.attention=1")
     table, _ = read_stalls(tmp_path / "report" / "stalls.parquet")
     rows = table.set_index("volume_id")
     assert sorted(rows.index) == ["1.mp4", "2.mp4", "3.mp4", "grey.mp4", "one.mp4"]
@@ -287,6 +297,8 @@ def test_clips_become_a_table_with_flags_and_scores(clips, folds, tmp_path) -> N
     assert any(row[0] == "auc" for row in outcome.scores)
     assert (tmp_path / "report" / "sheet.html").exists()
     assert not (tmp_path / "report" / "annotations").exists()
+    (maps,) = (tmp_path / "report" / "attention").glob("*.zarr")
+    assert not says_size(open_volume(maps))  # films have no voxel size
 
 
 def test_clips_that_are_not_there_are_refused(clips, folds, tmp_path) -> None:

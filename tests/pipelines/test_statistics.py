@@ -15,8 +15,10 @@ from skimage.measure import label, regionprops_table
 from volkit.errors import ConfigError, ContractError, GeometryError, StaleLedgerError
 from volkit.geometry import Box
 from volkit.io.open import create_volume, open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.tables import read_table
 from volkit.kernels.bootstrap import ratio_interval
+from volkit.ops.multiscale import pyramid
 from volkit.ops.statistics_regions import Interval
 from volkit.ops.vessel_graph import VesselOptions, segment_frame, vessel_graph
 from volkit.pipelines.cluster import ClusterOptions
@@ -334,7 +336,7 @@ def test_the_workflow_that_is_shipped_runs(volumes, tmp_path) -> None:
 
 
 def test_instances_alone_are_enough(volumes, tmp_path, tissue) -> None:
-    path = stored(tmp_path / "cells.zarr", label(tissue == 2).astype(np.uint32), size=(1, 1, 1))
+    path = stored(tmp_path / "cells.zarr", label(tissue == 2).astype(np.uint32), size=None)
     config = options({"cells": path}, tmp_path / "run", classes={}, cell_class=None, sections=False,
                      shapes=(), boxes={})  # fmt: skip
     said = []
@@ -414,12 +416,39 @@ def test_keys_that_make_no_sense_are_refused(keys, message, tmp_path) -> None:
         validate({**tree, **keys}, Statistics, where="test")
 
 
+@pytest.mark.parametrize(
+    ("size", "level", "stated"), [((1, 1, 1), 0, True), (None, 0, False), (None, 1, False)]
+)
+def test_lengths_are_physical_where_the_size_is_stated(
+    tissue, tmp_path, size, level, stated
+) -> None:
+    """1 nm is a size where it is written; at a coarser level 2 voxels are none."""
+    path = stored(tmp_path / "bare.zarr", tissue, size=size)
+    if level:
+        pyramid(open_volume(path), levels=level + 1)
+    config = options({"classes": path}, tmp_path / "run", bins=(1, 10, 12), shapes=(), boxes={})
+    config = replace(config, input=replace(config.input, level=level))
+    config = replace(config, classes={**CLASSES, "bone": 7})
+    said = []
+    outcome = measure(config, on_message=said.append)
+    assert ("voxel size is not stated" in " ".join(said)) is not stated
+    meanings = {row[0]: row[2] for row in outcome.scores}
+    assert (meanings["axon"], meanings["bone"]) == ("of the voxels", "no voxel has this label")
+    report = tmp_path / "run" / "report"
+    _, schema, made = read_table(report / "cells.parquet")
+    assert ("z_nm" in schema.names) is stated
+    assert (made["voxel_size_nm"] == [1, 1, 1]) is stated
+    density = open_volume(report / "density.zarr")
+    assert density.voxel_size_nm == (1, 10, 12)
+    assert says_size(density) is stated
+
+
 def test_volumes_that_do_not_fit_are_refused(volumes, tmp_path, tissue) -> None:
     other = stored(tmp_path / "other.zarr", tissue[:4])
     with pytest.raises(GeometryError, match="input.regions .* the domain is"):
         measure(options({**volumes, "regions": other}, tmp_path / "run"))
     with pytest.raises(GeometryError, match="boxes.far .* is not inside the domain"):
         measure(options(volumes, tmp_path / "run", boxes={"far": Box((0, 0, 0), (99, 1, 1))}))
-    bare = stored(tmp_path / "bare.zarr", tissue, size=(1, 1, 1))
+    bare = stored(tmp_path / "bare.zarr", tissue, size=None)
     with pytest.raises(ConfigError, match="does not say its voxel size"):
         measure(options({"classes": bare}, tmp_path / "run"))

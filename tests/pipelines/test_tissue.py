@@ -17,6 +17,7 @@ from volkit.io.tables import read_table, write_table
 from volkit.kernels.class_confusion import per_image_scores, pooled_scores
 from volkit.models.architectures import build
 from volkit.models.checkpoint import read_checkpoint, save_checkpoint
+from volkit.ops.multiscale import pyramid
 from volkit.ops.statistics_branches import branch_frame, class_graph
 from volkit.ops.vessel_graph import VesselOptions
 from volkit.pipelines.config import validate
@@ -24,7 +25,7 @@ from volkit.pipelines.registry import read_workflow
 from volkit.pipelines.statistics_report import described
 from volkit.pipelines.tissue import PIPELINE
 from volkit.pipelines.tissue_config import Tissue
-from volkit.pipelines.tissue_region import RegionResult, statistics_of
+from volkit.pipelines.tissue_region import RegionResult, is_physical, open_volumes, statistics_of
 from volkit.pipelines.tissue_report import write_report
 from volkit.testing.servers.boss import BossServer
 from volkit.testing.tissue import TissueSpecimen
@@ -287,16 +288,47 @@ def test_keys_that_make_no_sense(keys, message) -> None:
         refused(**keys)
 
 
-def stored(path: Path, values: np.ndarray) -> str:
-    volume = create_volume(path, shape=values.shape, dtype=values.dtype)
+def stored(path: Path, values: np.ndarray, *, size=None) -> str:
+    volume = create_volume(path, shape=values.shape, dtype=values.dtype, voxel_size_nm=size)
     volume.write(volume.domain, values)
     return str(path)
 
 
-def run(**keys):
+def run(say=lambda _: None, **keys):
     config = refused(**{"cluster": {"workers": 0}, **keys})
     workflow = type("W", (), {"config": config})
-    return PIPELINE.run(workflow, on_progress=None, on_message=lambda _: None, replace_stale=False)
+    return PIPELINE.run(workflow, on_progress=None, on_message=say, replace_stale=False)
+
+
+def test_what_is_told_in_the_end_is_of_all_regions(tmp_path) -> None:
+    labels = np.zeros((4, 16, 24), np.uint8)
+    labels[1, 2:4, 2:4] = 2
+    regions = {
+        "one": {"start": [0, 0, 0], "stop": [4, 16, 8]},
+        "two": {"start": [0, 0, 8], "stop": [4, 16, 24]},
+    }
+    keys = {
+        "input": {"labels": stored(tmp_path / "labels", labels), "regions": regions},
+        "measure": {"cell_class": "cell"},
+        "block_shape": [2, 16, 8],
+        "output": str(tmp_path / "run"),
+    }
+    said = []
+    outcome = run(say=said.append, **keys)
+    planned = {stage.name: stage.blocks for stage in PIPELINE.plan(refused(**keys)).stages}
+    blocks = {time.stage: time.blocks for time in outcome.times}
+    assert {name: blocks[name] for name in planned} == planned
+    assert planned["truth"] == planned["truth-tissue"] == 2 * (1 + 2)
+    assert [row[0::2] for row in outcome.scores] == [
+        ("one, truth", "1 cell"),
+        ("two, truth", "0 cells"),
+    ]
+    assert [line for line in said if "no voxel" in line] == [
+        "truth: no voxel of any region is vessel = [1]; check that classes has the codes of these "
+        "labels",
+        "truth: no voxel of any region is axon = [3]; check that classes has the codes of these "
+        "labels",
+    ]
 
 
 def test_volumes_that_do_not_fit(tmp_path, network) -> None:
@@ -319,6 +351,21 @@ def test_volumes_that_do_not_fit(tmp_path, network) -> None:
         run(input={"labels": five}, measure={"branches": {"of": "vessel"}}, **out)
     with pytest.raises(BlockFailedError, match="have codes of no class: 5"):
         run(input={"labels": five}, **out)
+
+
+def test_lengths_are_physical_where_the_size_is_stated(tmp_path) -> None:
+    """1 nm is a size where it is written; at a coarser level 2 voxels are none."""
+    tiny, bare, sized = (
+        stored(tmp_path / name, np.zeros((4, 16, 16), np.uint8), size=size)
+        for name, size in (("tiny", (1, 1, 1)), ("bare", None), ("sized", (40, 8, 8)))
+    )
+    pyramid(open_volume(bare), levels=2)
+    out = {"output": str(tmp_path / "run")}
+    assert is_physical(refused(input={"labels": tiny}, **out))
+    assert not is_physical(refused(input={"labels": bare, "level": 1}, **out))
+    for image, labels in ((sized, bare), (bare, sized)):  # one says it for the other
+        config = refused(input={"image": image, "labels": labels}, checkpoint="net.yaml", **out)
+        assert {v.voxel_size_nm for v in open_volumes(config).values()} == {(40, 8, 8)}
 
 
 def test_graphs_of_every_region_are_in_one_table(tmp_path) -> None:

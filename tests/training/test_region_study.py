@@ -7,6 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from volkit.errors import ConfigError, ContractError
+from volkit.models.tile_resnet import TileResNet
 from volkit.training.region_options import (
     METHODS,
     EncoderSize,
@@ -90,6 +91,26 @@ def test_the_same_seed_gives_the_same_numbers(study) -> None:
     for method in ("mixup", "myow"):
         first, second = (s.runs[s.runs["method"] == method] for s in (study, again))
         assert first["accuracy"].tolist() == second["accuracy"].tolist()
+
+
+def test_a_random_network_is_read_out_as_it_begins() -> None:
+    kept, heard = {}, []
+    study = region_study(
+        Textures(64, 0),
+        Textures(40, 1),
+        options(("random",)),
+        regions=REGIONS,
+        on_run=lambda method, seed, encoder, table: kept.update({seed: encoder}),
+        on_epoch=lambda *told: heard.append(told),
+    )
+    for seed, encoder in kept.items():
+        torch.manual_seed(seed)
+        begun = TileResNet(1, widths=(8, 16), blocks=(1, 1)).state_dict()
+        found = encoder.state_dict()
+        assert found.keys() == begun.keys()
+        assert all(torch.equal(found[name], values) for name, values in begun.items())
+    assert (sorted(kept), heard) == ([0, 1], [])
+    assert study.runs["accuracy"].min() > 0.7  # grain shows in whatever filters
 
 
 def test_views_keep_shape_and_come_from_the_tile() -> None:

@@ -96,7 +96,7 @@ def with_bare(files, folder, tmp_path) -> ClipFiles:
 def test_films_without_an_outline_are_refused_left_out_or_taken_whole(with_bare) -> None:
     left = open_clips(with_bare)
     assert "bare.mp4" not in left.names
-    with pytest.raises(ConfigError, match=r"no vessel is outlined in 1 clips: bare\.mp4; correct"):
+    with pytest.raises(ConfigError, match=r"no vessel is outlined in 1 clip: bare\.mp4; correct"):
         open_clips(replace(with_bare, without_outline="refuse"))
     whole = open_clips(replace(with_bare, without_outline="whole"))
     assert len(whole) == len(left) + 1

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from volkit.bench import statistics_growth
 from volkit.bench.harness import Case, peak_megabytes, told
 from volkit.bench.memory import held
 from volkit.bench.peers import peer_module
@@ -61,6 +62,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
         agree=lambda a, b: np.array_equal(a["voxels"], b["voxel_counts"][a["id"]]),
     )
     yield from _passes(size)
+    yield from statistics_growth.cases(quick=quick)
     yield Case(
         "grids whose tables differ from those of the whole",
         ours=_grids_that_differ,

@@ -18,6 +18,7 @@ from volkit.errors import ContractError, GeometryError
 from volkit.geometry import Box
 from volkit.geometry.scale import Vector
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.kernels.class_merge import merged_classes
 
@@ -84,9 +85,7 @@ class BossTask(Dataset[tuple[Tensor, Any]]):
         labels = open_volume(self.task.labels, **(options or {}))
         boxes = {name: self.task.box(name, split) for name in self.task.regions}
         _check(image, labels, boxes)
-        # A volume that says nothing has voxels of 1 nm, which no task has.
-        stated = image.voxel_size_nm != (1.0, 1.0, 1.0)
-        self.voxel_size_nm: Vector | None = image.voxel_size_nm if stated else None
+        self.voxel_size_nm: Vector | None = image.voxel_size_nm if says_size(image) else None
         self._volumes = {
             name: tuple(
                 volume if cache is None else kept_copy(volume, box, Path(cache))

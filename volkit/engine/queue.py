@@ -13,6 +13,7 @@ from volkit.errors import (
     ModelError,
     StaleLedgerError,
 )
+from volkit.wording import counted
 
 # These would meet every block alike: going on would only repeat them.
 _OF_ALL = (ConfigError, GeometryError, MissingExtraError, ModelError, StaleLedgerError)
@@ -147,7 +148,7 @@ class Queue:
         stopped = count >= self.retries.set_aside
         text = str(first.error) or type(first.error).__name__
         failure = BlockFailedError(
-            f"{count} block{'s' if count > 1 else ''} failed {first.attempts} times and "
+            f"{counted(count, 'block')} failed {first.attempts} times and "
             f"{'were' if count > 1 else 'was'} set aside: "
             f"{', '.join(str(f.number) for f in self.aside[:10])}"
             f"{', …' if count > 10 else ''}. The first: {type(first.error).__name__}: {text}. "

@@ -31,6 +31,7 @@ from volkit.pipelines.pick_particles_truth import named
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.version_stages import refuse_replacing
+from volkit.wording import counted
 
 
 def pick_particles(
@@ -103,7 +104,7 @@ def _attempts(
         said = f"tomogram {number}/{len(job.tomograms)}: {tomogram.name}"
         limited = replace(engine, selection=selection.get(tomogram.name))
         attempt = _attempt(tomogram, job, limited, folder)
-        count = "failed" if attempt.picks is None else f"{len(attempt.picks):,} picks"
+        count = "failed" if attempt.picks is None else counted(len(attempt.picks), "pick")
         say(f"{said}: {count}" + (f": {attempt.error}" if attempt.error else ""))
         give_back_memory()
         yield attempt

@@ -18,6 +18,7 @@ from volkit.io.points.table import centres_of
 from volkit.io.volume import Volume
 from volkit.ops.particle_convention import PointConvention
 from volkit.pipelines.pick_particles_chain import OpenTomogram
+from volkit.wording import counted
 
 Bools = NDArray[np.bool_]
 
@@ -189,7 +190,7 @@ def _legend(figure: Figure, classes: tuple[str, ...], *, scored: bool) -> None:
 
 
 def _heading(tomogram: OpenTomogram, picks: pd.DataFrame, right: Bools, met: Bools) -> str:
-    said = f"{tomogram.name}: {len(picks):,} picks"
+    said = f"{tomogram.name}: {counted(len(picks), 'pick')}"
     if tomogram.truth is None:
         return said
     return f"{said}, {int((~right).sum()):,} false, {int((~met).sum()):,} of {len(met):,} missed"

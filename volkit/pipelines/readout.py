@@ -35,6 +35,7 @@ from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.run_parameters import run_parameters
 from volkit.version import __version__
+from volkit.wording import counted
 
 _PROCESS_BYTES = 600 * 2**20
 _WORK_BYTES = {"embeddings": 64.0}  # for every voxel that is read
@@ -79,7 +80,7 @@ def read_out(
         made = _provenance(config, image, encoder, origin)
         files = _report(config, tiles, rows, scores, made)
     if on_message is not None:
-        on_message(f"{len(tiles):,} tiles, {rows.shape[1]} components each")
+        on_message(f"{counted(len(tiles), 'tile')}, {counted(rows.shape[1], 'component')} each")
     return Outcome(
         files=files,
         following=("open", config.folder / "report"),

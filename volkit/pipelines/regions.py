@@ -24,7 +24,9 @@ from volkit.pipelines.regions_figure import regions_figure
 from volkit.pipelines.regions_plan import plan
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.run_parameters import run_parameters
+from volkit.training.region_options import UNSCHOOLED
 from volkit.version import __version__
+from volkit.wording import counted
 
 Facts = dict[str, Any]
 Losses = dict[tuple[Any, int], list[float]]
@@ -89,7 +91,7 @@ def study(
         (
             str(row["method"]),
             _share(row["accuracy"], row["deviation"]),
-            f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}",
+            counted(row["seeds"], "seed"),
         )
         for row in summary
     ]
@@ -117,7 +119,7 @@ class _Epochs:
             (method, seed)
             for method in study.methods
             for seed in study.seeds
-            if method not in ("pca", "nmf") and (method, seed) not in known
+            if method not in UNSCHOOLED and (method, seed) not in known
         ]
         self.total = study.schooling.epochs * len(missing)
         self.pixels = tiles * int(np.prod(config.input.tile))

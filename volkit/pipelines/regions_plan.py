@@ -9,6 +9,7 @@ from volkit.io.open import open_volume
 from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.regions_config import Regions
 from volkit.pipelines.segment_plan import PROCESS_BYTES
+from volkit.training.region_options import UNSCHOOLED
 
 _FLOAT_BYTES = 4
 # A ResNet-18 that learns keeps so many floats for each pixel and each channel of its first stage.
@@ -78,9 +79,11 @@ def plan(config: Regions) -> Plan:
 
 def _encoders(config: Regions, learn: int, judge: int, kept: int) -> StagePlan:
     study, size = config.study, config.study.encoder
-    networks = sum(method not in ("pca", "nmf") for method in study.methods)
+    schooled = sum(method not in UNSCHOOLED for method in study.methods)
+    untrained = "random" in study.methods
     seeds, batch = len(study.seeds), min(study.schooling.batch, learn)
-    seen = networks * seeds * (study.schooling.epochs * learn + judge)
+    seen = schooled * (study.schooling.epochs * learn + judge) + untrained * (learn + judge)
+    seen *= seeds
     floats = 2 * batch * _pixels(config) * _FLOATS_PER_PIXEL * size.widths[0]
     weights = _WEIGHT_COPIES * sum(
         18 * width**2 * blocks for width, blocks in zip(size.widths, size.blocks, strict=True)

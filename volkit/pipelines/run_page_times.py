@@ -3,6 +3,7 @@
 from volkit.markup import Html, together
 from volkit.pipelines.html.charts import Span, line_chart, timeline
 from volkit.pipelines.run_history import StageHistory, history
+from volkit.wording import counted
 
 _MOST_STAGES = 24  # rows of the timeline: the longest
 
@@ -21,7 +22,7 @@ def times(histories: list[StageHistory]) -> Html:
     """
     longest = sorted(histories, key=lambda h: h.begin - h.end)[:_MOST_STAGES]
     spans = [
-        Span(h.stage, h.begin, h.end, f"{len(h.finished):,} blocks")
+        Span(h.stage, h.begin, h.end, counted(len(h.finished), "block"))
         for h in sorted(longest, key=lambda h: h.begin)
     ]
     found = history(histories)

@@ -31,6 +31,7 @@ from volkit.pipelines.stalls_table import (
     reviewed,
     write_table_files,
 )
+from volkit.wording import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,8 +144,10 @@ def _pictures(table: pd.DataFrame, rows: Rows, config: StallsRun) -> Files:
     if told.sheet:
         clips = pictured(table, rows.columns, rows.source, count=told.sheet)
         stalls = int((table["call"] == "stalled").sum())
-        heading = f"{config.folder.name}   {len(table):,} segments, {stalls:,} called stalled"
-        heading += f", {len(rows.aside):,} clips set aside" if rows.aside else ""
+        heading = (
+            f"{config.folder.name}   {counted(len(table), 'segment')}, {stalls:,} called stalled"
+        )
+        heading += f", {counted(len(rows.aside), 'clip')} set aside" if rows.aside else ""
         files = write_sheets(folder, clips, heading=heading)
         if told.attention:
             files += write_attention(

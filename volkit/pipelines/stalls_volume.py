@@ -18,6 +18,7 @@ from volkit.engine.job import JobEngine
 from volkit.errors import GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.ops.stall_cuboids import CuboidReader, Look
 from volkit.ops.stall_segments import Segments, stall_segments
@@ -111,7 +112,7 @@ def _opened(config: StallsVolume) -> tuple[Volume, Volume]:
             f"the image covers {image.domain}, the mask {mask.domain}; give volumes of the same "
             "voxels (input.level chooses that of both)"
         )
-    if told.voxel_size_nm is None and image.voxel_size_nm == (1.0, 1.0, 1.0):
+    if not says_size(image):
         raise GeometryError(
             f"{image.uri} does not say its voxel size, without which there are no lengths; give "
             "input.voxel_size_nm: [z, y, x]"

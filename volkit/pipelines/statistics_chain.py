@@ -9,6 +9,7 @@ from volkit.engine.op import Columns
 from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size
 from volkit.io.volume import Volume
 from volkit.ops.statistics import Tables, tissue_tables
 from volkit.ops.statistics_branches import class_graph
@@ -148,7 +149,7 @@ def open_inputs(config: Statistics) -> Inputs:
     for name, box in config.boxes.items():
         if not domain.contains(box) or not box.size:
             raise GeometryError(f"boxes.{name} {box} is not inside the domain {domain}")
-    physical = told.voxel_size_nm is not None or first.voxel_size_nm != (1.0, 1.0, 1.0)
+    physical = says_size(first)
     if (config.shapes or config.branches.of) and not physical:
         raise ConfigError(
             f"{first.uri} does not say its voxel size, without which there is no surface or "

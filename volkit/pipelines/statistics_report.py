@@ -255,7 +255,8 @@ def summary(
     rows = [("classes", printed(config.classes), "labels that have a name")]
     for name in config.classes:
         share = (regions[f"{name}_fraction"].fillna(0) * regions["voxels"]).sum() / total
-        rows.append((name, f"{100 * share:.3f} %", "of the voxels"))
+        meaning = "of the voxels" if share else "no voxel has this label"
+        rows.append((name, f"{100 * share:.3f} %", meaning))
     if cells is not None:
         totals = cells.totals
         count, border = int(totals["cells"].sum()), int(totals["at_border"].sum())

@@ -9,13 +9,13 @@ from typing import Any
 from volkit.engine.base import OnProgress
 from volkit.engine.job import JobEngine
 from volkit.pipelines.on_cluster import on_cluster
-from volkit.pipelines.outcome import Outcome, Stopwatch
+from volkit.pipelines.outcome import Outcome, Stopwatch, added_times
 from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.pipelines.run_parameters import run_parameters
 from volkit.pipelines.tissue_config import Tissue
 from volkit.pipelines.tissue_plan import plan
 from volkit.pipelines.tissue_region import is_physical, network_of, open_regions, work_on
-from volkit.pipelines.tissue_report import write_report
+from volkit.pipelines.tissue_report import absent_classes, feature_frame, write_report
 from volkit.version import __version__
 
 
@@ -57,7 +57,6 @@ def classify_and_measure(
     say = on_message or (lambda text: None)
     boxes = open_regions(config)
     made = _provenance(config)
-    watch = Stopwatch(on_progress)
     say(
         "classes: " + ", ".join(f"{name} = {list(codes)}" for name, codes in config.classes.items())
     )
@@ -69,6 +68,7 @@ def classify_and_measure(
     results = []
     for number, (name, box) in enumerate(boxes.items(), 1):
         say(f"region {number}/{len(boxes)}: {name} {box}")
+        watch = Stopwatch(on_progress)
         engine = JobEngine(
             config.folder / "regions" / name / "classes",
             client,
@@ -77,11 +77,13 @@ def classify_and_measure(
         )
         results.append(work_on(name, box, config, engine=engine, watch=watch, on_message=say))
     files, rows = write_report(config.folder / "report", results, config, made)
+    for line in absent_classes(feature_frame(results), config):
+        say(line)
     return Outcome(
         files=files,
         following=("open", config.folder / "report"),
         scores=tuple(rows),
-        times=watch.times(),
+        times=added_times(time for result in results for time in result.times),
     )
 
 

@@ -18,12 +18,13 @@ from volkit.engine.op import Columns
 from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
+from volkit.io.stated_size import says_size, sized_by
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint, read_checkpoint
 from volkit.ops.inference import infer
 from volkit.ops.tissue_classes import class_pairs, decide_classes, merge_classes
 from volkit.pipelines.failure import recorded
-from volkit.pipelines.outcome import Stopwatch
+from volkit.pipelines.outcome import StageTime, Stopwatch
 from volkit.pipelines.registry import OnMessage
 from volkit.pipelines.statistics import measure
 from volkit.pipelines.statistics_config import Statistics, StatisticsInput
@@ -42,11 +43,14 @@ class RegionResult:
         Pairs of true and predicted classes by section; None where one of them is missing.
     reports : dict of str to Path
         Folders of tables, by what they are of: ``truth``, ``predicted``.
+    times : tuple of StageTime
+        Of its stages; what was measured of the truth is told from what of the predicted.
     """
 
     name: str
     pairs: Columns | None
     reports: dict[str, Path]
+    times: tuple[StageTime, ...] = ()
 
 
 def open_regions(config: Tissue) -> dict[str, Box]:
@@ -122,21 +126,26 @@ def network_of(config: Tissue) -> Checkpoint | None:
 
 def is_physical(config: Tissue) -> bool:
     """Tell whether anybody stated the voxel size: without, lengths are in voxels."""
-    return any(
-        volume is not None and volume.voxel_size_nm != (1.0, 1.0, 1.0)
-        for volume in open_volumes(config).values()
-    )
+    return any(volume is not None and says_size(volume) for volume in open_volumes(config).values())
 
 
 def open_volumes(config: Tissue) -> dict[str, Volume | None]:
-    """Open ``image`` and ``labels``, as far as they are named."""
+    """Open ``image`` and ``labels``, as far as they are named.
+
+    Both are of the same voxels, whose size one of them may say for the other.
+    """
     told = config.input
-    return {
+    found = {
         role: None
         if uri is None
         else open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
         for role, uri in (("image", told.image), ("labels", told.labels))
     }
+    sized = next((v for v in found.values() if v is not None and says_size(v)), None)
+    if sized is None:
+        return found
+    unit = sized.at_level(0).voxel_size_nm
+    return {role: None if v is None else sized_by(v, unit) for role, v in found.items()}
 
 
 def work_on(
@@ -184,16 +193,19 @@ def work_on(
                 engine=here,
             )
     reports = {}
+    times = watch.times()
     for what, volume in volumes.items():
         folder = config.folder / "regions" / name / what
+        measuring = Stopwatch(watch.on_progress)
         told = statistics_of(config, volume.uri, folder)
         measure(
             told,
             replace(JobEngine(folder, engine.client), replace_stale=engine.replace_stale),
-            watch,
+            measuring,
         )
         reports[what] = folder / "report"
-    return RegionResult(name, pairs, reports)
+        times += tuple(replace(t, stage=f"{what}-{t.stage}") for t in measuring.times())
+    return RegionResult(name, pairs, reports, times)
 
 
 def classes_of(config: Tissue, grid: Grid, engine: Engine) -> dict[str, Any]:

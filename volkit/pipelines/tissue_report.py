@@ -18,6 +18,7 @@ from volkit.kernels.class_confusion import (
 from volkit.pipelines.statistics_report import described
 from volkit.pipelines.tissue_config import Tissue
 from volkit.pipelines.tissue_region import RegionResult
+from volkit.wording import counted
 
 _MEASURES = ("precision", "recall", "f1", "iou", "accuracy")
 Rows = list[tuple[str, str, str]]
@@ -92,6 +93,31 @@ def feature_frame(results: Sequence[RegionResult], *, table: str = "regions.csv"
     return pd.concat(frames, ignore_index=True).astype({"region": "str", "of": "str"})
 
 
+def absent_classes(features: pd.DataFrame, config: Tissue) -> list[str]:
+    """Say which classes have no voxel in any region: their codes may be those of another source.
+
+    Parameters
+    ----------
+    features : DataFrame
+        From :func:`feature_frame`.
+    config : Tissue
+        Names the classes.
+
+    Returns
+    -------
+    list of str
+        A line for each, of the truth and of what was predicted.
+    """
+    hints = {"truth": "; check that classes has the codes of these labels"}
+    return [
+        f"{what}: no voxel of any region is {name} = {list(config.classes[name])}"
+        + hints.get(str(what), "")
+        for what, mine in features.groupby("of", sort=False)
+        for name in config.numbers
+        if not mine[f"{name}_fraction"].any()
+    ]
+
+
 def write_report(
     folder: Path, results: Sequence[RegionResult], config: Tissue, made: dict[str, Any]
 ) -> tuple[tuple[tuple[str, Path], ...], Rows]:
@@ -138,7 +164,7 @@ def _told_of_branches(graph: pd.DataFrame | None) -> Rows:
     return [
         (
             f"{row['region']}, {row['of']}",
-            f"{row['branches']:,} branches of {row['class']}",
+            f"{row['branches']:,} branch{'es' * (row['branches'] != 1)} of {row['class']}",
             f"{row['length_um']:,.1f} um long, mean radius {row['radius_um']:.2f} um",
         )
         for row in ([] if graph is None else graph.to_dict("records"))
@@ -154,6 +180,6 @@ def _told(scores: pd.DataFrame, features: pd.DataFrame, config: Tissue) -> Rows:
             rows.append((f"mean F1, {row.aggregation}", f"{row.f1:.4f}", "1 best"))
     for row in features.to_dict("records"):
         shares = (f"{name} {100 * row[f'{name}_fraction']:.2f} %" for name in config.numbers)
-        cells = f"{row['cells']:,} cells" if "cells" in row else "of the voxels"
+        cells = counted(row["cells"], "cell") if "cells" in row else "of the voxels"
         rows.append((f"{row['region']}, {row['of']}", ", ".join(shares), cells))
     return rows

@@ -7,7 +7,7 @@ from volkit.errors import ConfigError
 from volkit.kernels.hamming import Shrink
 
 Stem = Literal["fine", "coarse"]
-Method = Literal["supervised", "mixup", "byol", "myow", "myow-merged", "pca", "nmf"]
+Method = Literal["supervised", "mixup", "byol", "myow", "myow-merged", "pca", "nmf", "random"]
 METHODS: tuple[Method, ...] = (
     "supervised",
     "mixup",
@@ -17,6 +17,8 @@ METHODS: tuple[Method, ...] = (
     "pca",
     "nmf",
 )
+UNSCHOOLED: frozenset[Method] = frozenset({"pca", "nmf", "random"})
+"""Methods without epochs: components of pixels, and networks as they begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,8 @@ class RegionOptions:
     Parameters
     ----------
     methods : tuple of str
-        ``supervised``, ``mixup``, ``byol``, ``myow``, ``myow-merged``, ``pca``, ``nmf``.
+        ``supervised``, ``mixup``, ``byol``, ``myow``, ``myow-merged``, ``pca``, ``nmf``;
+        ``random``, a network that is not trained, is the least that frozen features must beat.
     seeds : tuple of int
         Every method is trained once for each.
     side : int

@@ -15,6 +15,7 @@ from volkit.kernels.folds import groups_in_two_folds, stratified_folds
 from volkit.training.clip_store import ClipStore
 from volkit.training.stall_config import ClipFiles
 from volkit.training.stall_options import Folds
+from volkit.wording import counted
 
 CROWD_STALLED = 0.5
 """Crowd score from which a clip without an expert's answer is stalled."""
@@ -136,7 +137,7 @@ def _outlined(clips: ClipSet, files: ClipFiles) -> ClipSet:
     bare = np.array(["no_contour" in each for each in flags], bool)
     if bare.any() and files.without_outline == "refuse":
         raise ConfigError(
-            f"no vessel is outlined in {int(bare.sum())} clips: "
+            f"no vessel is outlined in {counted(int(bare.sum()), 'clip')}: "
             f"{', '.join(clips.names[bare][:_SHOWN].tolist())}; correct data.outline, or say "
             "without_outline: leave_out or whole"
         )

@@ -37,7 +37,7 @@ def train_encoder(
     Parameters
     ----------
     method : str
-        One of the methods that train a network.
+        One of the methods that train a network, or ``random``, which leaves it as it begins.
     tiles : TileSet
         What to learn from; self-supervision does not look at its regions.
     options : RegionOptions
@@ -67,6 +67,8 @@ def train_encoder(
     """
     torch.manual_seed(seed)
     network = _network(options.encoder, tiles, classes if method in ("supervised", "mixup") else 0)
+    if method == "random":
+        return network.eval()
     school = options.schooling
     if method in _MINING:
         size = options.encoder

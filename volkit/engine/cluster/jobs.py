@@ -18,6 +18,7 @@ from volkit.engine.cluster.settings import scheduler_settings, worker_environmen
 from volkit.engine.cluster.systems import SYSTEMS, System, has_ended
 from volkit.engine.cluster.watch import CPU, GPU, THREADS, Watch, watched
 from volkit.errors import missing_extra
+from volkit.wording import counted
 
 _HOME = "~/.volkit/clusters"
 _STAGGER_SECONDS = 300.0
@@ -236,7 +237,7 @@ class _Asker:
         reasons = [reason for state, reason in rows if state in ("PENDING", "PEND", "Q", "qw")]
         if reasons:
             named = ", ".join(sorted({reason for reason in reasons if reason}))
-            count = f"{len(reasons)} job{'s' if len(reasons) > 1 else ''}"
+            count = counted(len(reasons), "job")
             self.watch.tell(
                 f"{self.system.title}: {count} waiting" + (f" ({named})" if named else "")
             )
