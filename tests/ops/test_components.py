@@ -1,6 +1,8 @@
 """Components across blocks: one answer for every grid and engine (laws 3 and 4)."""
 
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import cc3d
 import dask.array as da
@@ -11,13 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from volkit.engine.columns import read_columns, write_columns
 from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
+from volkit.engine.usage_note import read_usage
 from volkit.errors import ContractError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
+from volkit.io.place import Place
 from volkit.kernels.label import label_components
-from volkit.ops.components import connected_components, foreground
+from volkit.kernels.label_runs import component_parts
+from volkit.ops.components import components_of, connected_components, foreground
 from volkit.ops.relabelling import relabel_consecutive
 
 SHAPE = (7, 6, 9)
@@ -139,3 +145,50 @@ def test_nan_is_refused_with_its_block() -> None:
     with pytest.raises(ContractError, match="values are NaN") as caught:
         components(values, block_shape=(5, 15, 19))
     assert "block (2, 0, 0)" in caught.value.__notes__[0]
+
+
+WAYS = {
+    "map": partial(connected_components, threshold=0.6),
+    "two channels": partial(connected_components, threshold=0.6, channel=1),
+    "labels": components_of,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_reads_its_input_once(way: str, tmp_path: Path) -> None:
+    values = {
+        "map": NOISE,
+        "two channels": np.stack([NOISE[::-1], NOISE]),
+        "labels": (NOISE * 3).astype(np.uint8),
+    }[way]
+    volume = open_volume(values)
+    grid = Grid(volume.domain, (5, 4, 6))
+    found = WAYS[way](volume, connectivity=6, grid=grid, engine=JobEngine(tmp_path))
+    whole = values if way == "labels" else NOISE > 0.6
+    expected = component_parts(whole, connectivity=6).painted()
+    np.testing.assert_array_equal(found.read(), expected)
+    read = [
+        read_usage(Place.at(tmp_path / f"components{stage}.ledger")).counts.get("bytes_read", 0)
+        for stage in ("_links", "")
+    ]
+    assert read == [values.nbytes, 0]
+
+
+@pytest.mark.parametrize("how", ["torn", "of another version"])
+def test_runs_that_are_not_there_are_made_again(how: str, tmp_path: Path, caplog) -> None:
+    options = {"block_shape": (5, 4, 6), "connectivity": 6}
+    expected = components(NOISE, **options, engine=JobEngine(tmp_path))
+    for stage in ("components.zarr", "components.ledger"):
+        rmtree(tmp_path / stage)
+    table = tmp_path / "components_links.parts" / "0" / "000000" / "000000007.npz"
+    columns = read_columns(Place.at(table))
+    if how == "torn":
+        data = table.read_bytes()
+        at = data.index(columns["own.first"].tobytes())
+        table.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    else:
+        old = {name: column for name, column in columns.items() if not name.startswith("own.")}
+        write_columns(Place.at(table), old)
+    again = components(NOISE, **options, engine=JobEngine(tmp_path))
+    np.testing.assert_array_equal(again, expected)
+    assert ("was torn, and is made again" in caplog.text) == (how == "torn")

@@ -51,6 +51,10 @@ class Cascade:
         Its options; JSON.
     version : int
         To be raised when results change.
+    stored_kernel : callable, optional
+        The kernel for engines that store tables: columns that it gives beside, whose names begin
+        with ``own.``, stay with the block.  Its Op finds them in ``StoredShards``, and gets an
+        array without voxels.
     """
 
     kernel: Callable[..., Columns]
@@ -58,6 +62,7 @@ class Cascade:
     halo: Coord = (0, 0, 0)
     params: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    stored_kernel: Callable[..., Columns] | None = None
 
     @property
     def reduction(self) -> Reduction:

@@ -14,9 +14,11 @@ from volkit.engine.reuse import shared_parts
 from volkit.engine.run import Run
 from volkit.engine.stored_inputs import stored_volumes
 from volkit.engine.tree import read_part, work_level, write_part
-from volkit.geometry import Grid
+from volkit.geometry import Block, Grid
 from volkit.io.place import Place
 from volkit.io.volume import Volume
+
+_OWN = "own."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +39,45 @@ class RiseTask:
     def __call__(self, number: int) -> None:
         """Compute and store the table of one box."""
         box = self.boxes.box(self.level, number)
+        own: Columns = {}
         if self.level == 0:
-            block = self.boxes.grid[number]
-            arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
-            table = run_partial(self.cascade.reduction, block, arrays)
+            table, own = self._of_block(number)
             tables = [self.boxes.still_open(table, box, box)]
         else:
             below = replace(self, level=self.level - 1)
             tables = []
             for n in self.boxes.below(self.level, number):
-                up, _ = below.table(n)
+                (up,) = below.tables(n, "up")
                 tables.append(self.boxes.still_open(up, self.boxes.box(self.level - 1, n), box))
         up, kept = self.cascade.rise(tables)
-        both = {f"up.{k}": v for k, v in up.items()} | {f"kept.{k}": v for k, v in kept.items()}
-        write_part(self.folder, number, both)
+        kinds = {"up": up, "kept": kept, "own": own}
+        named = {f"{kind}.{k}": v for kind, some in kinds.items() for k, v in some.items()}
+        write_part(self.folder, number, named)
 
-    def table(self, number: int) -> tuple[Columns, Columns]:
-        """Read what a box passed on, and what it kept."""
-        both = read_part(self, number)
-        return (
-            {k.removeprefix("up."): v for k, v in both.items() if k.startswith("up.")},
-            {k.removeprefix("kept."): v for k, v in both.items() if k.startswith("kept.")},
-        )
+    def tables(self, number: int, *kinds: str) -> list[Columns]:
+        """Read what a box passed on (``up``), what it ``kept``, or what is a block's ``own``."""
+        begin = tuple(f"{kind}." for kind in kinds)
+        found = read_part(self, number, begin=begin)
+        return [
+            {k.removeprefix(kind): v for k, v in found.items() if k.startswith(kind)}
+            for kind in begin
+        ]
+
+    def own(self, number: int) -> Columns:
+        """Give what is a block's own; computed where another version stored nothing of it."""
+        (found,) = self.tables(number, "own")
+        return found or self._of_block(number)[1]
+
+    def _of_block(self, number: int) -> tuple[Columns, Columns]:
+        """Compute the table of a block, and what is its own."""
+        block = self.boxes.grid[number]
+        arrays = [read_metered(v, block.read, decides=block.write) for v in self.inputs]
+        reduction = self.cascade.reduction
+        if self.cascade.stored_kernel is not None:
+            reduction = replace(reduction, kernel=self.cascade.stored_kernel)
+        found = run_partial(reduction, block, arrays)
+        own = {k.removeprefix(_OWN): v for k, v in found.items() if k.startswith(_OWN)}
+        return {k: v for k, v in found.items() if not k.startswith(_OWN)}, own
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +105,7 @@ class SinkTask:
 
     def table(self, number: int) -> Columns:
         """Compute the lookup table of one box."""
-        _, kept = replace(self.risen, level=self.level).table(number)
+        (kept,) = replace(self.risen, level=self.level).tables(number, "kept")
         above = None
         if self.level + 1 < len(self.boxes.levels):
             holder = self.boxes.above(self.level, number)
@@ -112,6 +131,10 @@ class StoredShards:
     def of(self, number: int) -> Columns:
         """Make the table of a block."""
         return self.lowest.table(number)
+
+    def own(self, number: int) -> Columns:
+        """Give what the stored kernel of the cascade left to the block."""
+        return self.lowest.risen.own(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +165,8 @@ class StoredCascade:
         for level, boxes in enumerate(self.boxes.levels):
             task = replace(self.task, level=level)
             for number in range(len(boxes)):
-                yield level, *task.table(number)
+                up, kept = task.tables(number, "up", "kept")
+                yield level, up, kept
 
     def map(self, op: Op, labels: Any, *, sink: Sink, name: str) -> Volume:
         """Let lookup tables sink to the blocks, and apply an Op that reads them.
@@ -170,6 +194,8 @@ class StoredCascade:
                 task = replace(lowest, level=level)
                 _work(self.engine.run, task, what, level=level, name=stage, voxels=0)
         shards = StoredShards(lowest, {"shards": fingerprint(what)})
+        if self.task.cascade.stored_kernel is not None:
+            op = replace(op, idle=_always)
         return self.engine.map(op, labels, grid=self.boxes.grid, name=name, shared=(shards,))
 
 
@@ -215,6 +241,11 @@ def cascade_in_job(
             work = replace(task, level=level)
             _work(engine.run, work, what, level=level, name=name, voxels=voxels)
     return StoredCascade(engine, task, what)
+
+
+def _always(block: Block) -> bool:
+    """Tell that an Op needs no input: it finds what it needs in the tables."""
+    return True
 
 
 def _work(

@@ -50,8 +50,15 @@ def write_columns(place: Place, columns: Columns, *, lasting: bool = True) -> No
     place.above.objects.put(place.name, buffer.getvalue())
 
 
-def read_columns(place: Place) -> Columns:
+def read_columns(place: Place, *, begin: tuple[str, ...] = ("",)) -> Columns:
     """Read Columns.
+
+    Parameters
+    ----------
+    place : Place
+        Where they lie.
+    begin : tuple of str
+        With what the names of those begin that are wanted.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def read_columns(place: Place) -> Columns:
     """
     try:
         with _opened(place) as stream, zipfile.ZipFile(stream) as archive:
-            members = archive.infolist()
+            members = [m for m in archive.infolist() if m.filename.startswith(begin)]
             return {m.filename.removesuffix(".npy"): _column(archive, m) for m in members}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise SourceError(

@@ -2,21 +2,25 @@
 
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.engine.behind import behind
 from volkit.engine.op import Op, run_block
 from volkit.engine.reading import read_metered, write_metered
 from volkit.engine.run import load_shared
 from volkit.geometry import Grid
 from volkit.io.volume import Volume
 
+_BESIDE = 2**24  # bytes of a result that is written beside the next block: few may wait in memory
+
 
 @dataclass(frozen=True, slots=True)
 class MapTask:
-    """What a worker does for a block: read, apply, write."""
+    """What a worker does for a block: read, apply, write; small ones while the next is read."""
 
     op: Op
     grid: Grid
@@ -40,7 +44,11 @@ class MapTask:
         reads = self.op.reads(block)
         arrays = [read_metered(v, reads, decides=block.write) for v in self.inputs]
         result = run_block(self.op, block, arrays, load_shared(self.shared))
-        write_metered(self.target, block.write, result)
+        write = partial(write_metered, self.target, block.write, result)
+        if result.nbytes <= _BESIDE:
+            behind(write)
+        else:
+            write()
         return content_check(result)
 
 

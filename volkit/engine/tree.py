@@ -223,7 +223,7 @@ def write_part(folder: Place, number: int, table: Columns) -> None:
     write_columns(part_place(folder, number), table, lasting=False)
 
 
-def read_part(task: LevelTask, number: int) -> Columns:
+def read_part(task: LevelTask, number: int, *, begin: tuple[str, ...] = ("",)) -> Columns:
     """Read a partial table; make it again if it is torn, as after a power failure.
 
     Parameters
@@ -232,6 +232,8 @@ def read_part(task: LevelTask, number: int) -> Columns:
         What makes it.
     number : int
         Of the table.
+    begin : tuple of str
+        With what the names of the columns begin that are wanted.
 
     Returns
     -------
@@ -244,13 +246,13 @@ def read_part(task: LevelTask, number: int) -> Columns:
     """
     place = part_place(task.folder, number)
     try:
-        return read_columns(place)
+        return read_columns(place, begin=begin)
     except SourceError:
         if place.above.objects.modified(place.name) is None:
             raise
         _logger.warning("the table %s was torn, and is made again", place)
     task(number)
-    return read_columns(place)
+    return read_columns(place, begin=begin)
 
 
 def part_key(number: int) -> str:

@@ -1,9 +1,12 @@
-"""Components of the whole from blocks that are labelled twice, and read nothing of each other.
+"""Components of the whole from blocks that read nothing of each other.
 
 Labelling costs less than to store labels and to read them again, with those around them::
 
     values ─► parts of each block ─► rims ─► boxes of 2³, 4³ … blocks ─► names
-       └────► parts of each block, again, under the names of the whole ◄───┘
+                   └────► parts of each block, under the names of the whole ◄─┘
+
+A job stores the parts as runs, beside the rims, and paints them; where nothing is stored between,
+blocks are labelled twice.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volkit.engine.cascade import Cascade, Shards
+from volkit.engine.cascade_job import StoredShards
 from volkit.engine.op import Columns, Op
 from volkit.geometry import Block, Box
 from volkit.kernels.label_rims import rim_table, rise_rims
 from volkit.kernels.label_runs import Parts, component_parts
 from volkit.kernels.octree_components import sink_links
+from volkit.kernels.run_columns import run_columns, runs_of
 from volkit.ops.arguments import Call
 from volkit.ops.sharded_lookup import risen
 
@@ -42,7 +47,8 @@ def components_by_rims(
     call : Call
         Its input, grid and engine.
     rims : callable
-        ``rims(block, values, **params)``: what :func:`block_rims` says.
+        ``rims(block, values, **params)``: what :func:`block_rims` says; with ``runs=True`` with
+        the runs beside.
     named : callable
         ``named(block, values, shards, **params)``: what :func:`block_names` says.
     connectivity : int
@@ -58,13 +64,15 @@ def components_by_rims(
         1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
     """
     rise = partial(rise_rims, connectivity=connectivity, domain=call.grid.domain)
-    cascade = Cascade(rims, rise, params=params)
+    cascade = Cascade(rims, rise, params=params, stored_kernel=partial(rims, runs=True))
     tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=f"{name}_links")
     op = Op(named, dtype=np.uint64, params=params)
     return call.wrap(tree.map(op, *call.inputs, sink=sink_links, name=name))
 
 
-def block_rims(block: Block, values: Array, *, connectivity: int, domain: Box) -> Columns:
+def block_rims(
+    block: Block, values: Array, *, connectivity: int, domain: Box, runs: bool = False
+) -> Columns:
     """List the components of a block that touch its faces.
 
     Parameters
@@ -77,13 +85,19 @@ def block_rims(block: Block, values: Array, *, connectivity: int, domain: Box) -
         6, 18 or 26.
     domain : Box
         That all blocks lie in.
+    runs : bool
+        Give the runs of the block, too, as its own.
 
     Returns
     -------
     dict of ndarray
         As ``rim_table`` gives them.
     """
-    return rim_table(_parts(block, values, connectivity, domain), block.write)
+    parts = _parts(block, values, connectivity, domain)
+    table = rim_table(parts, block.write)
+    if runs:
+        table |= {f"own.{name}": column for name, column in run_columns(parts).items()}
+    return table
 
 
 def block_names(
@@ -96,7 +110,7 @@ def block_names(
     block : Block
         Without a halo.
     values : ndarray of bool or int, shape (Z, Y, X)
-        A mask, or labels.
+        A mask, or labels; without voxels where the runs are stored.
     shards : Shards
         What becomes of the block's own names.
     connectivity : int
@@ -109,7 +123,11 @@ def block_names(
     ndarray of uint64, shape (Z, Y, X)
     """
     lookup = shards.of(block.number)
-    return _parts(block, values, connectivity, domain).painted(lookup["old"], lookup["new"])
+    if values.size == 0 and isinstance(shards, StoredShards):
+        parts = runs_of(shards.own(block.number), block.write.shape)
+    else:
+        parts = _parts(block, values, connectivity, domain)
+    return parts.painted(lookup["old"], lookup["new"])
 
 
 def _parts(block: Block, values: Array, connectivity: int, domain: Box) -> Parts:

@@ -189,10 +189,16 @@ def named_components(block: Block, mask: Array, connectivity: int, domain: Box) 
 
 
 def _rims_block(
-    block: Block, prob: Array, *, connectivity: int, domain: list[list[int]], **how: Any
+    block: Block,
+    prob: Array,
+    *,
+    connectivity: int,
+    domain: list[list[int]],
+    runs: bool = False,
+    **how: Any,
 ) -> Columns:
-    mask = foreground(prob, **how)
-    return block_rims(block, mask, connectivity=connectivity, domain=domain_box(domain))
+    mask, whole = foreground(prob, **how), domain_box(domain)
+    return block_rims(block, mask, connectivity=connectivity, domain=whole, runs=runs)
 
 
 def _named_block(
@@ -204,15 +210,21 @@ def _named_block(
     domain: list[list[int]],
     **how: Any,
 ) -> Labels:
-    mask = foreground(prob, **how)
+    mask = foreground(prob, **how) if prob.size else prob
     return block_names(block, mask, shards, connectivity=connectivity, domain=domain_box(domain))
 
 
 def _equal_rims_block(
-    block: Block, labels: Array, *, connectivity: int, domain: list[list[int]]
+    block: Block,
+    labels: Array,
+    *,
+    connectivity: int,
+    domain: list[list[int]],
+    runs: bool = False,
 ) -> Columns:
     _check_labels(labels)
-    return block_rims(block, labels, connectivity=connectivity, domain=domain_box(domain))
+    whole = domain_box(domain)
+    return block_rims(block, labels, connectivity=connectivity, domain=whole, runs=runs)
 
 
 def _equal_named_block(

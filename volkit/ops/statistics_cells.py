@@ -76,9 +76,10 @@ def _rims_block(
     labels: list[int],
     connectivity: int,
     domain: list[list[int]],
+    runs: bool = False,
 ) -> Columns:
-    mask = _of_classes(classes, labels)
-    return block_rims(block, mask, connectivity=connectivity, domain=domain_box(domain))
+    mask, whole = _of_classes(classes, labels), domain_box(domain)
+    return block_rims(block, mask, connectivity=connectivity, domain=whole, runs=runs)
 
 
 def _named_block(
