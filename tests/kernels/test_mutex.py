@@ -91,6 +91,10 @@ def test_labels_are_those_of_another_implementation() -> None:
     [
         ({"offsets": NEAR}, "and there are 3 offsets; give"),
         ({"offsets": [*NEAR, (0, 0, 0)]}, r"and no offset of \(0, 0, 0\)"),
+        (
+            {"affinities": np.zeros((0, 3, 3, 3), np.float32), "offsets": [], "attractive": 0},
+            r"offsets are \[\]: there is no channel",
+        ),
         ({"attractive": 5}, "5 of 4 channels attract"),
         ({"mask": np.ones((1, 2, 3), bool)}, r"the mask is \(1, 2, 3\)"),
         ({"affinities": np.full((4, 3, 3, 3), 2, np.float32)}, "NaN or outside 0 to 1"),

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volkit.errors import ConfigError, ContractError
+from volkit.geometry import Box
 from volkit.kernels.agglomerate import agglomerate_mean
 from volkit.kernels.contacts import ONE
 from volkit.kernels.exact_ratio import compare_ratios
+from volkit.kernels.largest_affinities import largest_affinities, largest_rows
 from volkit.kernels.linkage_rule import Linkage
 from volkit.kernels.octree_agglomeration import agglomerate_table, contact_table, rise, sink
 
@@ -196,6 +198,16 @@ def test_a_mean_of_the_largest_that_rises_waits_for_its_turn() -> None:
 def test_rules_that_cannot_be_are_refused(make, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+@pytest.mark.parametrize("k", [0, -2])
+def test_of_every_contact_at_least_one_affinity_is_kept(k: int) -> None:
+    labels, affinities = np.array([[[1, 2]]], np.uint64), np.ones((3, 1, 1, 2), np.float32)
+    rows = {name: np.ones(1, np.int64) for name in ("edge", "bin", "number")}
+    with pytest.raises(ContractError, match=f"k is {k}: every contact would lose"):
+        largest_affinities(labels, affinities, Box((0, 0, 0), (1, 1, 2)), k=k, toward=-1)
+    with pytest.raises(ContractError, match=f"k is {k}: every contact would lose"):
+        largest_rows(rows, k=k)
 
 
 def test_pairs_out_of_order_are_refused() -> None:

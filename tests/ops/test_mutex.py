@@ -59,6 +59,9 @@ def test_offsets_that_do_not_fit_are_refused() -> None:
             mutex_agglomerate(*volumes, offsets=OFFSETS, attractive=attractive)
     with pytest.raises(ConfigError, match="of which .* attract; give"):
         mutex_agglomerate(*volumes, offsets=[None, *OFFSETS[1:]])
+    for none, attractive in (([], 3), ([], 0), ([None] * 6, ())):
+        with pytest.raises(ConfigError, match="no channel has one, and a graph without edges"):
+            mutex_agglomerate(*volumes, offsets=none, attractive=attractive)
     with pytest.raises(ContractError, match="offsets 3; give"):
         mutex_agglomerate(*volumes, offsets=OFFSETS[:3]).compute(scheduler="sync")
     more = mutex_agglomerate(*volumes, offsets=[*OFFSETS, None, (0, 0, 9)])

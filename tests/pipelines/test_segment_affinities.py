@@ -427,6 +427,18 @@ def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, c
         ),
         (
             "segment_affinities",
+            {"input": {"affinities": "map.zarr"}, "offsets": [], "segment": {"mutex": {}}},
+            ConfigError,
+            "offsets are missing: affinities do not tell",
+        ),
+        (
+            "segment_affinities",
+            {"input": {"image": "map.zarr"}, "checkpoint": "identity.yaml", "offsets": []},
+            ConfigError,
+            "offsets are missing: affinities do not tell",
+        ),
+        (
+            "segment_affinities",
             {"input": {"image": "map.zarr"}, "checkpoint": "identity.yaml"},
             ConfigError,
             "neither the card nor the workflow states the offsets",

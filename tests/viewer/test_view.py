@@ -108,10 +108,13 @@ def test_labels_follow_the_threshold(project) -> None:
         visible = {one["name"]: one.get("visible", True) for one in view.state["layers"]}
         assert visible["labels at a threshold"]
         assert not visible["labels"]
-        for wrong in (b"2", b"[]", b"nan"):
-            request = urllib.request.Request(f"{view.url}threshold", wrong)
-            with pytest.raises(urllib.error.HTTPError, match="400"):
+        wrong = {b"2": "threshold is 2.0; give a number from 0 to 1", b"NaN": "threshold is nan;"}
+        wrong |= {b"[]": "the threshold is '[]', which is no number", b"": "the threshold is ''"}
+        for sent, message in wrong.items():
+            request = urllib.request.Request(f"{view.url}threshold", sent)
+            with pytest.raises(urllib.error.HTTPError, match="400") as refused:
                 urllib.request.urlopen(request)
+            assert message in refused.value.read().decode()
 
 
 def test_a_run_that_is_half_written_is_shown_as_far_as_it_is(project, tmp_path) -> None:

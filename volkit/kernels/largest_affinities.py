@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from volkit.errors import ContractError
 from volkit.geometry import Box
 from volkit.kernels.affinity_graph import Floats, Labels, check_neighbours
 from volkit.kernels.contacts import ONE
@@ -47,7 +48,7 @@ def largest_affinities(
     Raises
     ------
     ContractError
-        If the shapes differ.
+        If the shapes differ, or k is less than 1.
 
     Examples
     --------
@@ -59,6 +60,7 @@ def largest_affinities(
     ({'bin': [1.0], 'sum': [0.0]}, [2])
     """
     check_neighbours(labels, affinities)
+    _check_many(k)
     u, v, values = _faces(labels, affinities, core, toward=toward, sections=sections)
     order = np.lexsort((values, v, u))
     u, v, values = u[order], v[order], values[order]
@@ -79,12 +81,17 @@ def largest_rows(rows: Rows, *, k: int) -> Rows:
     rows : dict of ndarray
         ``edge``, ``bin`` and ``number`` (int64), sorted by the first two.
     k : int
-        How many.
+        How many, at least 1.
 
     Returns
     -------
     dict of ndarray
         Likewise.
+
+    Raises
+    ------
+    ContractError
+        If k is less than 1.
 
     Examples
     --------
@@ -93,6 +100,7 @@ def largest_rows(rows: Rows, *, k: int) -> Rows:
     >>> {name: column.tolist() for name, column in largest_rows(rows, k=3).items()}
     {'edge': [0, 0, 1], 'bin': [5, 7, 4], 'number': [2, 1, 1]}
     """
+    _check_many(k)
     edge, total = rows["edge"], np.cumsum(rows["number"])
     last = np.flatnonzero(np.append(edge[1:] != edge[:-1], True)) if len(edge) else edge
     rows_of = np.diff(last, prepend=-1)
@@ -121,6 +129,13 @@ def sum_of_rows(rows: Rows, *, edges: int) -> tuple[Ints, Ints]:
     np.add.at(total, rows["edge"], (ONE - rows["bin"]) * rows["number"])
     np.add.at(count, rows["edge"], rows["number"])
     return total, count
+
+
+def _check_many(k: int) -> None:
+    if k < 1:
+        raise ContractError(
+            f"k is {k}: every contact would lose its affinities; keep at least 1 of each"
+        )
 
 
 def _faces(

@@ -139,6 +139,11 @@ def _check(affinities: Floats, offsets: Any, attractive: int, mask: Any) -> None
             f"affinities have shape {shape}, and there are {len(offsets)} offsets; give (C, Z, Y, "
             "X) and (z, y, x) for every channel"
         )
+    if not shape[0]:
+        raise ContractError(
+            f"affinities have shape {shape}, and offsets are []: there is no channel that could "
+            "join voxels; give at least one"
+        )
     if not 0 <= attractive <= len(offsets) or any(not any(o) for o in offsets):
         raise ContractError(
             f"{attractive} of {len(offsets)} channels attract, offsets are {list(offsets)}; give 0 "

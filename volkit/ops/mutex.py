@@ -85,8 +85,8 @@ def mutex_agglomerate(
     Raises
     ------
     ConfigError
-        If an offset has not three numbers, more channels attract than there are, or nobody knows
-        who is to hold the graph.
+        If there is no offset or one has not three numbers, more channels attract than there are, or
+        nobody knows who is to hold the graph.
     ContractError
         By the block that meets NaN or values outside 0 to 1, or another number of channels; by the
         box in which a fragment ends that stands elsewhere too.
@@ -148,6 +148,11 @@ def _parted(
     plain = {n: [int(o) for o in offset] for n, offset in enumerate(offsets) if offset is not None}
     near = list(range(attractive)) if isinstance(attractive, int) else list(attractive)
     channels = [*near, *(n for n in plain if n not in near)]
+    if not plain:
+        raise ConfigError(
+            f"offsets are {list(offsets)}: no channel has one, and a graph without edges joins "
+            "nothing; give (z, y, x) for every channel"
+        )
     negative = isinstance(attractive, int) and attractive < 0
     if negative or sorted(channels) != list(plain) or any(len(o) != 3 for o in plain.values()):
         raise ConfigError(

@@ -126,7 +126,7 @@ class SegmentAffinities(_Segmentation):
     ------
     ConfigError
         If there are a network and stored affinities, or neither, or the offsets of the stored ones
-        are missing.
+        are missing, or a list without any.
     """
 
     checkpoint: CheckpointKeys | None = None
@@ -135,7 +135,7 @@ class SegmentAffinities(_Segmentation):
     def __post_init__(self) -> None:
         _Segmentation.__post_init__(self)
         _check_source(self.input, self.checkpoint, "affinities")
-        if self.input.affinities is not None and self.offsets is None:
+        if self.offsets == () or (self.offsets is None and self.input.affinities is not None):
             raise ConfigError(
                 "offsets are missing: affinities do not tell what they compare, and a wrong guess "
                 "shifts borders by a voxel; give for example "

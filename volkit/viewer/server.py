@@ -29,6 +29,7 @@ except ImportError as error:
 _LOOPBACK = "127.0.0.1"
 _PORTS = 2**16
 _READERS = 8  # chunks that are read at the same time
+_TOLD = 40  # bytes of what somebody sent that a message repeats
 _HANDS_OFF = (
     ("Cache-Control", "no-store"),  # a run may be going on
     ("X-Content-Type-Options", "nosniff"),
@@ -227,12 +228,9 @@ class _Threshold(_Handler):
         if self.refused(token):
             return
         try:
-            threshold = float(json.loads(self.request.body))
-        except (ValueError, TypeError):
-            threshold = -1.0
-        try:
             if self.view.on_threshold is None:
                 raise ConfigError("what is shown has no threshold")
+            threshold = _number(self.request.body)
             state = self.view.on_threshold(threshold)
         except ConfigError as error:
             self.set_status(400)
@@ -240,3 +238,14 @@ class _Threshold(_Handler):
             return
         self.view.show(state)
         self.finish(json.dumps({"threshold": threshold}))
+
+
+def _number(body: bytes) -> float:
+    """Take the number that somebody sent."""
+    try:
+        return float(json.loads(body))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"the threshold is {body[:_TOLD].decode(errors='replace')!r}, which is no number; "
+            "send one, as JSON has it"
+        ) from error
