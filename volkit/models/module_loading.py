@@ -19,6 +19,7 @@ from volkit.models.plane_network import PlaneNetwork
 from volkit.models.predictor import check_answer
 from volkit.models.programs import read_program, read_script
 from volkit.models.running import Running
+from volkit.models.strided import slice_strides
 from volkit.models.trust import check_trusted, is_foreign
 from volkit.models.valid import fitted
 from volkit.models.weights import check_state, read_state
@@ -178,6 +179,8 @@ def ready_module(module: nn.Module, running: Running) -> nn.Module:
 def lay_out(module: nn.Module) -> None:
     """Put channels last, in place; weights of 2-D layers, which slices go through, too.
 
+    Layers whose gradients oneDNN cannot make of channels last learn another way.
+
     Parameters
     ----------
     module : torch.nn.Module
@@ -187,6 +190,7 @@ def lay_out(module: nn.Module) -> None:
     for value in (*module.parameters(), *module.buffers()):
         if value.dim() in layouts:
             value.data = value.data.contiguous(memory_format=layouts[value.dim()])
+    slice_strides(module)
 
 
 def module_digest(module: nn.Module) -> str:
