@@ -16,8 +16,8 @@ from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
 from volkit.ops.octree_agglomeration import agglomeration_tree
 from volkit.pipelines.cluster import ClusterOptions
 from volkit.pipelines.graph_memory import asked_graph, graph_advice, graph_holder, room_for_graph
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.segment_basins_config import AgglomerationOptions, BasinOptions, MutexOptions
-from volkit.pipelines.segment_plan import PROCESS_BYTES
 
 GIB = 2**30
 FOUR = ClusterOptions(workers=1, memory_gib=4)
@@ -26,10 +26,10 @@ LARGE = 1024**3  # 4 GiB of contacts
 
 def test_the_smallest_worker_counts_where_the_workflow_does_not_say() -> None:
     workers = [{"memory_limit": limit} for limit in (9 * GIB, None, 3 * GIB, 0)]
-    assert room_for_graph(FOUR, workers) == 4 * GIB - PROCESS_BYTES
+    assert room_for_graph(FOUR, workers) == 4 * GIB - process_bytes()
     there = ClusterOptions(scheduler="tcp://127.0.0.1:8786")
     assert room_for_graph(there) is None
-    assert room_for_graph(there, workers) == 3 * GIB - PROCESS_BYTES
+    assert room_for_graph(there, workers) == 3 * GIB - process_bytes()
     assert room_for_graph(there, workers[1::2]) is None
     assert room_for_graph(ClusterOptions(workers=1, memory_gib=0.1)) == 0
 
@@ -39,14 +39,14 @@ def asked(voxels: int, held: str = "auto"):
 
 
 def test_a_graph_with_far_edges_is_three_times_as_large() -> None:
-    """1.2 GiB of contacts fit into 3.6 GiB, as many edges again and again do not."""
+    """1.2 GiB of contacts fit into what 4 leave, as many edges again and again do not."""
     engine, voxels = LazyEngine(), 3 * LARGE // 10
     assert graph_holder(asked(voxels), FOUR, engine) == "whole"
     signed = asked_graph(BasinOptions(mutex=MutexOptions()), voxels)
     assert graph_holder(signed, FOUR, engine) == "boxes"
     assert list(graph_advice(signed, FOUR)) == [
         "boxes of blocks hold the graph of fragments: up to 3.6 GiB may be needed for that of "
-        "0.32 gigavoxels, and a worker has 3.6 GiB for it"
+        f"0.32 gigavoxels, and a worker has {room_for_graph(FOUR) / GIB:.2g} GiB for it"
     ]
 
 

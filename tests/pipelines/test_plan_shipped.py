@@ -12,6 +12,7 @@ from volkit.cli.app import app
 from volkit.errors import GeometryError
 from volkit.models.tile_components import TileComponents
 from volkit.pipelines.plan import StagePlan, added_up
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.registry import read_workflow
 from volkit.testing.stall_clips import write_film
 from volkit.testing.stall_folds import write_folds
@@ -176,7 +177,7 @@ def said_of_graphs(name: str, how: str, shape: str, tmp_path: Path) -> list[str]
     """What a plan says of graphs, where a worker has 4 GiB beside what it needs anyway."""
     given = settings_of(name, {}, tmp_path / "run")
     more = [f"input.image=specimen://em?shape={shape}&seed=1", f"segment.agglomeration={how}"]
-    more.append(f"cluster={{workers: 1, memory_gib: {4 + 450 / 1024}}}")
+    more.append(f"cluster={{workers: 1, memory_gib: {4 + process_bytes() / 2**30}}}")
     workflow = read_workflow(WORKFLOWS / name, [*given, *more])
     advice = workflow.pipeline.plan(workflow.config).advice
     return [text for text in advice if "graph" in text]

@@ -24,13 +24,13 @@ from volkit.pipelines.classify_scans_tables import called, known, write_calls
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan, StagePlan
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.registry import OnMessage, Pipeline
 from volkit.pipelines.run_folder import at_work
 from volkit.pipelines.scans_attention import ATTENTION, Attention, look_evenly
 from volkit.pipelines.scans_facts import write_facts
 from volkit.pipelines.scans_figure import attention_figure
 from volkit.pipelines.scans_record import read_record
-from volkit.pipelines.segment_plan import PROCESS_BYTES
 from volkit.pipelines.train_scans_report import Found, told_scores, write_report
 
 # Layers of an r3d_18 that are alive together when it is only asked.
@@ -171,7 +171,7 @@ def plan(config: ClassifyScans) -> Plan:
         voxels_read=count * window,
         bytes_read=4 * count * window,
         bytes_written=0,
-        memory_bytes=PROCESS_BYTES + window * _BYTES_PER_VOXEL,
+        memory_bytes=process_bytes() + window * _BYTES_PER_VOXEL,
         passes=passes,
         least_passes=passes,
     )

@@ -16,8 +16,8 @@ from volkit.ops.mutex import STAGE as SIGNED
 from volkit.ops.octree_agglomeration import STAGE as MERGED
 from volkit.ops.octree_basins import STAGE as LINKED
 from volkit.pipelines.cluster import ClusterOptions
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.segment_basins_config import BasinOptions
-from volkit.pipelines.segment_plan import PROCESS_BYTES
 
 
 def room_for_graph(
@@ -41,7 +41,7 @@ def room_for_graph(
     if memory is None:
         limits = (worker["memory_limit"] for worker in workers)
         memory = min((int(limit) for limit in limits if limit), default=None)
-    return None if memory is None else max(0, memory - PROCESS_BYTES)
+    return None if memory is None else max(0, memory - process_bytes())
 
 
 @dataclass(frozen=True, slots=True)

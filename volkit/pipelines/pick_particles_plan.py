@@ -8,7 +8,8 @@ from volkit.pipelines.pick_particles_chain import OpenTomogram, PickJob, compute
 from volkit.pipelines.pick_particles_config import PickParticles
 from volkit.pipelines.plan import Plan, StagePlan, added_up
 from volkit.pipelines.planning import PlanEngine
-from volkit.pipelines.segment_plan import PROCESS_BYTES, NetworkStage, misaligned
+from volkit.pipelines.process_memory import process_bytes
+from volkit.pipelines.segment_plan import NetworkStage, misaligned
 
 # Beside the heat maps: one class at a time, in floats, and what max-pooling keeps of it.
 _WORK_BYTES = {"picks": 8.0}
@@ -71,7 +72,7 @@ def plan(config: PickParticles) -> Plan:
 
 def _stages(tomogram: OpenTomogram, job: PickJob) -> list[StagePlan]:
     work = {f"{tomogram.name}-{name}": size for name, size in _WORK_BYTES.items()}
-    engine = PlanEngine(work_bytes=work, process_bytes=PROCESS_BYTES)
+    engine = PlanEngine(work_bytes=work, process_bytes=process_bytes())
     compute(tomogram, job, engine)
     network = _network(job)
     if network is None or tomogram.image is None:

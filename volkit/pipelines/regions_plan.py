@@ -7,8 +7,8 @@ from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
 from volkit.pipelines.plan import Plan, StagePlan
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.regions_config import Regions
-from volkit.pipelines.segment_plan import PROCESS_BYTES
 from volkit.training.region_options import UNSCHOOLED
 
 _FLOAT_BYTES = 4
@@ -66,7 +66,7 @@ def plan(config: Regions) -> Plan:
         voxels_read=voxels,
         bytes_read=voxels * image.dtype.itemsize,
         bytes_written=0,
-        memory_bytes=PROCESS_BYTES + kept,
+        memory_bytes=process_bytes() + kept,
     )
     return Plan(
         grid=Grid(Box.from_shape(shape), (1, *told.tile)),
@@ -95,7 +95,7 @@ def _encoders(config: Regions, learn: int, judge: int, kept: int) -> StagePlan:
         voxels_read=(learn + judge) * _pixels(config),
         bytes_read=0,
         bytes_written=0,
-        memory_bytes=PROCESS_BYTES + kept + _FLOAT_BYTES * (floats + weights),
+        memory_bytes=process_bytes() + kept + _FLOAT_BYTES * (floats + weights),
         passes=seen,
         least_passes=seen,
     )

@@ -51,7 +51,6 @@ WORK_BYTES = {
     "polarity": 24.0,
     "filled": 16.0,
 }
-PROCESS_BYTES = 450 * 2**20  # a worker with torch and numba loaded takes 330 to 430 MiB
 _MOST_WINDOWS = 8  # of a batch that is found by trying, on the CPU
 _FLOATS_PER_WINDOW_VOXEL = 128  # the compact U-Net of first width 16 takes 111 in float32
 

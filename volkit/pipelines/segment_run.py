@@ -16,10 +16,11 @@ from volkit.pipelines.cluster import workers
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.plan import Plan
 from volkit.pipelines.planning import PlanEngine
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
 from volkit.pipelines.report import Report, write_report
 from volkit.pipelines.run_folder import at_work
-from volkit.pipelines.segment_plan import PROCESS_BYTES, WORK_BYTES, NetworkStage, misaligned
+from volkit.pipelines.segment_plan import WORK_BYTES, NetworkStage, misaligned
 from volkit.pipelines.version_stages import refuse_replacing
 
 Files = tuple[tuple[str, Path | str], ...]
@@ -136,7 +137,7 @@ class Segmentation:
         Plan
         """
         inputs = self.open_inputs(config)
-        engine = PlanEngine(work_bytes=WORK_BYTES, process_bytes=PROCESS_BYTES)
+        engine = PlanEngine(work_bytes=WORK_BYTES, process_bytes=process_bytes())
         self.compute(inputs, config, engine)
         networks = {network.name: network for network in self.networks(inputs, config)}
         memory = config.cluster.memory_bytes

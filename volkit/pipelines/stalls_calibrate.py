@@ -30,8 +30,8 @@ from volkit.ops.stall_ensemble import fingerprint_of, read_folds
 from volkit.ops.stall_scores import SCORES, stall_scores
 from volkit.pipelines.outcome import Outcome
 from volkit.pipelines.plan import Plan, StagePlan
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.registry import OnMessage, Pipeline, Workflow
-from volkit.pipelines.segment_plan import PROCESS_BYTES
 from volkit.pipelines.stalls_calibrate_config import StallsCalibrate
 from volkit.pipelines.stalls_plan import listed
 from volkit.pipelines.stalls_reliability import reliability_figure
@@ -190,7 +190,7 @@ def plan(config: StallsCalibrate) -> Plan:
         voxels_read=count,
         bytes_read=sum(column.nbytes for column in (given, truth, fold, group)),
         bytes_written=0,
-        memory_bytes=PROCESS_BYTES + count * _EXAMPLE_BYTES,
+        memory_bytes=process_bytes() + count * _EXAMPLE_BYTES,
     )
     told = (
         f"{int(truth.sum())} of {count} examples are stalled; {len(METHODS)} methods are fitted to "

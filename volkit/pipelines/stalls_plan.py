@@ -5,7 +5,7 @@ from math import prod
 
 from volkit.geometry import Box, Grid
 from volkit.pipelines.plan import Plan, StagePlan
-from volkit.pipelines.segment_plan import PROCESS_BYTES
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.stalls_config import StallsRun
 from volkit.pipelines.stalls_table import open_calibrator
 
@@ -43,7 +43,7 @@ def predictions(config: StallsRun, count: int | None, *, bytes_read: int, held: 
         voxels_read=known * window,
         bytes_read=bytes_read,
         bytes_written=0,
-        memory_bytes=PROCESS_BYTES + held + activations,
+        memory_bytes=process_bytes() + held + activations,
         passes=asked,
         least_passes=asked,
     )

@@ -26,7 +26,8 @@ from volkit.ops.stall_sources import VolumeClips
 from volkit.ops.vessel_graph import label_segments, vessel_graph
 from volkit.pipelines.plan import Plan
 from volkit.pipelines.planning import PlanEngine
-from volkit.pipelines.segment_plan import PROCESS_BYTES, misaligned
+from volkit.pipelines.process_memory import process_bytes
+from volkit.pipelines.segment_plan import misaligned
 from volkit.pipelines.stalls_config import StallsVolume
 from volkit.pipelines.stalls_plan import predictions, stalls_plan
 from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
@@ -156,7 +157,7 @@ def plan(config: StallsVolume) -> Plan:
     """
     image, mask = _opened(config)
     grid = Grid(image.domain, config.block_shape)
-    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=PROCESS_BYTES)
+    engine = PlanEngine(work_bytes=_WORK_BYTES, process_bytes=process_bytes())
     graph = vessel_graph(
         mask, options=config.vessels, voxel_size_nm=image.voxel_size_nm, grid=grid, engine=engine
     )

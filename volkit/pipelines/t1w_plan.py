@@ -8,7 +8,7 @@ from volkit.geometry import Box, Grid
 from volkit.io.scan_files import AcquiredScan, read_acquired, stamp
 from volkit.io.scan_table import ListedScan, read_scan_table
 from volkit.pipelines.plan import Plan, StagePlan
-from volkit.pipelines.segment_plan import PROCESS_BYTES
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.t1w_config import T1wPreprocess
 
 _FLOAT = 4
@@ -44,7 +44,7 @@ def plan(config: T1wPreprocess) -> Plan:
     mm = prod(n * s for n, s in zip(first.values.shape, first.spacing_mm, strict=True))
     seen = max(first.values.size, int(mm / config.chain.voxel_mm**3))
     masks = 1 + len(config.masks)
-    memory = PROCESS_BYTES + _COPIES * _FLOAT * seen
+    memory = process_bytes() + _COPIES * _FLOAT * seen
     memory += _ITK_BYTES if config.chain.bias.method == "n4" else 0
     network = config.chain.tissue or config.chain.strip.network
     if network is not None:

@@ -8,7 +8,8 @@ from volkit.models.checkpoint import Checkpoint
 from volkit.ops.tissue_classes import class_pairs
 from volkit.pipelines.plan import Plan, StagePlan, added_up
 from volkit.pipelines.planning import PlanEngine
-from volkit.pipelines.segment_plan import PROCESS_BYTES, NetworkStage, misaligned
+from volkit.pipelines.process_memory import process_bytes
+from volkit.pipelines.segment_plan import NetworkStage, misaligned
 from volkit.pipelines.statistics import planned_stages
 from volkit.pipelines.statistics_chain import Inputs
 from volkit.pipelines.tissue_config import Tissue
@@ -68,7 +69,7 @@ def plan(config: Tissue) -> Plan:
 
 
 def _classes(config: Tissue, grid: Grid, card: Checkpoint | None) -> list[StagePlan]:
-    engine = PlanEngine(work_bytes={}, process_bytes=PROCESS_BYTES)
+    engine = PlanEngine(work_bytes={}, process_bytes=process_bytes())
     volumes = classes_of(config, grid, engine)
     if len(volumes) > 1:
         class_pairs(volumes["truth"], volumes["predicted"], grid=grid, engine=engine)

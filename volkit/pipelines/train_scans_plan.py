@@ -6,7 +6,7 @@ from volkit.errors import ConfigError
 from volkit.geometry import Box, Grid
 from volkit.io.scan_manifest import ScanManifest, read_manifest
 from volkit.pipelines.plan import Plan, StagePlan
-from volkit.pipelines.segment_plan import PROCESS_BYTES
+from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.train_scans_config import TrainScans
 from volkit.training.scan_roles import trainings
 
@@ -38,7 +38,7 @@ def plan(config: TrainScans) -> Plan:
     window = prod(training.window)
     seen = len(manifest.rows) * training.optimisation.epochs
     memory = (
-        PROCESS_BYTES
+        process_bytes()
         + config.memory_mib * _MIB
         + training.optimisation.batch * window * _BYTES_PER_VOXEL
     )
