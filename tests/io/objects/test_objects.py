@@ -218,8 +218,8 @@ def test_names_of_files_are_not_entered_into_the_interpreter(
         objects.settle([key])
         objects.delete(key)
     monkeypatch.undo()
-    # The folders are few, and the same for all.
-    assert [name for name in entered if "-" in name.removeprefix(tmp_path.name)] == []
+    # The folders are few, and the same for all; Python 3.12 enters those above, too, as popen-gw0.
+    assert [name for name in entered if "-" in name and name not in tmp_path.parts] == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
