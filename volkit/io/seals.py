@@ -38,8 +38,8 @@ def is_whole(data: bytes) -> bool:
     return digest(data[:start] + BLANK.encode() + data[stop:]) == data[start:stop].decode("latin1")
 
 
-def digest(*parts: bytes) -> str:
-    """Give the SHA-256 of bytes, 64 hexadecimal digits."""
+def digest(*parts: bytes | memoryview) -> str:
+    """Give the SHA-256 of bytes, 64 hexadecimal digits; arrays by their ``data``, uncopied."""
     found = hashlib.sha256()
     for part in parts:
         found.update(part)

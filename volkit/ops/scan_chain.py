@@ -227,7 +227,7 @@ class _Steps:
 
     def add(self, step: str, values: Floats, **params: Any) -> None:
         """Note a step with what it left."""
-        sha256 = digest(str(values.shape).encode(), values.tobytes())
+        sha256 = digest(str(values.shape).encode(), np.ascontiguousarray(values).data)
         plain = json.loads(json.dumps(params, default=list))
         self.made.append({"step": step, **plain, "voxels_sha256": sha256})
 
