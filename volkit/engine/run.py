@@ -73,7 +73,7 @@ class Run:
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
-        self._check()
+        self.check()
         ledger = Ledger.open(
             self.root.inside(f"{name}.ledger"), what, total, replace=self.replace_stale
         )
@@ -134,7 +134,7 @@ class Run:
                 self.on_progress(state)
 
         def receive(outcome: Outcome) -> None:
-            self._check()
+            self.check()
             usage.add(outcome.usage)
             if outcome.numbers:
                 origin.finished(len(outcome.numbers))
@@ -161,8 +161,14 @@ class Run:
                 on_flight=flight,
             )
 
-    def _check(self) -> None:
-        """Write nothing into the folder of another client."""
+    def check(self) -> None:
+        """Write nothing into the folder of another client.
+
+        Raises
+        ------
+        RunLockedError
+            If somebody has taken the run.
+        """
         if self.attendance is not None:
             self.attendance.check()
 

@@ -1,8 +1,9 @@
 """Notes of usage: what a stage has cost so far, kept beside its ledger.
 
 ``NAME.ledger/usage.json`` adds up over attempts.  It is written twice a second or more, and at
-the end: after a kill, the last moments before it are not in it, nor is what was in flight.  Blocks
-that were lost and are computed again count again, since they cost again.
+the end: after a kill, the last moments before it are not in it, nor is what was in flight.  Only
+at the end it is waited for until it is on the disk: a power failure may cost the numbers so far.
+Blocks that were lost and are computed again count again, since they cost again.
 """
 
 import json
@@ -39,6 +40,7 @@ class UsageNote:
     place: Place
     total: Usage = field(default_factory=Usage)
     _changed: bool = False
+    _loose: bool = False  # written, and perhaps not on the disk
     _due: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -52,7 +54,7 @@ class UsageNote:
             return
         self.total, self._changed = self.total + usage, True
         if time.monotonic() >= self._due:
-            self._write()
+            self._write(lasting=False)
 
     def __enter__(self) -> Self:
         return self
@@ -60,20 +62,21 @@ class UsageNote:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write down the rest, unless the run is another client's by now."""
         if not isinstance(error, RunLockedError):
-            self._write()
+            self._write(lasting=True)
 
-    def _write(self) -> None:
-        if not self._changed:
+    def _write(self, *, lasting: bool) -> None:
+        if not (self._changed or (lasting and self._loose)):
             return
         begun = time.monotonic()
         data = json.dumps({"format": _FORMAT, **self.total.as_json()}, indent=1) + "\n"
         try:
-            self.place.objects.put(USAGE, data.encode())
+            self.place.objects.put(USAGE, data.encode(), lasting=lasting)
         except OSError as full:
             # No result depends on it.
             _logger.warning("could not write %s of %s: %s", USAGE, self.place, full)
         now = time.monotonic()
-        self._changed, self._due = False, now + min(_PAUSES * (now - begun), _MOST_SECONDS)
+        self._changed, self._loose = False, not lasting
+        self._due = now + min(_PAUSES * (now - begun), _MOST_SECONDS)
 
 
 def read_usage(place: Place) -> Usage:
