@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
 
+from tests.ops.test_affinity_watershed import LINKED, OPTIONS, SHAPE, smooth
 from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
 from volkit.errors import ConfigError, ContractError
@@ -19,20 +19,9 @@ from volkit.ops.affinity_segmentation import (
     affinity_segment,
     relabel_at,
 )
-from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
 
-SHAPE = (11, 13, 17)
-OPTIONS = AffinityOptions(NEAREST, low=0.3, high=0.9)
-LINKED = AffinitySegmentationOptions(OPTIONS, linkage=((8, 0.4), (30, 0.6)), threshold=0.8)
 TREE = ("a", "b", "saliency", "linked")
 LINKAGES = [(), ((5, 0.2),), ((8, 0.4), (30, 0.6)), ((200, 0.0),), ((3, 0.1), (20, 0.4), (60, 0.6))]
-
-
-def smooth(seed: int, shape: tuple[int, int, int], levels: int | None) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    values = np.stack([gaussian_filter(rng.random(shape), 1) for _ in range(3)])
-    values = (values - values.min()) / max(np.ptp(values), 1e-9)
-    return (values if levels is None else np.rint(values * levels) / levels).astype(np.float32)
 
 
 def edges_of(tree: dict) -> list[tuple]:

@@ -133,7 +133,7 @@ def _levels(volume: "Volume") -> "Iterator[Volume]":
 
 def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
     from volkit.io.stated_size import says_size
-    from volkit.pipelines.proposal.sample import held_by
+    from volkit.pipelines.proposal.sample import sampled_content
 
     return {
         "uri": volume.uri,
@@ -141,7 +141,7 @@ def _facts_tree(volume: "Volume", rate: "ReadingRate | None") -> dict[str, Any]:
         "shape": volume.shape,
         "channels": volume.channels,
         "dtype": str(volume.dtype),
-        "holds": held_by(volume),
+        "holds": sampled_content(volume),
         "voxel_size_nm": volume.voxel_size_nm,
         "voxel_size_stated": says_size(volume),
         "origin_nm": volume.origin_nm,
@@ -187,9 +187,9 @@ def _facts_table(volume: "Volume") -> Table:
 
 
 def _kind(volume: "Volume") -> str:
-    from volkit.pipelines.proposal.sample import held_by
+    from volkit.pipelines.proposal.sample import sampled_content
 
-    return f"taken as {_AS[held_by(volume)]}"
+    return f"taken as {_AS[sampled_content(volume)]}"
 
 
 def _said(volume: "Volume") -> dict[str, str]:

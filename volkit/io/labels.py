@@ -12,7 +12,7 @@ from volkit.geometry import Box
 from volkit.io.uris import split_query
 from volkit.io.volume import Volume
 
-Held = Literal["image", "labels", "classes"]
+Content = Literal["image", "labels", "classes"]
 """Grey values and the like, ids of objects, or numbers of a few classes."""
 
 _MOST_CLASSES = 16  # distinct values: an image of 8 bits has more
@@ -86,7 +86,7 @@ def holds_labels(volume: Volume) -> bool:
     return volume.dtype.kind in "biu"
 
 
-def held(volume: Volume, few: tuple[int, ...] = ()) -> Held:
+def content_of(volume: Volume, few: tuple[int, ...] = ()) -> Content:
     """Tell what voxels are, also where only their values say it: those of classes are few.
 
     Parameters
@@ -104,7 +104,7 @@ def held(volume: Volume, few: tuple[int, ...] = ()) -> Held:
     --------
     >>> from volkit.io import open_volume
     >>> tissue = open_volume(np.zeros((2, 4, 4), np.uint8))
-    >>> held(tissue), held(tissue, (0, 1, 2))
+    >>> content_of(tissue), content_of(tissue, (0, 1, 2))
     ('image', 'classes')
     """
     if volume.dtype.kind not in "biu" or volume.channels is not None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from volkit.io.labels import held
+from volkit.io.labels import content_of
 from volkit.io.stated_size import says_size
 from volkit.io.uris import split_query
 from volkit.io.volume import Volume
@@ -69,7 +69,7 @@ def guessed(uri: str, volume: Volume, values: NDArray[Any], few: tuple[int, ...]
         called, sure = bool(_PROBABLE.search(name)), is_sure(values)
         if called or sure:
             return Guess("boundaries", "" if called and sure else _UNSURE if called else _NAMELESS)
-    kind = held(volume, few)
+    kind = content_of(volume, few)
     if kind != "image":
         return Guess(kind)
     return Guess("tomogram" if _like_a_tomogram(uri, volume) else "image")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from volkit.errors import MissingChunkError, VolkitError
 from volkit.geometry import Box, Coord, coord
-from volkit.io.labels import Held, few_values, held
+from volkit.io.labels import Content, content_of, few_values
 from volkit.io.volume import Volume
 from volkit.pipelines.thumbnail import unit_shape
 
@@ -44,8 +44,8 @@ def sample_pieces(volume: Volume) -> Iterator[NDArray[Any]]:
             yield np.zeros(0, volume.dtype)
 
 
-def held_by(volume: Volume) -> Held:
-    """Tell what a volume holds, from as few of its pieces as show it; see ``held``.
+def sampled_content(volume: Volume) -> Content:
+    """Tell what a volume holds, from as few of its pieces as show it; see ``content_of``.
 
     Parameters
     ----------
@@ -53,16 +53,16 @@ def held_by(volume: Volume) -> Held:
         At any level; one that cannot be read is judged without its values.
     """
     found: NDArray[Any] = np.zeros(0, volume.dtype)
-    if held(volume, (0, 1)) != "classes":
-        return held(volume)  # whatever its values are
+    if content_of(volume, (0, 1)) != "classes":
+        return content_of(volume)  # whatever its values are
     try:
         for piece in sample_pieces(volume):
             found = np.union1d(found, piece)
             if found.size and not few_values(found):
                 break
     except VolkitError:
-        return held(volume)
-    return held(volume, few_values(found))
+        return content_of(volume)
+    return content_of(volume, few_values(found))
 
 
 def _boxes(volume: Volume) -> Iterator[Box]:
