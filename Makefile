@@ -31,8 +31,9 @@ demo: $(STAMP) ## segment and score a synthetic specimen; run it again to see it
 
 test: test-here test-slurm ## every test that needs neither a GPU, a network nor much time
 
+# One process more than processors: some tests wait for others to die or to answer.
 test-here: $(STAMP)
-	$(BIN)/python -m pytest -m 'not slurm' -n auto --dist worksteal
+	$(BIN)/python -m pytest -m 'not slurm' -n $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist worksteal
 
 test-slurm: $(STAMP)
 	$(BIN)/python -m pytest -m slurm tests/slurm

@@ -1,5 +1,7 @@
 """What a stage has cost: counted by workers, added up over attempts, kept beside the ledger."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,22 @@ def two_windows(block: Block, values: np.ndarray) -> np.ndarray:
     with metered("network"):
         count("windows", 2)
     return values
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+def test_the_disk_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[str] = []
+
+    def fsync(file: int) -> None:
+        waited.append(Path(f"/proc/self/fd/{file}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with UsageNote(Place.at(tmp_path)) as note:
+        for _ in range(3):
+            note._due = 0.0
+            note.add(Usage(seconds={"read": 1.0}))
+    assert read_usage(Place.at(tmp_path)).seconds == {"read": 3.0}
+    assert len([name for name in waited if "usage.json" in name]) == 1
 
 
 def test_bytes_of_a_stage_are_counted_by_hand(tmp_path: Path, raw: Volume) -> None:

@@ -160,8 +160,9 @@ def test_what_is_known_is_counted_by_hand(inputs, tmp_path) -> None:
     tiles, encoders = plan("statistics/regions.yaml").stages
     # 8 boxes of 96 x 48: two tiles of 48 x 48 in each section, 24 learnt from and 8 judged by.
     assert (tiles.blocks, tiles.bytes_read) == (8, 4 * 32 * 96 * 48)
-    assert encoders.blocks == 7 * 5
-    assert encoders.passes == 5 * 5 * (100 * 4 * 24 * 2 + 4 * 8 * 2)
+    assert encoders.blocks == 8 * 5
+    learn, judge = 4 * 24 * 2, 4 * 8 * 2
+    assert encoders.passes == 5 * (5 * (100 * learn + judge) + learn + judge)  # one is not trained
 
     two = plan("statistics/mtneuro.yaml",
                "input.regions={a: {start: [0, 0, 0], stop: [40, 96, 64]}, "

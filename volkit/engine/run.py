@@ -73,7 +73,7 @@ class Run:
 
     def ledger(self, name: str, what: Facts, total: int) -> Ledger:
         """Open the ledger of a stage, or begin it."""
-        self.check()
+        self._check()
         ledger = Ledger.open(
             self.root.inside(f"{name}.ledger"), what, total, replace=self.replace_stale
         )
@@ -134,7 +134,7 @@ class Run:
                 self.on_progress(state)
 
         def receive(outcome: Outcome) -> None:
-            self.check()
+            self._check()
             usage.add(outcome.usage)
             if outcome.numbers:
                 origin.finished(len(outcome.numbers))
@@ -161,14 +161,8 @@ class Run:
                 on_flight=flight,
             )
 
-    def check(self) -> None:
-        """Write nothing into the folder of another client.
-
-        Raises
-        ------
-        RunLockedError
-            If somebody has taken the run.
-        """
+    def _check(self) -> None:
+        """Write nothing into the folder of another client."""
         if self.attendance is not None:
             self.attendance.check()
 

@@ -8,8 +8,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from volkit.engine.columns import read_columns, write_columns
 from volkit.engine.fan_in import CUBE, fan_in, put_together
 from volkit.engine.final_table import clear_parts, store_table, stored_table
@@ -26,7 +24,6 @@ from volkit.io.volume import Volume
 
 _logger = logging.getLogger(__name__)
 _PARALLEL = 4096  # from here on, whole cubes of blocks are pieces enough for many workers
-_SMALL_BYTES = 2**20  # of tables: put together in less time than a worker is asked for it
 
 
 class LevelTask(Protocol):
@@ -78,13 +75,10 @@ class CombineTask:
 
     def __call__(self, number: int) -> None:
         """Combine and store one table."""
-        parts = (read_part(self.below, n) for n in self.numbers(number))
-        write_part(self.folder, number, put_together(parts, self.reduction.combine))
-
-    def numbers(self, number: int) -> list[int]:
-        """Give the numbers of the tables that one is made of, in their order."""
         cells = Grid(self.cubes[number].write, (1, 1, 1))
-        return [self.tables.block(cell.write.start).number for cell in cells]
+        numbers = [self.tables.block(cell.write.start).number for cell in cells]
+        parts = (read_part(self.below, n) for n in numbers)
+        write_part(self.folder, number, put_together(parts, self.reduction.combine))
 
 
 def reduce_tree(
@@ -154,35 +148,11 @@ def _levels(
         tables = Grid(Box.from_shape(cubes.shape), (1, 1, 1))
         cubes = Grid(tables.domain, fan_in(tables.shape))
         task = CombineTask(reduction, tables, cubes, task, parts.inside(str(level)))
-        root = _small_root(run, task) if len(cubes) == 1 else None
-        if root is not None:
-            return root
         # What a table holds is among its facts, where it is not the usual.
         usual = cubes.shape == Grid(tables.domain, CUBE).shape
         told = what if usual else {**what, "fan_in": list(cubes.block_shape)}
         work_level(run, task, cubes, told, level=level, name=name, voxels=0)
     return read_part(task, 0)
-
-
-def _small_root(run: Run, task: CombineTask) -> Columns | None:
-    """Put the last tables together in this process, where a worker would take longer to be asked.
-
-    Nothing is noted of it: after a kill it is done again.  None where it is work for a worker:
-    tables are large or in an object store, or one of them is not there whole.
-    """
-    folder = task.below.folder.local
-    if run.client is None or folder is None:
-        return None
-    numbers = task.numbers(0)
-    try:
-        if sum((folder / part_key(n)).stat().st_size for n in numbers) > _SMALL_BYTES:
-            return None
-        tables = [read_columns(part_place(task.below.folder, n)) for n in numbers]
-    except (OSError, SourceError):
-        return None
-    run.check()
-    combined = put_together(tables, task.reduction.combine)
-    return {name: np.asarray(column) for name, column in combined.items()}  # as if read
 
 
 def work_level(
