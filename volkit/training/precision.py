@@ -42,6 +42,6 @@ def computing_in(precision: Literal["bfloat16", "float32"], device: torch.device
 @cache
 def _say_once() -> None:
     logger.warning(
-        "this processor has no instructions for bfloat16 and would emulate it, a hundred times "
+        "this processor has no instructions for bfloat16 and would emulate it, dozens of times "
         "more slowly: training computes in float32 (precision: float32 says so in the file)"
     )
