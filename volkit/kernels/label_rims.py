@@ -2,9 +2,13 @@
 
 A block lists the runs at its faces.  Put together, those of neighbouring blocks touch as runs in a
 block do, over faces, edges and corners alike; no block reads voxels of another one.
+
+Rims are what grows with the faces of a box: a box holds those of its parts once, and compares them
+tile by tile, so that whatever else it needs of them is as much for a large box as for a small one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -22,6 +26,10 @@ Table = dict[str, NDArray[Any]]
 """``rim_z``, ``rim_y``, ``rim_x`` (int32: first voxel of a run), ``rim_length`` (int32),
 ``rim_name`` (uint64) and ``rim_value``; ``span`` (int64, shape (1, 6): start and stop of the box);
 beside the columns of ``rise_links``."""
+
+_MOST = 2**13  # rims of a tile: their pairs stay in the cache, and sorting outweighs the calls
+_PIECES = 64  # at once: each looks at all rims, and a copy of as many waits while it is cut further
+_THIN = 2  # rows or sections that may touch, and are not parted
 
 
 def rim_table(parts: Parts, box: Box) -> Table:
@@ -88,35 +96,77 @@ def rise_rims(tables: Sequence[Table], *, connectivity: int, domain: Box) -> tup
     """
     spans = np.concatenate([table["span"] for table in tables])
     box = Box(tuple(spans[:, :3].min(axis=0)), tuple(spans[:, 3:].max(axis=0)))
-    rims = {
-        name: np.concatenate([table[name] for table in tables])
-        for name in tables[0]
-        if name.startswith("rim_")
-    }
     links = [{name: table[name] for name in ("a", "b", "id", "face")} for table in tables]
     if len(tables) > 1:
-        a, b = _touching(rims, connectivity, domain)
+        a, b = _touching(tables, box, connectivity, domain)
         links.append({"a": a, "b": b, "id": a[:0], "face": np.zeros(0, np.uint8)})
     up, kept = rise_links(links)
     span = np.array([[*box.start, *box.stop]])
-    return {**up, **_outer(rims, box, domain), "span": span}, kept
+    return {**up, **_joined([_outer(table, box, domain) for table in tables]), "span": span}, kept
 
 
-def _outer(rims: Table, box: Box, domain: Box) -> Table:
+def _joined(tables: Sequence[Table]) -> Table:
+    """Put rims into one table."""
+    names = [name for name in tables[0] if name.startswith("rim_")]
+    return {name: np.concatenate([table[name] for table in tables]) for name in names}
+
+
+def _chosen(table: Table, rows: NDArray[np.bool_]) -> Table:
+    """Take some of the rims of a table; masks have no values to choose from."""
+    rims = {name: column for name, column in table.items() if name.startswith("rim_")}
+    return {name: column[rows] if len(column) else column for name, column in rims.items()}
+
+
+def _outer(table: Table, box: Box, domain: Box) -> Table:
     """Keep the rims at those faces of a box beyond which the domain goes on."""
-    keep = np.zeros(len(rims["rim_name"]), bool)
+    keep = np.zeros(len(table["rim_name"]), bool)
     for axis, name in enumerate(("rim_z", "rim_y", "rim_x")):
-        at = rims[name]
-        last = at + rims["rim_length"] - 1 if axis == 2 else at
+        at = table[name]
+        last = at + table["rim_length"] - 1 if axis == 2 else at
         if box.start[axis] > domain.start[axis]:
             keep |= at == box.start[axis]
         if box.stop[axis] < domain.stop[axis]:
             keep |= last == box.stop[axis] - 1
-    return {name: column[keep] if len(column) else column for name, column in rims.items()}
+    return _chosen(table, keep)
 
 
-def _touching(rims: Table, connectivity: int, domain: Box) -> tuple[Labels, Labels]:
-    """Find the pairs of names whose runs touch."""
+def _touching(
+    tables: Sequence[Table], box: Box, connectivity: int, domain: Box
+) -> tuple[Labels, Labels]:
+    """Find the pairs of names whose runs touch, each once."""
+    found = [_touching_in(rims, connectivity, domain) for rims in _tiles(tables, box)]
+    a, b = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return unique_pairs(a, b)
+
+
+def _tiles(tables: Sequence[Table], box: Box) -> Iterator[Table]:
+    """Cut rims into tiles of few; a row or section that ends one begins the next, too.
+
+    What touches is in neighbouring rows and sections, and so in one tile at least.
+    """
+    count = sum(len(table["rim_name"]) for table in tables)
+    axis = 0 if box.shape[0] >= box.shape[1] else 1
+    if count <= _MOST or box.shape[axis] <= _THIN:
+        yield _joined(tables)
+        return
+    first, last = box.start[axis], box.stop[axis] - 1
+    pieces = min(count // _MOST + 1, _PIECES, last - first)
+    cuts = [first + (last - first) * n // pieces for n in range(pieces + 1)]
+    for begin, end in pairwise(cuts):
+        parts = [_between(table, axis, begin, end) for table in tables]
+        start, stop = list(box.start), list(box.stop)
+        start[axis], stop[axis] = begin, end + 1
+        yield from _tiles(parts, Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+
+
+def _between(table: Table, axis: int, begin: int, end: int) -> Table:
+    """Take the rims from one row or section to another one, both included."""
+    at = table["rim_y" if axis else "rim_z"]
+    return _chosen(table, (at >= begin) & (at <= end))
+
+
+def _touching_in(rims: Table, connectivity: int, domain: Box) -> tuple[Labels, Labels]:
+    """Find the pairs of names whose runs touch in a tile."""
     z, y, x = (rims[f"rim_{c}"].astype(np.int64) - domain.start[n] for n, c in enumerate("zyx"))
     first = (z * (domain.shape[1] + 1) + y) * (domain.shape[2] + 1) + x
     order = np.argsort(first)
@@ -125,8 +175,7 @@ def _touching(rims: Table, connectivity: int, domain: Box) -> tuple[Labels, Labe
     value = rims["rim_value"][order] if len(rims["rim_value"]) else rims["rim_value"]
     # In a row of several blocks, a run may end where the next one begins.
     steps = [(0, 1), *line_offsets(domain.shape, connectivity)]
-    found = [_pairs(first, stop, name, value, step) for step in steps]
-    pairs = np.concatenate(found)
+    pairs = np.concatenate([_pairs(first, stop, name, value, step) for step in steps])
     return unique_pairs(pairs.min(axis=1), pairs.max(axis=1))
 
 
