@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as processors: no t
 
 import hypothesis
 import pytest
+from _pytest.doctest import DoctestModule
 
 # No test cuts the power, and a killed process leaves all that it wrote: none waits for the disk.
 os.fsync = lambda file: None
@@ -126,6 +127,12 @@ def warm_python() -> Iterator[WarmPython]:
     ) as server:
         yield WarmPython(server)
         server.stdin.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[Any], list[Any]]:
+    """Look for examples in the package alone: the docstrings of tests have none."""
+    return [file for file in (yield) if not isinstance(file, DoctestModule)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -336,18 +336,20 @@ def test_an_interrupt_is_never_swallowed(interrupt: type[BaseException]) -> None
 
 def test_gives_up_in_the_stated_time() -> None:
     patience = Patience(attempts=10**6, first_wait_seconds=0.01, deadline_seconds=0.2)
-    begun = time.monotonic()
-    with pytest.raises(SourceError, match=r"gave up after \d+ attempts in 0\.\d"):
-        patiently(Failing(*[TimeoutError()] * 999), patience=patience, what="a chunk")
-    assert time.monotonic() - begun < 2
+    failing = Failing(*[TimeoutError()] * 999)
+    with pytest.raises(SourceError, match=r"gave up after \d+ attempts in \d+\.\d"):
+        patiently(failing, patience=patience, what="a chunk")
+    # No attempt begins after it, and each is told what is left.
+    assert failing.left == sorted(failing.left, reverse=True)
+    assert 0 < failing.left[-1] <= failing.left[0] <= 0.2
 
 
 def test_a_coroutine_is_cut_off_at_the_deadline() -> None:
     patience = Patience(deadline_seconds=0.1)
     begun = time.monotonic()
-    with pytest.raises(SourceError, match="gave up after 1 attempts in 0"):
-        asyncio.run(patiently_async(lambda: asyncio.sleep(30), patience=patience, what="a chunk"))
-    assert time.monotonic() - begun < 1
+    with pytest.raises(SourceError, match=r"gave up after 1 attempts in \d+\.\d"):
+        asyncio.run(patiently_async(lambda: asyncio.sleep(600), patience=patience, what="a chunk"))
+    assert time.monotonic() - begun < 300
 
 
 def test_a_part_shares_the_deadline_of_the_whole() -> None:

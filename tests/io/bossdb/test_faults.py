@@ -19,7 +19,7 @@ from volkit.testing.servers.faults import FaultProxy
 
 SHAPE: Coord = (40, 530, 520)
 # Like labels: what is between the edges repeats, so that damage shows when it is unpacked.
-VALUES = (np.indices(SHAPE).sum(0) // 50 + 1).astype(np.uint8)
+VALUES = (sum(np.ogrid[:40, :530, :520]) // 50 + 1).astype(np.uint8)
 UNCACHED = CacheOptions(memory_bytes=0)
 
 

@@ -17,8 +17,6 @@ from volkit.models.bioimageio.export import export_package
 from volkit.models.checkpoint import load, read_checkpoint, save_checkpoint, write_card
 from volkit.models.scaling import Scaling
 
-spec = pytest.importorskip("bioimageio.spec", reason="the extra bioimageio is not installed")
-
 # The package leaves the files open that it looks at.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <_io:pytest.PytestUnraisableExceptionWarning"
@@ -36,7 +34,8 @@ def call(*arguments: object, code: int = 0) -> None:
 
 
 def validated(path: Path):
-    """Let bioimage.io's own package check a description and its files."""
+    """Let bioimage.io's own package check a description and its files; its import takes seconds."""
+    spec = pytest.importorskip("bioimageio.spec", reason="the extra bioimageio is not installed")
     found = spec.load_description(path, perform_io_checks=True)
     assert not isinstance(found, spec.InvalidDescr), found.validation_summary.display()
     return found
