@@ -1,6 +1,8 @@
 """The task of a map: what a worker does for a block, and the check sum that it gives back."""
 
+import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +17,7 @@ from volkit.engine.run import load_shared
 from volkit.geometry import Grid
 from volkit.io.volume import Volume
 
-_BESIDE = 2**24  # bytes of a result that is written beside the next block: few may wait in memory
+_BESIDE = 2**24  # bytes of results that wait, in a process, to be written beside the next blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class MapTask:
         arrays = [read_metered(v, reads, decides=block.write) for v in self.inputs]
         result = run_block(self.op, block, arrays, load_shared(self.shared))
         write = partial(write_metered, self.target, block.write, result)
-        if result.nbytes <= _BESIDE:
-            behind(write)
+        if _room.take(result.nbytes):
+            behind(partial(_written, write, result.nbytes))
         else:
             write()
         return content_check(result)
@@ -55,3 +57,36 @@ class MapTask:
 def content_check(values: NDArray[Any]) -> int:
     """Compute the CRC-32 of voxels in C order, as a ledger keeps it; never 0."""
     return zlib.crc32(np.ascontiguousarray(values).data) or 1
+
+
+class _Room:
+    """For results that wait in this process, of all batches: a batch may begin while others end.
+
+    Where there is none a block writes by itself, so that memory does not depend on how the disk
+    keeps up: the more blocks, the likelier it falls behind.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._taken = threading.Lock(), 0
+
+    def take(self, size: int) -> bool:
+        """Take room for some bytes, if there is."""
+        with self._lock:
+            fits = self._taken + size <= _BESIDE
+            self._taken += size if fits else 0
+        return fits
+
+    def give(self, size: int) -> None:
+        """Give it back."""
+        with self._lock:
+            self._taken -= size
+
+
+_room = _Room()
+
+
+def _written(write: Callable[[], object], size: int) -> None:
+    try:
+        write()
+    finally:
+        _room.give(size)
