@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from volkit.errors import ConfigError
+from volkit.pipelines.batch_file import read_batch
 from volkit.pipelines.config import located, override, parse_yaml, read_yaml, validate
 from volkit.pipelines.registry import find_pipeline, read_workflow
 
@@ -113,6 +114,39 @@ def test_paths_are_meant_from_the_folder_of_the_file() -> None:
     }
     assert located({"image": "builtin:x"}, {"image"}, Path("/d")) == {"image": "builtin:x"}
     assert located({"image": "em.h5::raw"}, {"image"}, Path("/d")) == {"image": "/d/em.h5::raw"}
+
+
+def test_paths_of_settings_are_meant_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell completes them, and as the command that `next:` names says them."""
+    flows, here = tmp_path / "flows", tmp_path / "here"
+    flows.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    file = flows / "mine.yaml"
+    file.write_text(
+        "pipeline: segment_neurons\ninput: {image: em.zarr}\noutput: run\n"
+        "checkpoint: builtin:boundaries-specimen\nblock_shape: [8, 8, 8]\n"
+        "segment: {threshold: 0.5}\n"
+    )
+    tree = read_workflow(file).tree
+    assert (tree["input"]["image"], tree["output"]) == (f"{flows}/em.zarr", f"{flows}/run")
+    settings = ["checkpoint=../nets/net.yaml", "input={image: s3://b/em.zarr, truth: t.zarr}"]
+    tree = read_workflow(file, settings).tree
+    assert tree["checkpoint"] == f"{tmp_path}/nets/net.yaml"
+    assert tree["input"] == {"image": "s3://b/em.zarr", "truth": f"{here}/t.zarr"}
+    assert tree["output"] == f"{flows}/run"
+
+    listed = flows / "list.yaml"
+    listed.write_text("set: {input.truth: list.yaml}\nitems:\n- {name: a, image: mine.yaml}\n")
+    (flows / "em.zarr").touch()
+    (here / "own.yaml").touch()
+    batch = read_batch(listed, workflow=file, settings=["checkpoint=own.yaml"])
+    tree = batch.items[0].tree()
+    assert tree == batch.items[0].read().tree
+    assert (tree["input"]["truth"], tree["input"]["image"]) == (str(listed), str(file))
+    assert tree["checkpoint"] == f"{here}/own.yaml"
 
 
 def test_unreadable_workflows_are_refused(tmp_path: Path) -> None:

@@ -80,7 +80,10 @@ WorkflowFile = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="key.path=value, stronger than the file; may be repeated."),
+    typer.Option(
+        "--set",
+        help="key.path=value, stronger than the file, paths from here; may be repeated.",
+    ),
 ]
 
 

@@ -60,9 +60,8 @@ class Item:
         """Give the same as plain values, unchecked: a batch asks it of thousands."""
         base = _base(self.workflow, self.workflow.stat().st_mtime_ns)
         pipeline = find_pipeline(str(base.get("pipeline")))
-        return located(
-            override(base, self.settings), pipeline.paths, self.workflow.absolute().parent
-        )
+        tree = located(base, pipeline.paths, self.workflow.absolute().parent)
+        return override(tree, self.settings, pipeline.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,8 @@ def read_batch(
     output : Path, optional
         Folder of all items; None takes what the file says, or a folder of its name beside it.
     settings : sequence of str
-        ``key.path=value`` for all items, stronger than the file.
+        ``key.path=value`` for all items, stronger than the file; relative paths are meant from
+        the current folder.
 
     Returns
     -------
@@ -171,8 +171,10 @@ class _Reader:
             workflow = self._workflow(row)
             pipeline = self._pipeline(workflow)
             own, center, size = row_settings(row)
-            own = [self._whole(setting, pipeline) for setting in own]
-            settings = (*self.every, *self._output(name, pipeline), *own, *self.settings)
+            every, own = (
+                [self._whole(setting, pipeline) for setting in those] for those in (self.every, own)
+            )
+            settings = (*every, *self._output(name, pipeline), *own, *self.settings)
             item = Item(name, where, workflow, settings, center, size)
             self._check(item, pipeline)
         except (VolkitError, ValueError) as error:
@@ -208,7 +210,7 @@ class _Reader:
         return self._pipelines[workflow]
 
     def _whole(self, setting: str, pipeline: Pipeline) -> str:
-        """Make relative paths of a row whole: they are meant from the folder of the batch file."""
+        """Make relative paths whole: those of the batch file are meant from its folder."""
         key, _, text = setting.partition("=")
         last = key.rpartition(".")[2]
         found = located({last: json.loads(text)}, pipeline.paths, self.folder)

@@ -140,7 +140,7 @@ def read_yaml(path: Path) -> Tree:
     return tree
 
 
-def override(tree: Mapping[str, Any], settings: Sequence[str]) -> Tree:
+def override(tree: Mapping[str, Any], settings: Sequence[str], paths: Collection[str] = ()) -> Tree:
     """Change keys of a tree, as ``--set key.path=value`` does.
 
     Parameters
@@ -149,6 +149,9 @@ def override(tree: Mapping[str, Any], settings: Sequence[str]) -> Tree:
         From a workflow file.
     settings : sequence of str
         ``key.path=value``; the value is YAML.
+    paths : collection of str
+        Names of the keys whose values are paths: here they are meant from the current folder,
+        from which a shell completes them.
 
     Returns
     -------
@@ -176,7 +179,8 @@ def override(tree: Mapping[str, Any], settings: Sequence[str]) -> Tree:
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {setting}: {key} holds a value, not further keys")
-        node[last] = parse_yaml(value, where=f"--set {setting}")
+        parsed = parse_yaml(value, where=f"--set {setting}")
+        node[last] = located({last: parsed}, paths, Path.cwd())[last]
     return changed
 
 

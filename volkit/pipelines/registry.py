@@ -111,7 +111,8 @@ def read_workflow(
     path : Path
         YAML.  Relative paths in it are meant from its folder.
     settings : sequence of str
-        ``key.path=value``, stronger than the file.
+        ``key.path=value``, stronger than the file.  Relative paths are meant from the current
+        folder.
     default : str, optional
         Pipeline of a file that names none.
 
@@ -124,14 +125,16 @@ def read_workflow(
     ConfigError
         If a key is unknown, missing or of the wrong kind; the message names its path.
     """
-    tree = override(read_yaml(path), settings)
-    name = tree.setdefault("pipeline", default)
+    written = read_yaml(path)
+    name = override(written, settings).get("pipeline", default)
     if not isinstance(name, str):
         raise ConfigError(
             f"{path}: pipeline: is missing; name one of {', '.join(pipeline_names())}"
         )
     pipeline = find_pipeline(name)
-    tree = located(tree, pipeline.paths, path.absolute().parent)
+    tree = located(written, pipeline.paths, path.absolute().parent)
+    tree.setdefault("pipeline", name)
+    tree = override(tree, settings, pipeline.paths)
     options = {key: value for key, value in tree.items() if key != "pipeline"}
     return Workflow(path, pipeline, validate(options, pipeline.config, where=str(path)), tree)
 

@@ -152,7 +152,7 @@ def _changed_tree(parameters: Tree, wanted: Changes, pipeline: Pipeline) -> Tree
                 f"--set {setting}: a version lies beside the others of its run, and is of the same "
                 "pipeline; leave that out"
             )
-    tree = override(parameters, wanted.settings)
+    tree = override(parameters, wanted.settings, pipeline.paths)
     if wanted.checkpoint is not None:
         tree["checkpoint"] = wanted.checkpoint
     found: Tree = located(tree, pipeline.paths, Path.cwd())
