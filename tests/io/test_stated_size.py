@@ -12,6 +12,7 @@ from volkit.errors import GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.io.stated_size import open_sized, says_size, sized_by
+from volkit.io.volume import Volume
 from volkit.ops.mirror import mirror
 from volkit.ops.multiscale import pyramid
 
@@ -49,6 +50,12 @@ def test_the_size_is_that_of_the_finest_level(tmp_path: Path) -> None:
     assert coarse.voxel_size_nm == (80, 8, 8)
 
 
+def units(volume: Volume) -> set[str | None]:
+    """What the metadata say of the axes of space."""
+    (image,) = zarr.open_group(volume.uri, mode="r").attrs["ome"]["multiscales"]
+    return {axis.get("unit") for axis in image["axes"]}
+
+
 @pytest.mark.parametrize("target", ["copy.zarr", "precomputed://copy"])
 def test_a_copy_does_not_say_more_than_its_source(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
@@ -67,6 +74,7 @@ def test_what_is_computed_does_not_say_more_than_what_it_is_made_of(
     engine, coarse = JobEngine(tmp_path / "run"), Grid(Box.from_shape((8, 8, 8)), (8, 8, 8))
     found = engine.map(op, open_volume(bare), grid=coarse, name="bare")
     assert found.attributes["volkit"]["voxel_size_stated"] is False
+    assert units(found) == {None}  # other programs take no nanometre for granted either
     pyramid(found, levels=2)
     assert not any(says_size(each) for each in (found, found.at_level(1)))
     assert sized_by(found.at_level(1), GIVEN).voxel_size_nm == (80, 8, 8)
@@ -75,6 +83,7 @@ def test_what_is_computed_does_not_say_more_than_what_it_is_made_of(
         made = engine.map(op, source, grid=coarse, name=f"sized-{given[0]}")
         assert made.voxel_size_nm == given
         assert says_size(made)
+        assert units(made) == {"nanometer"}
         assert sized_by(made, (9, 9, 9)).voxel_size_nm == given
 
 

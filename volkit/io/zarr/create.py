@@ -12,7 +12,7 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from volkit.errors import ConfigError, SourceError
-from volkit.io.layout import Layout
+from volkit.io.layout import UNSTATED, Layout
 from volkit.io.sources import OpenOptions
 from volkit.io.uris import local_path, split_query
 from volkit.io.zarr.array import ZarrSource
@@ -98,6 +98,7 @@ def _model(name: str, layout: Layout, own: dict[str, Any]) -> MemoryStore:
         channels=layout.channels is not None,
         voxel_size_nm=layout.voxel_size_nm,
         translation_nm=layout.translation_nm,
+        stated=own.get(UNSTATED, True),
     )
     group = zarr.create_group(store=store, attributes={"ome": ome, "volkit": own})
     lead = () if layout.channels is None else (layout.channels,)

@@ -84,7 +84,7 @@ def read_levels(image: Json, *, uri: str) -> tuple[Level, ...]:
 
 
 def write_multiscale(
-    *, name: str, channels: bool, voxel_size_nm: Vector, translation_nm: Vector
+    *, name: str, channels: bool, voxel_size_nm: Vector, translation_nm: Vector, stated: bool = True
 ) -> dict[str, Any]:
     """Write the ``ome`` attribute (0.5) of a volume with one level, stored at ``0``.
 
@@ -96,6 +96,8 @@ def write_multiscale(
         Whether the array begins with a channel axis.
     voxel_size_nm, translation_nm : tuple of float
         Extent of a voxel and centre of the first one, (z, y, x), nanometres.
+    stated : bool
+        Whether anybody said so; else there is no unit, which the specification lets out.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def write_multiscale(
     letters = "czyx" if channels else "zyx"
     lead = 1 if channels else 0
     axes = [
-        {"name": a, "type": _KINDS[a]} | ({} if a == "c" else {"unit": "nanometer"})
+        {"name": a, "type": _KINDS[a]} | ({"unit": "nanometer"} if stated and a != "c" else {})
         for a in letters
     ]
     transforms = [
