@@ -256,6 +256,6 @@ def test_a_tomogram_that_fails_or_is_left_out_keeps_no_files_of_an_earlier_run(t
     # What a person put there stays; what the run wrote of A goes, once A is of it no more.
     (run / "picks" / "C.star").write_text("of a person")
     shutil.copytree(folder / "tomograms" / "A.zarr", folder / "D.zarr")
-    carried_out(read_workflow(folder / "pick.yaml", ["input={tomograms: [D.zarr]}"]))
+    carried_out(read_workflow(folder / "pick.yaml", [f"input={{tomograms: [{folder}/D.zarr]}}"]))
     names = {path.name for path in (run / "picks").iterdir()}
     assert names == {"C.star", "D.star", "D.annotations", "D-boundary.ndjson", "D-boundary.json"}

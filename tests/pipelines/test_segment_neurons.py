@@ -132,8 +132,14 @@ def test_another_computation_is_refused_until_told(tiny: Path, tmp_path: Path) -
     ],
 )
 def test_bad_input_is_refused_before_anything_is_computed(
-    tiny: Path, tmp_path: Path, setting: str, error: type[Exception], message: str
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    error: type[Exception],
+    message: str,
 ) -> None:
+    monkeypatch.chdir(tiny.parent)
     with pytest.raises(error, match=message):
         segment_neurons.plan(read_workflow(tiny, [f"output={tmp_path / 'run'}", setting]).config)
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 """Examples: the workflows that ship with volkit, and the one that shows what it does."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +13,6 @@ _WITHOUT_TORCH = (
     f"input.image={_SPECIMEN}",
     f"input.boundaries={_SPECIMEN}&part=boundary",
     f"input.truth={_SPECIMEN}&part=truth",
-    "output=../../runs/demo",
     "block_shape=[96, 64, 128]",
 )
 
@@ -92,7 +92,7 @@ def demo(folder: Path) -> Demo:
         return Demo(workflows / "segment_neurons.yaml")
     return Demo(
         workflows / "em" / "segment_boundaries.yaml",
-        _WITHOUT_TORCH,
+        (*_WITHOUT_TORCH, f"output={json.dumps(str(folder.absolute() / 'runs' / 'demo'))}"),
         "torch is not installed: this begins with the boundaries that a perfect network would "
         "find; pip install 'volkit[torch]' for one that ships",
     )
