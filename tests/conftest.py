@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import json
 import os
 import signal
@@ -133,6 +134,13 @@ def warm_python() -> Iterator[WarmPython]:
 def pytest_collect_file() -> Generator[None, list[Any], list[Any]]:
     """Look for examples in the package alone: the docstrings of tests have none."""
     return [file for file in (yield) if not isinstance(file, DoctestModule)]
+
+
+def pytest_collection_finish() -> None:
+    """Let no search for garbage look through what is there now: it is most of all objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
