@@ -88,6 +88,25 @@ def test_nothing_above_the_threshold_is_background(lazy: bool, tmp_path: Path) -
     assert not components(NOISE, block_shape=(5, 5, 5), threshold=2, engine=engine).any()
 
 
+@pytest.mark.parametrize("lazy", [True, False])
+def test_labels_of_32_bits_are_the_same_names(lazy: bool, tmp_path: Path) -> None:
+    options = {"block_shape": (5, 4, 6), "dtype": np.uint32}
+    result = components(NOISE, **options, engine=None if lazy else JobEngine(tmp_path))
+    assert result.dtype == np.uint32
+    np.testing.assert_array_equal(result, label_components(NOISE > 0.6))
+    pieces = components_of(da.from_array(result, chunks=(5, 4, 6)), dtype="uint32")
+    assert pieces.dtype == np.uint32
+    np.testing.assert_array_equal(pieces.compute(scheduler="sync"), result)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float64, np.uint32])
+def test_a_type_without_a_name_for_every_voxel_is_refused(dtype) -> None:
+    huge = da.zeros((2**11, 2**11, 2**11), chunks=512, dtype=np.uint8)
+    said = rf"components of {2**33} voxels are to be {np.dtype(dtype)}; choose uint64, or uint32"
+    with pytest.raises(ContractError, match=said):
+        connected_components(huge, threshold=0.5, dtype=dtype)
+
+
 def test_dask_and_xarray_come_back_as_they_came() -> None:
     array = da.from_array(NOISE, chunks=(5, 8, 10))
     expected = label_components(NOISE > 0.6)

@@ -31,6 +31,8 @@ from volkit.io.open import create_volume
 from volkit.io.volume import Volume
 from volkit.ops.components import connected_components
 
+Kind = type[np.unsignedinteger[Any]]
+
 _FOREGROUND = 0.55  # of the noise: about a fifth of the voxels
 _ROUNDS = 3
 
@@ -54,19 +56,21 @@ def cases(*, quick: bool) -> Iterator[Case]:
 
 
 def _stored_cases(what: str, size: int, block: int, workers: int, target: float) -> Iterator[Case]:
-    """Both sides read the same store, and write one; cc3d 32 bits, unless it is asked for more."""
+    """Both sides read the same store, and write one of 32 or of 64 bits."""
     name = f"{what}, store to store, {workers} process{'' if workers == 1 else 'es'} / cc3d whole"
-    how: dict[str, Any] = {
-        "ours": partial(_Stored.in_blocks, block=block),
-        "setup": partial(_stored, size, block, workers),
-        "agree": _same_volumes,
-        "most_rounds": _ROUNDS,
-    }
-    yield Case(name, peer=_Stored.whole, measure=wall_seconds, target=target, **how)
-    wide = partial(_Stored.whole, dtype=np.uint64)
-    yield Case(f"{name}, 64 bits stored by both", peer=wide, measure=wall_seconds, **how)
-    if workers == 1:  # else most of it is spent elsewhere than in this process
-        yield Case(f"{name}, 64 bits stored by both, processor time", peer=wide, **how)
+    for dtype in (np.uint32, np.uint64):
+        named = f"{name}, {8 * np.dtype(dtype).itemsize} bits stored by both"
+        how: dict[str, Any] = {
+            "ours": partial(_Stored.in_blocks, block=block, dtype=dtype),
+            "peer": partial(_Stored.whole, dtype=dtype),
+            "setup": partial(_stored, size, block, workers),
+            "agree": _same_volumes,
+            "most_rounds": _ROUNDS,
+        }
+        wanted = target if dtype is np.uint32 else None
+        yield Case(named, measure=wall_seconds, target=wanted, **how)
+        if workers == 1:  # else most of it is spent elsewhere than in this process
+            yield Case(f"{named}, processor time", **how)
 
 
 def _beside_dask_image(what: str, size: int, block: int) -> Iterator[Case]:
@@ -121,7 +125,8 @@ class _Chunks:
         return {name: spent / seconds[name] for name in ours}
 
     def _ours(self) -> NDArray[Any]:
-        found = connected_components(self.chunks, threshold=_FOREGROUND, connectivity=6)
+        how: dict[str, Any] = {"connectivity": 6, "dtype": np.uint32}  # as many bits as the peer
+        found = connected_components(self.chunks, threshold=_FOREGROUND, **how)
         labels: NDArray[Any] = found.compute(scheduler="sync")
         return labels
 
@@ -147,7 +152,7 @@ class _Stored:
     client: Any
     numbers: Iterator[int]
 
-    def in_blocks(self, *, block: int) -> Volume:
+    def in_blocks(self, *, block: int, dtype: Kind) -> Volume:
         """Label with a job, every stage of which is stored."""
         for old in self.folder.glob("run*"):
             rmtree(old)  # a disk that fills up slows down
@@ -155,12 +160,13 @@ class _Stored:
             self.image,
             threshold=_FOREGROUND,
             connectivity=6,
+            dtype=dtype,
             grid=Grid(self.image.domain, (block,) * 3),
             engine=JobEngine(self.folder / f"run{next(self.numbers)}", self.client),
         )
         return found
 
-    def whole(self, *, dtype: type[np.unsignedinteger[Any]] = np.uint32) -> Volume:
+    def whole(self, *, dtype: Kind) -> Volume:
         """Read everything, label it at once, and store that in the same chunks."""
         mask = self.image.read() > _FOREGROUND
         labels = cc3d.connected_components(mask, connectivity=6, out_dtype=dtype)

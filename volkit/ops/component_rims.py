@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from volkit.engine.cascade import Cascade, Shards
 from volkit.engine.cascade_job import StoredShards
 from volkit.engine.op import Columns, Op
+from volkit.errors import ContractError
 from volkit.geometry import Block, Box
 from volkit.kernels.label_rims import rim_table, rise_rims
 from volkit.kernels.label_runs import Parts, component_parts
@@ -34,10 +35,10 @@ Labels = NDArray[np.uint64]
 def components_by_rims(
     call: Call,
     rims: Callable[..., Columns],
-    named: Callable[..., Labels],
+    named: Callable[..., Array],
     *,
-    connectivity: int,
     params: Mapping[str, Any],
+    dtype: DTypeLike,
     name: str,
 ) -> Any:
     """Label the connected components of a call's only input.
@@ -51,22 +52,29 @@ def components_by_rims(
         the runs beside.
     named : callable
         ``named(block, values, shards, **params)``: what :func:`block_names` says.
-    connectivity : int
-        6, 18 or 26.
     params : mapping
-        Options of both; JSON.
+        Options of both, ``connectivity`` among them; JSON.
+    dtype : dtype
+        Of the result, which ``named`` is told where it is not uint64.
     name : str
         Of the result in a job; the tables are the stage ``name_links``.
 
     Returns
     -------
-    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+    Volume, dask array or DataArray of ``dtype``, shape (Z, Y, X)
         1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
+
+    Raises
+    ------
+    ContractError
+        If the dtype holds no name for every voxel of the domain.
     """
-    rise = partial(rise_rims, connectivity=connectivity, domain=call.grid.domain)
+    kind = _checked(np.dtype(dtype), call.grid.domain)
+    rise = partial(rise_rims, connectivity=params["connectivity"], domain=call.grid.domain)
     cascade = Cascade(rims, rise, params=params, stored_kernel=partial(rims, runs=True))
     tree = risen(call.engine, cascade, *call.inputs, grid=call.grid, name=f"{name}_links")
-    op = Op(named, dtype=np.uint64, params=params)
+    told = {} if kind == np.uint64 else {"dtype": kind.name}
+    op = Op(named, dtype=kind, params={**params, **told})
     return call.wrap(tree.map(op, *call.inputs, sink=sink_links, name=name))
 
 
@@ -101,8 +109,8 @@ def block_rims(
 
 
 def block_names(
-    block: Block, values: Array, shards: Shards, *, connectivity: int, domain: Box
-) -> Labels:
+    block: Block, values: Array, shards: Shards, *, connectivity: int, domain: Box, dtype: str
+) -> Array:
     """Label a block under the names of the whole.
 
     Parameters
@@ -117,17 +125,30 @@ def block_names(
         6, 18 or 26.
     domain : Box
         That all blocks lie in.
+    dtype : str
+        Of the labels, ``uint32`` or ``uint64``.
 
     Returns
     -------
-    ndarray of uint64, shape (Z, Y, X)
+    ndarray of ``dtype``, shape (Z, Y, X)
     """
     lookup = shards.of(block.number)
     if values.size == 0 and isinstance(shards, StoredShards):
         parts = runs_of(shards.own(block.number), block.write.shape)
     else:
         parts = _parts(block, values, connectivity, domain)
-    return parts.painted(lookup["old"], lookup["new"])
+    into = np.empty(block.write.shape, dtype)
+    return parts.painted(lookup["old"], lookup["new"], into=into)
+
+
+def _checked(dtype: np.dtype[Any], domain: Box) -> np.dtype[Any]:
+    """Refuse a type that cannot name every voxel of a domain."""
+    if dtype not in (np.uint32, np.uint64) or domain.size > np.iinfo(dtype).max:
+        raise ContractError(
+            f"components of {domain.size} voxels are to be {dtype}; choose uint64, or uint32 for "
+            "fewer than 2**32 voxels"
+        )
+    return dtype
 
 
 def _parts(block: Block, values: Array, connectivity: int, domain: Box) -> Parts:

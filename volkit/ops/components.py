@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Shards
@@ -32,6 +32,7 @@ def connected_components(
     connectivity: int = 26,
     below: bool = False,
     channel: int = 0,
+    dtype: DTypeLike = np.uint64,
     grid: Grid | None = None,
     engine: Engine | None = None,
     name: str = "components",
@@ -53,6 +54,9 @@ def connected_components(
         Take the voxels below the threshold instead.
     channel : int
         Which channel, where there are several.
+    dtype : dtype
+        Of the labels: uint32 is half the bytes, and holds those of a domain of fewer than 2**32
+        voxels.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
@@ -62,13 +66,14 @@ def connected_components(
 
     Returns
     -------
-    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+    Volume, dask array or DataArray of ``dtype``, shape (Z, Y, X)
         1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
 
     Raises
     ------
     ContractError
-        If the connectivity is unknown; by the block that meets NaN.
+        If the connectivity is unknown, or the dtype holds no name for every voxel; by the block
+        that meets NaN.
     """
     check_connectivity(connectivity)
     call = arguments(prob, grid=grid, engine=engine)
@@ -80,13 +85,14 @@ def connected_components(
         "domain": domain_param(call.grid),
     }
     kernels = _rims_block, _named_block
-    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
+    return components_by_rims(call, *kernels, params=params, dtype=dtype, name=name)
 
 
 def components_of(
     labels: Any,
     *,
     connectivity: int = 26,
+    dtype: DTypeLike = np.uint64,
     grid: Grid | None = None,
     engine: Engine | None = None,
     name: str = "components",
@@ -102,6 +108,9 @@ def components_of(
         Any ids, up to 2**64 - 1; 0 is background.
     connectivity : int
         6 (faces), 18 (and edges) or 26 (and corners).
+    dtype : dtype
+        Of the labels: uint32 is half the bytes, and holds those of a domain of fewer than 2**32
+        voxels.
     grid : Grid, optional
         Blocks to work in; the result does not depend on it.
     engine : Engine, optional
@@ -111,19 +120,20 @@ def components_of(
 
     Returns
     -------
-    Volume, dask array or DataArray of uint64, shape (Z, Y, X)
+    Volume, dask array or DataArray of ``dtype``, shape (Z, Y, X)
         1 + the C-order index, in the domain, of each component's first voxel; 0 is background.
 
     Raises
     ------
     ContractError
-        If the connectivity is unknown; by the block that meets what is no label.
+        If the connectivity is unknown, or the dtype holds no name for every voxel; by the block
+        that meets what is no label.
     """
     check_connectivity(connectivity)
     call = arguments(labels, grid=grid, engine=engine)
     params = {"connectivity": connectivity, "domain": domain_param(call.grid)}
     kernels = _equal_rims_block, _equal_named_block
-    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
+    return components_by_rims(call, *kernels, params=params, dtype=dtype, name=name)
 
 
 def domain_param(grid: Grid) -> list[list[int]]:
@@ -208,10 +218,12 @@ def _named_block(
     *,
     connectivity: int,
     domain: list[list[int]],
+    dtype: str = "uint64",
     **how: Any,
-) -> Labels:
+) -> Array:
     mask = foreground(prob, **how) if prob.size else prob
-    return block_names(block, mask, shards, connectivity=connectivity, domain=domain_box(domain))
+    whole = domain_box(domain)
+    return block_names(block, mask, shards, connectivity=connectivity, domain=whole, dtype=dtype)
 
 
 def _equal_rims_block(
@@ -228,9 +240,16 @@ def _equal_rims_block(
 
 
 def _equal_named_block(
-    block: Block, labels: Array, shards: Shards, *, connectivity: int, domain: list[list[int]]
-) -> Labels:
-    return block_names(block, labels, shards, connectivity=connectivity, domain=domain_box(domain))
+    block: Block,
+    labels: Array,
+    shards: Shards,
+    *,
+    connectivity: int,
+    domain: list[list[int]],
+    dtype: str = "uint64",
+) -> Array:
+    whole = domain_box(domain)
+    return block_names(block, labels, shards, connectivity=connectivity, domain=whole, dtype=dtype)
 
 
 def _check_labels(labels: Array) -> None:
