@@ -74,7 +74,7 @@ def _seam_cases(*, quick: bool) -> Iterator[Case]:
             measure=wall_seconds,
             target=target,
             agree=lambda ours, peer: bool(ours < peer),
-            most_rounds=5 if blocks_of == 2 else 2,
+            most_rounds=5 if blocks_of == 2 else 3,
         )
 
 
@@ -90,7 +90,7 @@ def _chunkflow_cases(*, quick: bool) -> Iterator[Case]:
             measure=wall_seconds,
             target=target,
             agree=lambda ours, peer: bool(ours < peer),
-            most_rounds=5 if blocks_of == 2 else 2,
+            most_rounds=5 if blocks_of == 2 else 3,
         )
 
 

@@ -1,6 +1,7 @@
 """Segmentation of growing volumes: time for a voxel, and memory of a worker."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from volkit.ops.affinity_boundary import boundary_affinities
 from volkit.ops.affinity_segmentation import AffinitySegmentationOptions, affinity_segment
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions
 from volkit.ops.components import connected_components
+from volkit.ops.graph_holder import Held
 
 _FOREGROUND = 140  # of 0 to 255: about a fifth of the voxels
 
@@ -25,7 +27,8 @@ def cases(*, quick: bool) -> Iterator[Case]:
     components, chain = ((64, 128), (64, 128)) if quick else ((256, 512, 1024), (256, 512))
     works: tuple[tuple[str, Work, tuple[int, ...]], ...] = (
         ("components", _components, components),
-        ("affinities to labels", _segments, chain),
+        ("affinities to labels", partial(_segments, held="whole"), chain),
+        ("affinities to labels by boxes", partial(_segments, held="boxes"), chain),
     )
     for what, work, sizes in works:
         yield from growth_cases(what, work, _grey, sizes=sizes, block=32 if quick else 128)
@@ -41,7 +44,8 @@ def _components(image: Volume, grid: Grid, engine: JobEngine) -> Any:
     )
 
 
-def _segments(image: Volume, grid: Grid, engine: JobEngine) -> Any:
+def _segments(image: Volume, grid: Grid, engine: JobEngine, *, held: Held) -> Any:
+    how: dict[str, Any] = {"grid": grid, "engine": engine}
     options = AffinitySegmentationOptions(AffinityOptions(NEAREST, low=0.2))
-    affinities = boundary_affinities(image, grid=grid, engine=engine)
-    return affinity_segment(affinities, options=options, grid=grid, engine=engine).labels
+    affinities = boundary_affinities(image, **how)
+    return affinity_segment(affinities, options=options, held=held, **how).labels

@@ -29,6 +29,7 @@ from volkit.training.scan_set import ScanSet
 _NEAR = 1e-4  # of the mean loss
 _SMALL, _WINDOW, _BATCH, _SCANS = (16, 32, 64, 128), 48, 4, 24
 _PUBLISHED, _LARGE, _PAIR, _FEW = (64, 128, 256, 512), 64, 2, 8
+_WHOLE, _FOUR = 128, 4  # the published window: half a minute of a core for each scan
 
 
 def training_cases(*, quick: bool) -> Iterator[Case]:
@@ -37,13 +38,14 @@ def training_cases(*, quick: bool) -> Iterator[Case]:
     Parameters
     ----------
     quick : bool
-        A small network alone.
+        A small network alone; otherwise the published one, too, up to the published window.
     """
     sizes: list[tuple[str, tuple[int, ...], int, int, int]] = [
         ("a quarter as wide, 48^3", _SMALL, _WINDOW, _BATCH, _SCANS)
     ]
     if not quick:
         sizes.append(("64^3", _PUBLISHED, _LARGE, _PAIR, _FEW))
+        sizes.append(("128^3", _PUBLISHED, _WHOLE, _PAIR, _FOUR))
     for name, widths, window, batch, scans in sizes:
         yield Case(
             f"an epoch of r3d_18, {name} / bare loop",
@@ -53,8 +55,8 @@ def training_cases(*, quick: bool) -> Iterator[Case]:
             target=0.95,
             agree=lambda a, b: abs(a - b) < _NEAR,
             # An epoch of the small one is short, so that what others do meanwhile shows more.
-            most_rounds=3 if window == _LARGE else None,
-            least_rounds=0 if quick or window == _LARGE else 9,
+            most_rounds={_LARGE: 3, _WHOLE: 2}.get(window),
+            least_rounds=9 if window == _WINDOW and not quick else 0,
         )
 
 

@@ -11,7 +11,7 @@ blocks are labelled twice.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -32,14 +32,21 @@ Array = NDArray[Any]
 Labels = NDArray[np.uint64]
 
 
+class ResultOptions(TypedDict, total=False):
+    """What labels are called in a job, and their type."""
+
+    name: str
+    dtype: DTypeLike
+
+
 def components_by_rims(
     call: Call,
     rims: Callable[..., Columns],
     named: Callable[..., Array],
     *,
     params: Mapping[str, Any],
-    dtype: DTypeLike,
-    name: str,
+    dtype: DTypeLike = np.uint64,
+    name: str = "components",
 ) -> Any:
     """Label the connected components of a call's only input.
 
@@ -109,7 +116,13 @@ def block_rims(
 
 
 def block_names(
-    block: Block, values: Array, shards: Shards, *, connectivity: int, domain: Box, dtype: str
+    block: Block,
+    values: Array,
+    shards: Shards,
+    *,
+    connectivity: int,
+    domain: Box,
+    dtype: str = "uint64",
 ) -> Array:
     """Label a block under the names of the whole.
 

@@ -6,10 +6,10 @@ touch across faces are united under their smallest id, which is the id of the wh
 
 from collections.abc import Sequence
 from math import ceil, floor, isfinite
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Shards
@@ -19,7 +19,12 @@ from volkit.geometry import Block, Box, Grid
 from volkit.kernels.label import label_components
 from volkit.kernels.label_runs import check_connectivity
 from volkit.ops.arguments import arguments
-from volkit.ops.component_rims import block_names, block_rims, components_by_rims
+from volkit.ops.component_rims import (
+    ResultOptions,
+    block_names,
+    block_rims,
+    components_by_rims,
+)
 
 Array = NDArray[Any]
 Labels = NDArray[np.uint64]
@@ -32,10 +37,9 @@ def connected_components(
     connectivity: int = 26,
     below: bool = False,
     channel: int = 0,
-    dtype: DTypeLike = np.uint64,
     grid: Grid | None = None,
     engine: Engine | None = None,
-    name: str = "components",
+    **result: Unpack[ResultOptions],
 ) -> Any:
     """Label the connected components of a thresholded map across every block.
 
@@ -54,15 +58,13 @@ def connected_components(
         Take the voxels below the threshold instead.
     channel : int
         Which channel, where there are several.
-    dtype : dtype
-        Of the labels: uint32 is half the bytes, and holds those of a domain of fewer than 2**32
-        voxels.
     grid : Grid, optional
         Blocks to work in; the labels do not depend on it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
-    name : str
-        Of the result in a job.
+    **result
+        ``name`` (str) of the result in a job; ``dtype`` of the labels: uint64, or uint32, which is
+        half the bytes and names fewer than 2**32 voxels.
 
     Returns
     -------
@@ -85,17 +87,16 @@ def connected_components(
         "domain": domain_param(call.grid),
     }
     kernels = _rims_block, _named_block
-    return components_by_rims(call, *kernels, params=params, dtype=dtype, name=name)
+    return components_by_rims(call, *kernels, params=params, **result)
 
 
 def components_of(
     labels: Any,
     *,
     connectivity: int = 26,
-    dtype: DTypeLike = np.uint64,
     grid: Grid | None = None,
     engine: Engine | None = None,
-    name: str = "components",
+    **result: Unpack[ResultOptions],
 ) -> Any:
     """Label the connected components of equal labels across every block.
 
@@ -108,15 +109,13 @@ def components_of(
         Any ids, up to 2**64 - 1; 0 is background.
     connectivity : int
         6 (faces), 18 (and edges) or 26 (and corners).
-    dtype : dtype
-        Of the labels: uint32 is half the bytes, and holds those of a domain of fewer than 2**32
-        voxels.
     grid : Grid, optional
         Blocks to work in; the result does not depend on it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
-    name : str
-        Of the result in a job.
+    **result
+        ``name`` (str) of the result in a job; ``dtype`` of the labels: uint64, or uint32, which is
+        half the bytes and names fewer than 2**32 voxels.
 
     Returns
     -------
@@ -133,7 +132,7 @@ def components_of(
     call = arguments(labels, grid=grid, engine=engine)
     params = {"connectivity": connectivity, "domain": domain_param(call.grid)}
     kernels = _equal_rims_block, _equal_named_block
-    return components_by_rims(call, *kernels, params=params, dtype=dtype, name=name)
+    return components_by_rims(call, *kernels, params=params, **result)
 
 
 def domain_param(grid: Grid) -> list[list[int]]:

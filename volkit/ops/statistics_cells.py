@@ -66,7 +66,7 @@ def class_components(
         "domain": domain_param(call.grid),
     }
     kernels = _rims_block, _named_block
-    return components_by_rims(call, *kernels, connectivity=connectivity, params=params, name=name)
+    return components_by_rims(call, *kernels, params=params, name=name)
 
 
 def _rims_block(
