@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from volkit.engine.base import Engine
 from volkit.engine.cascade import Shards
@@ -94,9 +94,10 @@ def components_of(
     labels: Any,
     *,
     connectivity: int = 26,
+    dtype: DTypeLike = np.uint64,
     grid: Grid | None = None,
     engine: Engine | None = None,
-    **result: Unpack[ResultOptions],
+    name: str = "components",
 ) -> Any:
     """Label the connected components of equal labels across every block.
 
@@ -109,13 +110,15 @@ def components_of(
         Any ids, up to 2**64 - 1; 0 is background.
     connectivity : int
         6 (faces), 18 (and edges) or 26 (and corners).
+    dtype : dtype
+        Of the result: uint64, or uint32, which is half the bytes and names fewer than 2**32
+        voxels.
     grid : Grid, optional
         Blocks to work in; the result does not depend on it.
     engine : Engine, optional
         Where; None builds a lazy dask array.
-    **result
-        ``name`` (str) of the result in a job; ``dtype`` of the labels: uint64, or uint32, which is
-        half the bytes and names fewer than 2**32 voxels.
+    name : str
+        Of the result in a job.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def components_of(
     call = arguments(labels, grid=grid, engine=engine)
     params = {"connectivity": connectivity, "domain": domain_param(call.grid)}
     kernels = _equal_rims_block, _equal_named_block
-    return components_by_rims(call, *kernels, params=params, **result)
+    return components_by_rims(call, *kernels, params=params, dtype=dtype, name=name)
 
 
 def domain_param(grid: Grid) -> list[list[int]]:
