@@ -29,7 +29,7 @@ from volkit.training.scan_set import ScanSet
 _NEAR = 1e-4  # of the mean loss
 _SMALL, _WINDOW, _BATCH, _SCANS = (16, 32, 64, 128), 48, 4, 24
 _PUBLISHED, _LARGE, _PAIR, _FEW = (64, 128, 256, 512), 64, 2, 8
-_WHOLE, _FOUR = 128, 4  # the published window: half a minute of a core for each scan
+_WHOLE, _FOUR = 128, 4  # the published window
 
 
 def training_cases(*, quick: bool) -> Iterator[Case]:
