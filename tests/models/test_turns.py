@@ -31,7 +31,7 @@ def test_threads_of_a_worker_do_not_outnumber_the_processors(
     monkeypatch, processors, threads, most
 ) -> None:
     monkeypatch.setattr(turns, "_PLACES", {})
-    monkeypatch.setattr(turns, "_processors", lambda: processors)
+    monkeypatch.setattr(turns, "processors", lambda: processors)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     Watched.most = 0
     predictor = as_predictor(Watched(), device="cpu")

@@ -18,7 +18,6 @@ from torch import Tensor
 from volkit.models.batch_limit import out_of_memory
 from volkit.models.forward import forward_of
 from volkit.models.predictor import Predictor
-from volkit.models.turns import turn
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def _of_network(predictor: Any, shape: tuple[int, ...]) -> int:
     with _TRYING:
         if shape not in limit.best:
             trial = _Trial(_pass_of(predictor), predictor.device, shape)
-            with torch.inference_mode(), turn(predictor.device):
+            with torch.inference_mode(), predictor.turn():
                 limit.best[shape] = trial.best()
             logger.info("windows of %s go through in batches of %d", shape, limit.best[shape])
         return min(limit.best[shape], limit.fitting(shape) or limit.best[shape])

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from volkit.models.batch_limit import BatchLimit
 from volkit.models.card import Activation, Checkpoint
 from volkit.models.device_input import sent
 from volkit.models.forward import Forward, forward_of
+from volkit.models.lanes import is_shareable, side_by_side
 from volkit.models.module_loading import module_digest, read_module, ready_module
 from volkit.models.onnx_program import OnnxProgram
 from volkit.models.predictor import Batch, Floats, ScaleLike, check_answer, not_finite
@@ -23,6 +25,7 @@ from volkit.models.turns import turn
 
 _LOADED: dict[tuple[str, Running], "NetworkPredictor"] = {}
 _LOADING = threading.Lock()
+_OF_A_THREAD = 2**15  # values: torch parts more among threads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +53,13 @@ class NetworkPredictor:
     checkpoint: Checkpoint | None = None
     limit: BatchLimit = field(init=False, repr=False)
     _forward: Forward = field(init=False, repr=False)
+    _in_lanes: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         on_cuda = torch.device(self.device).type == "cuda"
         object.__setattr__(self, "limit", BatchLimit(on_cuda or self.running.compile))
         object.__setattr__(self, "_forward", _forward(self.module, self.running))
+        object.__setattr__(self, "_in_lanes", _in_lanes(self.module, self.running))
 
     @property
     def device(self) -> str:
@@ -128,7 +133,7 @@ class NetworkPredictor:
                     f"the network takes {self.channels[0]} channels, the volume has {x.shape[1]}; "
                     "choose another checkpoint, or the channels it was trained on"
                 )
-            with turn(self.device):
+            with self.turn():
                 answer = self.limit.run(self.answered, x)
                 check_answer(
                     tuple(answer.shape), tuple(x.shape), self.channels and self.channels[1]
@@ -155,6 +160,9 @@ class NetworkPredictor:
         ModelError
             If the network answers anything but one tensor.
         """
+        return side_by_side(self._answered, x) if self._in_lanes else self._answered(x)
+
+    def _answered(self, x: Tensor) -> Tensor:
         if self.device != "mps":  # which knows no channels_last_3d
             x = x.contiguous(memory_format=torch.channels_last_3d)
         answer = self._forward(x)
@@ -165,8 +173,12 @@ class NetworkPredictor:
             )
         answer = answer.float()
         if self.activation == "sigmoid":
-            return answer.sigmoid()
+            return _sigmoid(answer)
         return answer.softmax(1) if self.activation == "softmax" else answer
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait until a pass may begin; windows in lanes wait by themselves."""
+        return nullcontext() if self._in_lanes else turn(self.device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.checkpoint:
@@ -216,6 +228,22 @@ def _forward(module: nn.Module, running: Running) -> Forward:
         return OnnxForward(module, running.providers)
     return forward_of(
         module, device=running.device, precision=running.precision, compile=running.compile
+    )
+
+
+def _in_lanes(module: nn.Module, running: Running) -> bool:
+    if running.compile or running.backend != "torch" or torch.device(running.device).type != "cpu":
+        return False
+    foreign = any(isinstance(part, OnnxProgram) for part in module.modules())  # has its own threads
+    return not foreign and is_shareable(module)
+
+
+def _sigmoid(answer: Tensor) -> Tensor:
+    if answer.device.type != "cpu":
+        return answer.sigmoid()
+    # Torch rounds otherwise at the ends of what it gives to a thread; so little it gives to one.
+    return torch.cat([part.sigmoid() for part in answer.flatten().split(_OF_A_THREAD)]).view(
+        answer.shape
     )
 
 

@@ -53,7 +53,7 @@ def turn(device: str) -> Iterator[None]:
     with _MAKING:
         if device not in _PLACES:
             count = passes_at_once(
-                device, processors=_processors(), threads=torch.get_num_threads()
+                device, processors=processors(), threads=torch.get_num_threads()
             )
             _PLACES[device] = threading.BoundedSemaphore(count)
         place = _PLACES[device]
@@ -61,7 +61,8 @@ def turn(device: str) -> Iterator[None]:
         yield
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Count the processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
