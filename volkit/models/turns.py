@@ -52,9 +52,7 @@ def turn(device: str) -> Iterator[None]:
     """
     with _MAKING:
         if device not in _PLACES:
-            count = passes_at_once(
-                device, processors=processors(), threads=torch.get_num_threads()
-            )
+            count = passes_at_once(device, processors=processors(), threads=torch.get_num_threads())
             _PLACES[device] = threading.BoundedSemaphore(count)
         place = _PLACES[device]
     with place:
