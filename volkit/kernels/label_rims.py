@@ -27,7 +27,7 @@ Table = dict[str, NDArray[Any]]
 ``rim_name`` (uint64) and ``rim_value``; ``span`` (int64, shape (1, 6): start and stop of the box);
 beside the columns of ``rise_links``."""
 
-_MOST = 2**13  # rims of a tile: their pairs stay in the cache, and sorting outweighs the calls
+_MOST = 2**15  # rims of a tile: a few megabytes, whose sorting outweighs the calls
 _PIECES = 64  # at once: each looks at all rims, and a copy of as many waits while it is cut further
 _THIN = 2  # rows or sections that may touch, and are not parted
 
@@ -102,19 +102,31 @@ def rise_rims(tables: Sequence[Table], *, connectivity: int, domain: Box) -> tup
         links.append({"a": a, "b": b, "id": a[:0], "face": np.zeros(0, np.uint8)})
     up, kept = rise_links(links)
     span = np.array([[*box.start, *box.stop]])
-    return {**up, **_joined([_outer(table, box, domain) for table in tables]), "span": span}, kept
+    outer = _by_section(_joined([_outer(table, box, domain) for table in tables]))
+    return {**up, **outer, "span": span}, kept
+
+
+def _rims_of(table: Table) -> Table:
+    return {name: column for name, column in table.items() if name.startswith("rim_")}
 
 
 def _joined(tables: Sequence[Table]) -> Table:
     """Put rims into one table."""
-    names = [name for name in tables[0] if name.startswith("rim_")]
-    return {name: np.concatenate([table[name] for table in tables]) for name in names}
+    return {name: np.concatenate([table[name] for table in tables]) for name in _rims_of(tables[0])}
 
 
-def _chosen(table: Table, rows: NDArray[np.bool_]) -> Table:
+def _chosen(table: Table, rows: NDArray[Any] | slice) -> Table:
     """Take some of the rims of a table; masks have no values to choose from."""
-    rims = {name: column for name, column in table.items() if name.startswith("rim_")}
-    return {name: column[rows] if len(column) else column for name, column in rims.items()}
+    return {
+        name: column[rows] if len(column) else column for name, column in _rims_of(table).items()
+    }
+
+
+def _by_section(table: Table) -> Table:
+    """Give rims in the order of their sections; those of a block are."""
+    if _ascends(table["rim_z"]):
+        return table
+    return _chosen(table, np.argsort(table["rim_z"], kind="stable"))
 
 
 def _outer(table: Table, box: Box, domain: Box) -> Table:
@@ -134,7 +146,8 @@ def _touching(
     tables: Sequence[Table], box: Box, connectivity: int, domain: Box
 ) -> tuple[Labels, Labels]:
     """Find the pairs of names whose runs touch, each once."""
-    found = [_touching_in(rims, connectivity, domain) for rims in _tiles(tables, box)]
+    rims = [_by_section(_rims_of(table)) for table in tables]
+    found = [_touching_in(tile, connectivity, domain) for tile in _tiles(rims, box)]
     a, b = (np.concatenate(columns) for columns in zip(*found, strict=True))
     return unique_pairs(a, b)
 
@@ -154,14 +167,19 @@ def _tiles(tables: Sequence[Table], box: Box) -> Iterator[Table]:
     cuts = [first + (last - first) * n // pieces for n in range(pieces + 1)]
     for begin, end in pairwise(cuts):
         parts = [_between(table, axis, begin, end) for table in tables]
+        some = [part for part in parts if len(part["rim_name"])]
         start, stop = list(box.start), list(box.stop)
         start[axis], stop[axis] = begin, end + 1
-        yield from _tiles(parts, Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+        inside = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        yield from _tiles(some or parts[:1], inside)
 
 
 def _between(table: Table, axis: int, begin: int, end: int) -> Table:
     """Take the rims from one row or section to another one, both included."""
-    at = table["rim_y" if axis else "rim_z"]
+    if axis == 0:  # nothing is copied
+        ends = np.array([begin, end + 1], np.int32)  # of that type, or all are converted
+        return _chosen(table, slice(*np.searchsorted(table["rim_z"], ends)))
+    at = table["rim_y"]
     return _chosen(table, (at >= begin) & (at <= end))
 
 
@@ -177,6 +195,14 @@ def _touching_in(rims: Table, connectivity: int, domain: Box) -> tuple[Labels, L
     steps = [(0, 1), *line_offsets(domain.shape, connectivity)]
     pairs = np.concatenate([_pairs(first, stop, name, value, step) for step in steps])
     return unique_pairs(pairs.min(axis=1), pairs.max(axis=1))
+
+
+@numba.njit(nogil=True, cache=True)
+def _ascends(numbers: NDArray[np.int32]) -> bool:
+    for n in range(1, len(numbers)):  # noqa: SIM110 - numba
+        if numbers[n] < numbers[n - 1]:
+            return False
+    return True
 
 
 @numba.njit(nogil=True, cache=True)

@@ -26,6 +26,9 @@ Labels = NDArray[np.uint64]
 REACH = {6: 1, 18: 2, 26: 3}
 """Axes on which a neighbour may differ, by connectivity."""
 
+_SEEN = 12  # bits: so many names are remembered while runs are renamed
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -173,10 +176,23 @@ def line_offsets(shape: Coord, connectivity: int) -> list[tuple[int, int]]:
 
 
 def _renamed(name: Labels, old: Labels, new: Labels) -> Labels:
-    if not len(old):
-        return name
-    at = np.minimum(np.searchsorted(old, name), len(old) - 1)
-    return np.where(old[at] == name, new[at], name)
+    return _looked_up(name, old, new) if len(old) else name
+
+
+@numba.njit(nogil=True, cache=True)
+def _looked_up(name: Labels, old: Labels, new: Labels) -> Labels:
+    """Replace names; runs of a component lie near each other, so that few names are searched."""
+    found = np.empty(len(name), np.uint64)
+    known, answer = np.zeros(2**_SEEN, np.uint64), np.zeros(2**_SEEN, np.uint64)
+    for n in range(len(name)):
+        here = name[n]
+        slot = (here * _SPREAD) >> np.uint64(64 - _SEEN)
+        if known[slot] != here:
+            at = np.searchsorted(old, here)
+            known[slot] = here
+            answer[slot] = new[at] if at < len(old) and old[at] == here else here
+        found[n] = answer[slot]
+    return found
 
 
 @numba.njit(nogil=True, cache=True)
