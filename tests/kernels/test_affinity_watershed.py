@@ -1,5 +1,6 @@
 """The kernels of the watershed on affinities, against a literal reading of the paper."""
 
+import tracemalloc
 from collections import deque
 
 import numpy as np
@@ -15,7 +16,7 @@ from volkit.geometry import Box
 from volkit.kernels.affinity_ascent import edge_direction, steepest_ways
 from volkit.kernels.affinity_basins import basins
 from volkit.kernels.affinity_boundary import least_inside
-from volkit.kernels.affinity_plateau import divided_ways
+from volkit.kernels.affinity_plateau import divided_ways, rise_plateaus
 
 BEFORE = ((-1, 0, 0), (0, -1, 0), (0, 0, -1))
 WAYS = (*BEFORE, (1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -205,3 +206,28 @@ def test_affinities_of_a_boundary() -> None:
         [[[0, 0], [0, 0.5]]],
         [[[0, 0.75], [0, 0]]],
     ]
+
+
+def test_a_box_needs_few_bytes_beside_the_plateaus_of_its_parts() -> None:
+    side = 300
+    index = np.arange(side * side, dtype=np.uint64)
+    y, x = np.divmod(index.astype(np.int64), side)
+    ends = ((y > 0) << 1, (x > 0) << 2, (y < side - 1) << 4, (x < side - 1) << 5)
+    mutual = np.bitwise_or.reduce(ends).astype(np.uint8)
+    way = mutual.copy()
+    way[0] |= 8  # a plane, which is left over one corner
+    none = {"id": np.zeros(0, np.uint64), "face": np.zeros(0, np.uint8)}
+    rows = {"index": index, "way": way, "mutual": mutual}
+    parts = [{**{name: c[n::2] for name, c in rows.items()}, **none} for n in range(2)]
+    for _ in range(2):  # the first compiles
+        tracemalloc.start()
+        try:
+            up, kept = rise_plateaus(parts, domain_shape=(2, side, side))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert not len(up["index"])
+    np.testing.assert_array_equal(kept["index"], index)  # all but the corner lead to it
+    assert kept["way"][:3].tolist() == [8, 4, 4]
+    assert kept["way"][side::side].tolist() == [2] * (side - 1)
+    assert peak <= 60 * len(index), peak / len(index)
