@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 from contextlib import contextmanager
 from itertools import count
 
@@ -68,6 +70,22 @@ def test_ours_and_the_peer_take_turns() -> None:
 def test_any_value_can_be_made_of_both() -> None:
     row = run_case(case(peer=lambda d: 0.5, value=lambda ours, peer: ours - peer), rounds=1)
     assert row.value == 1.5
+
+
+def test_threads_that_a_peer_leaves_behind_are_not_counted_as_ours() -> None:
+    def leave_behind(_: object) -> None:
+        until = time.monotonic() + 0.2
+
+        def spin() -> None:
+            while time.monotonic() < until:
+                pass
+
+        threading.Thread(target=spin).start()
+
+    case = Case("spinning", ours=lambda _: time.sleep(0.1), peer=leave_behind)
+    row = run_case(case, rounds=3)
+    assert row.ours is not None
+    assert row.ours < 0.05
 
 
 def test_without_a_peer_the_value_is_our_own() -> None:

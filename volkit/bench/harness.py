@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any, Literal
 
 from volkit.bench.machine import Machine
+from volkit.bench.rest import rest
 from volkit.errors import ConfigError, MissingExtraError
 
 Measure = Callable[[Callable[[], Any]], float]
@@ -256,10 +257,12 @@ def _measured(case: Case, data: Any, rounds: int) -> Row:
     del result, expected
     ours, peer, values = [], [], []
     for _ in range(rounds):
+        rest()
         ours.append(case.measure(lambda: case.ours(data)))
         if case.peer is None:
             values.append(ours[-1])
             continue
+        rest()
         peer.append(case.measure(lambda: case.peer(data)))  # type: ignore[misc]
         values.append(case.value(ours[-1], peer[-1]))
     value = median(values)
