@@ -259,12 +259,10 @@ def _measured(case: Case, data: Any, rounds: int) -> Row:
     for _ in range(rounds):
         rest()
         ours.append(case.measure(lambda: case.ours(data)))
-        if case.peer is None:
-            values.append(ours[-1])
-            continue
-        rest()
-        peer.append(case.measure(lambda: case.peer(data)))  # type: ignore[misc]
-        values.append(case.value(ours[-1], peer[-1]))
+        if case.peer is not None:
+            rest()
+            peer.append(case.measure(lambda: case.peer(data)))  # type: ignore[misc]
+        values.append(case.value(ours[-1], peer[-1]) if peer else ours[-1])
     value = median(values)
     return Row(
         name=case.name,
