@@ -65,6 +65,25 @@ def test_lanes_run_at_once_and_share_the_threads(threads) -> None:
     assert [torch.get_num_threads(), *later] == [threads] * 2
 
 
+@pytest.mark.parametrize("threads", [3], indirect=True)
+def test_threads_that_begin_together_know_how_many_there_are(threads, monkeypatch) -> None:
+    for _ in range(20):
+        monkeypatch.setattr(lanes, "_POOLS", {})
+        seen = []
+        batch = torch.zeros(3, 1, 1, 1, 1)
+
+        def ask(batch=batch, seen=seen) -> None:
+            side_by_side(lambda part: part, batch)
+            seen.append(torch.get_num_threads())
+
+        callers = [threading.Thread(target=ask) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert seen == [threads] * 4
+
+
 @pytest.mark.parametrize("threads", [2], indirect=True)
 def test_a_module_that_keeps_something_of_a_pass_is_not_shared(threads) -> None:
     assert not is_shareable(nn.Sequential(nn.ReLU(), Keeping()))

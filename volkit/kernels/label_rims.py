@@ -28,7 +28,7 @@ Table = dict[str, NDArray[Any]]
 beside the columns of ``rise_links``."""
 
 _MOST = 2**15  # rims of a tile: a few megabytes, whose sorting outweighs the calls
-_PIECES = 64  # at once: each looks at all rims, and a copy of as many waits while it is cut further
+_PIECES = 64  # at once: of rows, each looks at all rims, and a copy waits while it is cut further
 _THIN = 2  # rows or sections that may touch, and are not parted
 
 

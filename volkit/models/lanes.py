@@ -23,7 +23,7 @@ Forward = Callable[[Tensor], Tensor]
 
 _KNOWN = ("torch.nn.", "volkit.", "monai.")  # whose layers keep nothing of a pass
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-_MAKING = threading.Lock()
+_ASKING = threading.Lock()  # while a thread takes its share, a new one would hear of that
 
 
 def is_shareable(module: nn.Module) -> bool:
@@ -91,8 +91,9 @@ def side_by_side(forward: Forward, batch: Tensor) -> Tensor:
         Of as many threads of torch at most as its caller has; in a process, of as many as there
         are processors.
     """
-    lanes, threads = shares(len(batch), torch.get_num_threads())
-    pool = _pool(lanes, threads)
+    with _ASKING:
+        lanes, threads = shares(len(batch), torch.get_num_threads())
+        pool = _pool(lanes, threads)
     answers = [pool.submit(_answers, forward, part) for part in batch.tensor_split(lanes)]
     wait(answers)  # all of them: one that lacked memory is not tried again beside the others
     return torch.cat([answer for lane in answers for answer in lane.result()])
@@ -105,20 +106,26 @@ def _answers(forward: Forward, windows: Tensor) -> list[Tensor]:
 
 def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
     size = max(lanes, processors() // threads)
-    with _MAKING:
-        if (size, threads) not in _POOLS:
-            _POOLS[size, threads] = ThreadPoolExecutor(size, "volkit-lane", _take_share, (threads,))
-        return _POOLS[size, threads]
+    if (size, threads) not in _POOLS:
+        _POOLS[size, threads] = ThreadPoolExecutor(size, "volkit-lane", _take_share, (threads,))
+    return _POOLS[size, threads]
 
 
 def _take_share(threads: int) -> None:
     """Let this thread have its share, and every thread that comes later as many as before."""
-    usual = torch.get_num_threads()  # a thread's first question sets its answer
-    torch.set_num_threads(threads)
-    other = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    other.start()
-    other.join()
+    with _ASKING:
+        usual = torch.get_num_threads()  # a thread's first question sets its answer
+        torch.set_num_threads(threads)
+        other = threading.Thread(target=torch.set_num_threads, args=(usual,))
+        other.start()
+        other.join()
 
 
-if hasattr(os, "register_at_fork"):  # threads stay behind
-    os.register_at_fork(after_in_child=_POOLS.clear)
+def _begin_anew() -> None:
+    global _ASKING  # a thread that held it is not in this process
+    _ASKING = threading.Lock()
+    _POOLS.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
