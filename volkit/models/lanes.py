@@ -1,6 +1,6 @@
 """Lanes: on the CPU the windows of a batch go through a network side by side, one by one in a lane.
 
-Where all threads work at one layer they wait for each other at its end, some hundred times in a
+Where all threads work at one layer they wait for each other at its end, dozens of times in a
 pass; and a window's answer may depend, in its last bit, on how many they are, and on what else is
 in its batch, since some functions round otherwise in a vector and beside it::
 
