@@ -36,7 +36,7 @@ class Keeping(nn.Module):
 @pytest.mark.parametrize("windows", [1, 2, 3, 5])
 def test_an_answer_depends_neither_on_threads_nor_on_the_batch(threads, windows) -> None:
     predictor = load(read_checkpoint("builtin:boundaries-specimen"), "cpu", "float32")
-    # 3 x 16^3 values do not part into whole vectors among 6 threads, nor among 5.
+    # Torch gives so many values to five threads at most, and a fifth of them is no whole vectors.
     batch = torch.rand((windows, 1, 48, 64, 48), generator=torch.Generator().manual_seed(windows))
     torch.set_num_threads(1)
     with torch.inference_mode():
