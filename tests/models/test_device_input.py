@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from volkit.errors import ModelError
-from volkit.models.device_input import scaled_tensor, sent
+from volkit.models.device_input import _copies, scaled_tensor, sent
 from volkit.models.scaling import UNSCALED, Scale
 
 SCALES = [UNSCALED, Scale(118.7, 41.3), Scale(3.1, 7.7, 5.0, 200.5), Scale(divide=3.0, high=9.9)]
@@ -48,3 +48,25 @@ def test_cuda_scales_to_the_bits_of_numpy(dtype, scale) -> None:
     given = voxels(dtype)
     result = sent(given, scale, device="cuda")
     np.testing.assert_array_equal(result.cpu().numpy(), scale.apply(given))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_copies_do_not_wait_for_passes_that_were_asked_for_before() -> None:
+    """A device that computes for a second has each copy long before it is done."""
+    batch = np.random.default_rng(2).integers(0, 255, (4, 1, 64, 64, 64), np.uint8)
+    done = torch.cuda.Event()
+    for _ in range(2):  # the first time memory is asked for, which may wait for the device
+        torch.cuda.synchronize()
+        torch.cuda._sleep(2_000_000_000)  # cycles
+        done.record()
+        results = []
+        for number in range(8):
+            results.append(sent(batch + np.uint8(number), UNSCALED, device="cuda"))
+            _copies("cuda").synchronize()
+        early = not done.query()
+        for number, result in enumerate(results):  # no memory was given away between
+            expected = (batch + np.uint8(number)).astype("f4")
+            np.testing.assert_array_equal(result.cpu().numpy(), expected)
+        del results, result
+    assert early
