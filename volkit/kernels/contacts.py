@@ -126,7 +126,7 @@ def _contacts(labels: Labels, prob: Floats, start: Coord, stop: Coord) -> Any:
     for z in range(start[0], stop[0]):
         for y in range(start[1], stop[1]):
             while 2 * (used + 3 * len(at)) > len(table):
-                table = _wider(table)
+                table = wider(table)
             here, p = labels[z, y], prob[z, y]
             if z > 0:
                 a, b = here[left:right], labels[z - 1, y, left:right]
@@ -164,7 +164,7 @@ def _row(
         x = at[n]
         low, high, most = min(a[x], b[x]), max(a[x], b[x]), max(p[x], q[x])
         sound &= (p[x] >= 0) & (q[x] >= 0) & (most <= 1)
-        slot = _slot(table, low, high)
+        slot = slot_of(table, low, high)
         if table[slot, 3] == 0:
             table[slot, 0], table[slot, 1] = low, high
             used += 1
@@ -174,8 +174,11 @@ def _row(
 
 
 @numba.njit(nogil=True, cache=True)
-def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
-    """Find the slot of a pair, or the free one where it belongs."""
+def slot_of(table: Labels, low: np.uint64, high: np.uint64) -> Any:
+    """Find the slot of a pair, or the free one where it belongs.
+
+    Compiled; of a table whose rows are ``u``, ``v``, a sum and a count, 0 where a slot is free.
+    """
     mixed = (low * _MIX + high) * _MIX
     last = np.uint64(len(table) - 1)
     slot = (mixed ^ (mixed >> _TURN)) & last
@@ -185,10 +188,10 @@ def _slot(table: Labels, low: np.uint64, high: np.uint64) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def _wider(table: Labels) -> Any:
-    """Double the table, which stays at most half full."""
+def wider(table: Labels) -> Any:
+    """Double such a table, which stays at most half full.  Compiled."""
     wide = np.zeros((2 * len(table), 4), np.uint64)
     for row in range(len(table)):
         if table[row, 3] != 0:
-            wide[_slot(wide, table[row, 0], table[row, 1])] = table[row]
+            wide[slot_of(wide, table[row, 0], table[row, 1])] = table[row]
     return wide

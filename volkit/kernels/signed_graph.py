@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from volkit.errors import ContractError
-from volkit.geometry import Box
-from volkit.kernels.contacts import ONE
+from volkit.geometry import Box, Coord
+from volkit.kernels.contacts import ONE, slot_of, wider
 from volkit.kernels.distinct import first_of_runs
 
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint64]
+Rows = NDArray[np.uint64]
 Graph = dict[str, NDArray[Any]]
 """Pairs ``u < v`` (uint64) with ``far`` (bool: over long offsets), ``sum`` (int64, affinities in
 units of 2**-30) and ``count`` (int64), sorted."""
@@ -67,21 +71,26 @@ def signed_graph(
             f"labels are {labels.shape}, affinities {affinities.shape}, offsets {len(offsets)}; "
             "give (C, Z, Y, X) of the same voxels, and an offset for every channel"
         )
-    parts = []
-    for channel, offset in enumerate(offsets):
-        spans = zip(core.start, core.stop, offset, labels.shape, strict=True)
-        here: Any = tuple(slice(max(a, -o), max(min(b, n - o), a, -o)) for a, b, o, n in spans)
-        there = tuple(slice(s.start + o, s.stop + o) for s, o in zip(here, offset, strict=True))
-        a, b = labels[here], labels[there]
-        apart = (a != b) & (a != 0) & (b != 0)
-        a, b, value = a[apart], b[apart], affinities[(channel, *here)][apart]
-        fixed = np.rint(value.astype(np.float64) * ONE).astype(np.int64)
-        far = np.full(len(a), channel >= attractive)
-        u, v = np.minimum(a, b), np.maximum(a, b)
-        edges = {"u": u, "v": v, "far": far, "sum": fixed, "count": np.ones_like(fixed)}
-        # Channel by channel: rows of all voxels at once would be many times the arrays.
-        parts.append(add_signed_graphs([edges]))
-    return add_signed_graphs(parts)
+    if len(offsets) == 0:
+        return _table(np.zeros((0, 4), np.uint64), far=False)
+    labels, affinities = np.ascontiguousarray(labels), np.ascontiguousarray(affinities)
+    shifts = np.array(offsets, np.int64)
+    near, apart = (
+        _gathered(labels, affinities[part], core.start, core.stop, shifts[part])
+        for part in (slice(attractive), slice(attractive, None))
+    )
+    return add_signed_graphs([_table(near, far=False), _table(apart, far=True)])
+
+
+def _table(rows: Rows, *, far: bool) -> Graph:
+    """Name what was gathered; not sorted."""
+    return {
+        "u": rows[:, 0],
+        "v": rows[:, 1],
+        "far": np.full(len(rows), far),
+        "sum": rows[:, 2].astype(np.int64),
+        "count": rows[:, 3].astype(np.int64),
+    }
 
 
 def add_signed_graphs(graphs: Sequence[Graph]) -> Graph:
@@ -114,3 +123,46 @@ def edge_weights(graph: Graph) -> NDArray[np.float64]:
     """
     mean = graph["sum"] / (graph["count"] * float(ONE))
     return np.where(graph["far"], 1 - mean, mean)
+
+
+@numba.njit(nogil=True, cache=True)
+def _gathered(
+    labels: Labels, affinities: Floats, start: Coord, stop: Coord, offsets: NDArray[np.int64]
+) -> Any:
+    """Walk the rows of the core, channel by channel; gather pairs as contacts are."""
+    table = np.zeros((4096, 4), np.uint64)  # u, v, sum, count; a count of 0 is a free slot
+    used = 0
+    at = np.empty(max(stop[2] - start[2], 0), np.int32)
+    depth, height, width = labels.shape
+    for channel in range(len(offsets)):
+        dz, dy, dx = offsets[channel]
+        left, right = max(start[2], -dx), min(stop[2], width - dx)
+        for z in range(max(start[0], -dz), min(stop[0], depth - dz)):
+            for y in range(max(start[1], -dy), min(stop[1], height - dy)):
+                if left < right:
+                    while 2 * (used + len(at)) > len(table):
+                        table = wider(table)
+                    a = labels[z, y, left:right]
+                    b = labels[z + dz, y + dy, left + dx : right + dx]
+                    used = _row(a, b, affinities[channel, z, y, left:right], at, table, used)
+    return table[table[:, 3] != 0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _row(a: Labels, b: Labels, p: Floats, at: NDArray[np.int32], table: Rows, used: int) -> Any:
+    """Add the pairs of two rows that lie apart by an offset."""
+    found = np.uint64(0)
+    for x in range(len(a)):
+        # As for contacts: found without a branch.
+        at[found] = x
+        found += np.uint64((a[x] != b[x]) & (a[x] != 0) & (b[x] != 0))
+    for n in range(np.int64(found)):
+        x = at[n]
+        low, high = min(a[x], b[x]), max(a[x], b[x])
+        slot = slot_of(table, low, high)
+        if table[slot, 3] == 0:
+            table[slot, 0], table[slot, 1] = low, high
+            used += 1
+        table[slot, 2] += np.uint64(np.int64(np.rint(np.float64(p[x]) * ONE)))
+        table[slot, 3] += np.uint64(1)
+    return used
