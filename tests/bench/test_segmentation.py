@@ -21,7 +21,7 @@ def test_cases_of_both_sizes_have_targets_and_names_of_their_own() -> None:
     for quick in (True, False):
         found = list(segmentation.cases(quick=quick))
         assert len({case.name for case in found}) == len(found)
-        assert len([case for case in found if case.target]) == 14
+        assert len([case for case in found if case.target]) == 16
 
 
 @pytest.mark.parametrize("text", ["seeded watershed", "EM-like", "small cells", "waterz whole"])
@@ -71,7 +71,13 @@ def test_components_agree_with_those_of_the_whole(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "what", ["components", "affinities to labels", "affinities to labels by boxes"]
+    "what",
+    [
+        "components",
+        "affinities to labels",
+        "affinities to labels by boxes",
+        "mutex watershed of basins by boxes",
+    ],
 )
 def test_growth_is_measured_once_and_told_in_several_rows(what: str) -> None:
     found = [c for c in segmentation_growth.cases(quick=True) if c.name.startswith(f"{what},")]

@@ -111,7 +111,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> N
     process.send_signal(signal.SIGKILL)
     process.stdout.close()
     said: list[str] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while read_state(process.pid) not in ("Z", ""):  # until it is dead, though not waited for
         assert time.monotonic() < deadline
     with run_lock(tmp_path, on_message=said.append) as lock:

@@ -144,7 +144,7 @@ class Slow:
         self.meet = meet
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        self.meet.wait(timeout=10)
+        self.meet.wait(timeout=60)
         return np.arange(50)
 
 

@@ -1,6 +1,5 @@
 """Morton order: every cell once, neighbours soon after one another, nothing held."""
 
-import time
 import tracemalloc
 from itertools import islice
 
@@ -34,11 +33,9 @@ def test_every_cell_once_along_the_curve(shape) -> None:
 
 def test_the_first_blocks_of_a_hundred_million_cost_nothing() -> None:
     tracemalloc.start()
-    began = time.perf_counter()
     grid = Grid(Box.from_shape((47_000, 47_000, 47_000)), (100, 100, 100), (8, 8, 8))
     first = [grid[number] for number in islice(grid.morton(), 64)]
     first += list(islice(grid, 64))
-    assert time.perf_counter() - began < 1
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
     assert max(max(block.index) for block in first[:64]) == 3

@@ -60,7 +60,7 @@ def run(raw, tmp_path: Path) -> Path:
 
 def get(url: str) -> tuple[int, str, dict[str, str]]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         with error:
@@ -151,7 +151,7 @@ def test_links_open_the_viewer_at_a_place(run) -> None:
         assert 'href="view?at=2,2,' in page
         for query, expected in (("?at=2,2,6", (2.0, 2.0, 6.0)), ("", None)):
             with pytest.raises(urllib.error.HTTPError) as moved:
-                opener.open(server.url + "view" + query, timeout=10)
+                opener.open(server.url + "view" + query, timeout=60)
             assert (moved.value.code, moved.value.headers["Location"]) == (
                 302, "http://127.0.0.1:1/elsewhere")  # fmt: skip
             moved.value.close()

@@ -15,7 +15,7 @@ from volkit.engine.cluster.drain import Drain
 def client() -> Iterator[Any]:
     with (
         LocalCluster(
-            n_workers=1, processes=False, threads_per_worker=1, dashboard_address=None
+            n_workers=1, processes=False, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         cluster.get_client() as client,
     ):
@@ -30,7 +30,7 @@ def _noted(log: Path, seconds: float) -> str:
 
 
 def _gone(client: Any, worker: str) -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while worker in client.scheduler_info()["workers"] and time.monotonic() < end:
         time.sleep(0.02)
     return worker not in client.scheduler_info()["workers"]

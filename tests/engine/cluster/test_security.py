@@ -118,14 +118,14 @@ def test_workers_keep_their_things_in_a_private_folder(client: Any) -> None:
 
 def test_the_dashboard_opens_with_its_token_and_keeps_a_cookie(client: Any) -> None:
     link = client.dashboard_link
-    assert urlopen(link, timeout=10).status == 200
+    assert urlopen(link, timeout=60).status == 200
     page = link.partition("?")[0]
     for wrong in (page, f"{page}?token=wrong"):
         with pytest.raises(HTTPError, match="403") as caught:
-            urlopen(wrong, timeout=10)
+            urlopen(wrong, timeout=60)
         caught.value.close()
     cookie = f"volkit-{page.split(':')[2].partition('/')[0]}={link.partition('token=')[2]}"
-    assert urlopen(Request(page, headers={"Cookie": cookie}), timeout=10).status == 200
+    assert urlopen(Request(page, headers={"Cookie": cookie}), timeout=60).status == 200
 
 
 def test_credentials_travel_as_a_folder_that_others_cannot_read(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def proxy(files: FileServer) -> Iterator[FaultProxy]:
 
 def seen(proxy: FaultProxy) -> str:
     try:
-        answer = requests.get(f"{proxy.url}/a", timeout=0.3, allow_redirects=False)
+        answer = requests.get(f"{proxy.url}/a", timeout=1.0, allow_redirects=False)
     except requests.RequestException as error:
         return type(error).__name__
     if answer.content == DATA:

@@ -28,7 +28,7 @@ def echo() -> Iterator[Echo]:
 
 @pytest.fixture
 def client(echo: Echo) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection(echo.host, timeout=5)
+    connection = HTTPConnection(echo.host, timeout=60)
     yield connection
     connection.close()
 
@@ -80,7 +80,7 @@ def test_a_head_has_a_length_and_no_body(client: HTTPConnection) -> None:
 def test_it_ends_though_clients_keep_their_connections() -> None:
     before = threading.active_count()
     with Echo() as server:
-        clients = [HTTPConnection(server.host, timeout=5) for _ in range(4)]
+        clients = [HTTPConnection(server.host, timeout=60) for _ in range(4)]
         for client in clients:
             client.request("GET", "/")
             client.getresponse().read()
