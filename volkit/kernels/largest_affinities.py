@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from volkit.errors import ContractError
 from volkit.geometry import Box
-from volkit.kernels.affinity_graph import Floats, Labels, check_neighbours
+from volkit.kernels.affinity_graph import Floats, Labels
+from volkit.kernels.contact_faces import contact_faces
 from volkit.kernels.contacts import ONE
 from volkit.kernels.distinct import first_of_runs
 
 Ints = NDArray[np.int64]
 Rows = dict[str, NDArray[Any]]
+
+_VALUES = np.uint64(2 * ONE)  # above every affinity, in units of 2**-30
 
 
 def largest_affinities(
@@ -59,18 +62,18 @@ def largest_affinities(
     >>> {name: (rows[name] / 2**30).tolist() for name in ("bin", "sum")}, rows["number"].tolist()
     ({'bin': [1.0], 'sum': [0.0]}, [2])
     """
-    check_neighbours(labels, affinities)
     _check_many(k)
-    u, v, values = _faces(labels, affinities, core, toward=toward, sections=sections)
-    order = np.lexsort((values, v, u))
-    u, v, values = u[order], v[order], values[order]
-    pairs = first_of_runs(u, v)
-    first = np.flatnonzero(first_of_runs(u, v, values))
-    number = np.diff(first, append=len(u))
-    edge = np.cumsum(pairs)[first] - 1
-    kept = largest_rows({"edge": edge, "bin": values[first], "number": number}, k=k)
-    total, count = sum_of_rows(kept, edges=int(pairs.sum()))
-    return {"u": u[pairs], "v": v[pairs], **kept, "sum": total, "count": count}
+    faces = contact_faces(labels, affinities, core, toward=toward, sections=sections)
+    values = np.rint(faces.affinity.astype(np.float64) * ONE).astype(np.uint64)
+    # In one number: sorted in a fraction of the time of several columns.
+    keys = np.sort(faces.edge * _VALUES + values)
+    first = np.flatnonzero(first_of_runs(keys))
+    number = np.diff(first, append=len(keys))
+    edge, values = np.divmod(keys[first], _VALUES)
+    rows = {"edge": edge.astype(np.int64), "bin": values.astype(np.int64), "number": number}
+    kept = largest_rows(rows, k=k)
+    total, count = sum_of_rows(kept, edges=len(faces.u))
+    return {"u": faces.u, "v": faces.v, **kept, "sum": total, "count": count}
 
 
 def largest_rows(rows: Rows, *, k: int) -> Rows:
@@ -136,24 +139,3 @@ def _check_many(k: int) -> None:
         raise ContractError(
             f"k is {k}: every contact would lose its affinities; keep at least 1 of each"
         )
-
-
-def _faces(
-    labels: Labels, affinities: Floats, core: Box, *, toward: int, sections: bool
-) -> tuple[Labels, Labels, Ints]:
-    """List the faces between two labels: both, the smaller first, and the affinity."""
-    found = []
-    for axis in range(1 if sections else 0, 3):
-        start = list(core.start)
-        start[axis] = max(start[axis], 1)
-        here = tuple(map(slice, start, core.stop))
-        start[axis], stop = start[axis] - 1, list(core.stop)
-        stop[axis] -= 1
-        there = tuple(map(slice, start, stop))
-        a, b = labels[here], labels[there]
-        border = (a != b) & (a != 0) & (b != 0)
-        a, b = a[border], b[border]
-        by = affinities[axis][there if toward > 0 else here][border].astype(np.float64)
-        found.append((np.minimum(a, b), np.maximum(a, b), np.rint(by * ONE).astype(np.int64)))
-    u, v, values = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return u, v, values
