@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volkit.kernels.contingency import contingency
-from volkit.kernels.radix import sorted_rows
+from volkit.kernels.radix import sorted_order, sorted_rows
 
 IDS = st.sampled_from([0, 1, 511, 512, 513, 2**18, 2**32 - 1, 2**63, 2**64 - 1])
 
@@ -17,6 +17,16 @@ def test_rows_are_in_order_and_equal_ones_stay_in_theirs(pairs) -> None:
     rows = np.array([(*pair, n) for n, pair in enumerate(pairs)], np.uint64).reshape(-1, 3)
     order = np.lexsort((rows[:, 1], rows[:, 0]))
     np.testing.assert_array_equal(sorted_rows(rows.copy(), (0, 1)), rows[order])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3000, 20_000])
+def test_the_order_is_that_of_lexsort(count: int) -> None:
+    rng = np.random.default_rng(count)
+    far, z = rng.random(count) < 0.5, rng.integers(0, 40, count)
+    ids = rng.integers(0, 2**64, 50, np.uint64)[rng.integers(0, 50, count)]
+    order = sorted_order(z, ids, far)
+    assert order.dtype == np.int64
+    np.testing.assert_array_equal(order, np.lexsort((far, ids, z)))
 
 
 @pytest.mark.parametrize("ids", [2, 40_000])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.distinct import first_of_runs
+from volkit.kernels.radix import sorted_order
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -66,7 +67,7 @@ def contacts(labels: Labels, prob: Floats, core: Box) -> Contacts:
             "a boundary probability is NaN or outside 0 to 1; apply a sigmoid to logits and "
             "replace NaN (numpy.nan_to_num)"
         )
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    order = sorted_order(pairs[:, 0], pairs[:, 1])
     return {
         "u": pairs[order, 0],
         "v": pairs[order, 1],
@@ -99,7 +100,7 @@ def add_contacts(tables: Sequence[Contacts]) -> Contacts:
         np.concatenate([table[name] for table in tables])
         for name in ("u", "v", "boundary_sum", "count")
     )
-    order = np.lexsort((v, u))
+    order = sorted_order(u, v)
     u, v = u[order], v[order]
     first = np.flatnonzero(first_of_runs(u, v))
     return {

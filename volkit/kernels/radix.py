@@ -47,6 +47,34 @@ def sorted_rows(rows: Rows, columns: tuple[int, ...]) -> Rows:
     return rows
 
 
+def sorted_order(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Say in which order rows are sorted; the first column decides first.
+
+    As ``numpy.lexsort`` does with the columns the other way round, in a fraction of the time where
+    there are many rows.
+
+    Parameters
+    ----------
+    columns : ndarray of int or bool, shape (N,)
+        Not negative.
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+        Numbers of rows; those that are equal stay in their order.
+
+    Examples
+    --------
+    >>> sorted_order(np.array([2, 1, 2]), np.array([9, 7, 3], np.uint64)).tolist()
+    [1, 2, 0]
+    """
+    rows = np.empty((len(columns[0]), len(columns) + 1), np.uint64)
+    for place, column in enumerate(columns):
+        rows[:, place] = column
+    rows[:, -1] = np.arange(len(rows))
+    return sorted_rows(rows, tuple(range(len(columns))))[:, -1].astype(np.int64)
+
+
 @numba.njit(nogil=True, cache=True)
 def _sort(rows: Rows, other: Rows, columns: NDArray[np.uint64]) -> None:
     """Part the rows by the first bits in which they differ, and sort each part."""

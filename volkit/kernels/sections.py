@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from volkit.errors import GeometryError
 from volkit.geometry import Coord
 from volkit.kernels.contingency import Table, add_contingency, alike
+from volkit.kernels.distinct import first_of_runs
+from volkit.kernels.radix import sorted_order
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads consecutive ids
 _PRIME = np.uint64(0xC2B2AE3D27D4EB4F)  # of xxHash: carries low bits into the high ones
@@ -99,9 +101,7 @@ def add_sections(tables: Sequence[Table]) -> Table:
     whole = _sorted({name: np.concatenate([t[name] for t in tables]) for name in tables[0]})
     if len(tables) < 2 or not len(whole["count"]):
         return whole
-    first = np.ones(len(whole["count"]), bool)
-    first[1:] = np.any([whole[name][1:] != whole[name][:-1] for name in _KEYS], axis=0)
-    starts = np.flatnonzero(first)
+    starts = np.flatnonzero(first_of_runs(*(whole[name] for name in _KEYS)))
     return (
         {name: whole[name][starts] for name in _KEYS}
         | {"count": np.add.reduceat(whole["count"], starts)}
@@ -148,12 +148,10 @@ def stack_table(sections: Table, *, zeros: tuple[bool, bool] = (False, False)) -
     """
     table = {"count": sections["count"]}
     for name, zero in zip(("true", "pred"), zeros, strict=True):
-        ids, z = sections[name], sections["section"]
-        order = np.lexsort((ids, z))
-        new = np.ones(len(ids), bool)
-        new[1:] = (ids[order][1:] != ids[order][:-1]) | (z[order][1:] != z[order][:-1])
+        ids, z = sections[name], sections["section"] - sections["section"].min(initial=0)
+        order = sorted_order(z, ids)
         numbers = np.empty(len(ids), np.uint64)
-        numbers[order] = np.cumsum(new)
+        numbers[order] = np.cumsum(first_of_runs(z[order], ids[order]))
         table[name] = numbers if zero else np.where(ids == 0, np.uint64(0), numbers)
     return {name: table[name] for name in ("true", "pred", "count")}
 
@@ -189,7 +187,8 @@ def _unsigned(labels: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _sorted(columns: Table) -> Table:
-    order = np.lexsort((columns["pred"], columns["true"], columns["section"]))
+    sections = columns["section"] - columns["section"].min(initial=0)
+    order = sorted_order(sections, columns["true"], columns["pred"])
     return {name: column[order] for name, column in columns.items()}
 
 

@@ -11,6 +11,7 @@ from volkit.errors import ContractError
 from volkit.geometry import Box, Coord
 from volkit.kernels.contacts import ONE, slot_of, wider
 from volkit.kernels.distinct import first_of_runs
+from volkit.kernels.radix import sorted_order
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.uint64]
@@ -99,7 +100,7 @@ def add_signed_graphs(graphs: Sequence[Graph]) -> Graph:
     Of other columns, the first of each pair counts.
     """
     whole = {name: np.concatenate([graph[name] for graph in graphs]) for name in graphs[0]}
-    order = np.lexsort((whole["far"], whole["v"], whole["u"]))
+    order = sorted_order(whole["u"], whole["v"], whole["far"])
     whole = {name: column[order] for name, column in whole.items()}
     first = np.flatnonzero(first_of_runs(whole["u"], whole["v"], whole["far"]))
     added = {name: whole[name] for name in ("sum", "count")}
