@@ -32,6 +32,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_a_path_is_short_also_as_the_value_of_a_key(lab: Path) -> None:
+    command = next_command("volkit run a.yaml", "--set", f"input.manifest={lab}/manifest.csv")
+    assert command == "volkit run a.yaml --set 'input.manifest=my data; echo/manifest.csv'"
+    assert next_command("volkit run a.yaml", "--set", "a=/b") == "volkit run a.yaml --set a=/b"
+
+
 def test_what_is_written_is_planned(lab: Path, says: Says) -> None:
     said = says("init", lab / "true cells.npy", "--output", lab / "my plan.yaml")
     assert pasted(said) == ["plan", "my data; echo/my plan.yaml"]

@@ -43,13 +43,12 @@ def number(halves) -> int:
     return (int(halves[0]) << 64) + int(halves[1])
 
 
+@pytest.mark.parametrize("shape", [(2, 7, 8), (2, 7, 1), (2, 1, 8)])
 @settings(max_examples=20)
-@given(
-    probability_maps(shape=(2, 7, 8)),
-    label_volumes(shape=(2, 7, 8), dtype=np.uint32),
-    st.tuples(st.integers(1, 2), st.integers(1, 8), st.integers(1, 9)),
-)
-def test_every_threshold_is_the_components_of_every_section(prob, truth, tile) -> None:
+@given(st.data(), st.tuples(st.integers(1, 2), st.integers(1, 8), st.integers(1, 9)))
+def test_every_threshold_is_the_components_of_every_section(shape, data, tile) -> None:
+    prob = data.draw(probability_maps(shape=shape))
+    truth = data.draw(label_volumes(shape=shape, dtype=np.uint32))
     found = curve(prob, truth, tile)
     assert found["sum_section"].tolist() == [0, 1]
     for z in range(2):

@@ -14,7 +14,7 @@ from volkit.engine.exchange import FINISHED
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import Ledger
 from volkit.engine.stages import find_stages
-from volkit.errors import BlockFailedError
+from volkit.errors import BlockFailedError, GeometryError
 from volkit.geometry import Box, Grid, Windows
 from volkit.geometry.over_blocks import network_passes
 from volkit.io.open import open_volume
@@ -87,6 +87,19 @@ def test_auto_exchanges_where_it_saves_windows(tmp_path: Path) -> None:
     assert (tmp_path / "pays" / "prob.exchange" / FINISHED).exists()
     run(tmp_path / "one", block_shape=RAW.shape, stride=(3, 4, 3))
     assert not (tmp_path / "one" / "prob.exchange").exists()
+
+
+def test_auto_exchanges_where_a_thin_last_block_could_not_be_recomputed() -> None:
+    """A block of one voxel behind one of 400: dask gives no halo that is wider than a chunk."""
+    raw = np.random.default_rng(3).random((401, 8, 8), np.float32)
+    options = {"stride": (4, 4, 4)}
+    tanh = Network(np.tanh, (8, 8, 8))
+    chunks = da.from_array(raw, chunks=(400, 8, 8))
+    thin = infer(chunks, tanh, options=InferenceOptions(**options))
+    whole = infer(da.from_array(raw), tanh, options=InferenceOptions(**options))
+    np.testing.assert_array_equal(*(r.compute(scheduler="sync") for r in (thin, whole)))
+    with pytest.raises(GeometryError, match="thinner than the halo"):
+        infer(chunks, tanh, options=InferenceOptions(**options, seams="recompute")).compute()
 
 
 def meets(batch):

@@ -59,6 +59,8 @@ def test_offsets_that_do_not_fit_are_refused() -> None:
             mutex_agglomerate(*volumes, offsets=OFFSETS, attractive=attractive)
     with pytest.raises(ConfigError, match="of which .* attract; give"):
         mutex_agglomerate(*volumes, offsets=[None, *OFFSETS[1:]])
+    with pytest.raises(ConfigError, match=r"\(0, 0, 0\) compares a voxel with itself; give null"):
+        mutex_agglomerate(*volumes, offsets=[*OFFSETS[:-1], (0, 0, 0)])
     for none, attractive in (([], 3), ([], 0), ([None] * 6, ())):
         with pytest.raises(ConfigError, match="no channel has one, and a graph without edges"):
             mutex_agglomerate(*volumes, offsets=none, attractive=attractive)

@@ -95,6 +95,8 @@ def test_ids_up_to_the_largest_are_numbered() -> None:
     [
         (np.zeros((3, 3, 3), np.float32), components_of, "labels are float32 of 3 axes; give"),
         (np.full((3, 3, 3), -1), sizes_of, "labels are int64, the smallest -1; give whole"),
+        (np.full((3, 3, 3), -1), relabel_consecutive, "int64, the smallest -1; give whole"),
+        (np.full((3, 3, 3), 1.2), relabel_consecutive, "labels are float64, .* give whole"),
     ],
 )
 def test_what_is_no_label_is_refused(values, work, message: str) -> None:

@@ -70,6 +70,14 @@ def test_labels_leave_scores_tables_and_a_figure(sides, tmp_path) -> None:
     assert sections["z"].tolist() == list(range(6))
     assert (tmp_path / "scores" / "figure.png").read_bytes()[:4] == b"\x89PNG"
     assert found.outcome.following[-2:] == ("--box", "0:6,11:20,13:24")
+    assert "--convention" not in found.outcome.following
+
+
+def test_what_follows_counts_as_this_did(sides) -> None:
+    config = Evaluate(**sides, convention="skimage", voxel_size_nm=(8.0, 8.0, 8.0))
+    following = score(config).outcome.following
+    at = following.index("--convention")
+    assert following[at : at + 4] == ("--convention", "skimage", "--set", "voxel_size_nm=[8,8,8]")
 
 
 def test_it_goes_on_where_it_was_and_refuses_what_is_stale(sides, tmp_path) -> None:

@@ -547,6 +547,34 @@ def test_a_truth_without_objects_is_refused_and_the_labels_are_kept(folder, tmp_
     assert labels_of(tmp_path / "run").all()
 
 
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (
+            {"origin_nm": (40.0, 0.0, 0.0)},
+            r"is voxel \(-5, 0, 0\) of .*truth.zarr by their origins",
+        ),
+        ({"voxel_size_nm": (16.0, 8.0, 8.0)}, "has voxels of .*8.0.* and .*truth.zarr of .*16.0"),
+    ],
+)
+def test_a_truth_that_lies_elsewhere_is_refused(folder, tmp_path: Path, layout, message) -> None:
+    shape, size = open_volume(folder / "map.zarr").shape[-3:], {"voxel_size_nm": (8.0, 8.0, 8.0)}
+    stored = open_volume(folder / "map.zarr").read()
+    for name, values, told in (
+        ("map.zarr", stored, size),
+        ("truth.zarr", np.ones(shape, np.uint64), {**size, **layout}),
+    ):
+        made = create_volume(tmp_path / name, shape=values.shape, dtype=values.dtype, **told)
+        made.write(made.domain, values)
+    given = {
+        name: str(tmp_path / f"{path}.zarr")
+        for name, path in (("boundaries", "map"), ("truth", "truth"))
+    }
+    found = workflow(folder, "segment_boundaries", tmp_path / "run", input=given)
+    with pytest.raises(GeometryError, match=message):
+        carried_out(found)
+
+
 def test_a_threshold_that_yields_no_seed_is_told(tmp_path: Path) -> None:
     path = tiny_workflow(tmp_path / "tiny", shape=(12, 16, 20))
     settings = [f"output={tmp_path / 'run'}", "segment.fragments.seeds.threshold=0.0"]

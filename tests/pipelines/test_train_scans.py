@@ -116,6 +116,7 @@ def test_every_scan_is_judged_once_and_scored(trained, scans) -> None:
     mean = scores.loc[("mean of folds", "scan", "auc")]
     assert mean["value"] == pytest.approx(np.mean(folds))
     assert mean["deviation"] == pytest.approx(np.std(folds, ddof=1))
+    assert outcome.following[-2:] == ("--set", f"input.manifest={trained[1].config.input.manifest}")
     assert [row[0] for row in outcome.scores][:2] == ["accuracy of scans",
                                                       "balanced_accuracy of scans"]  # fmt: skip
     assert [(s.stage, s.done, s.total) for s in steps if s.stage == "folds"] == [

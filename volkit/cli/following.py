@@ -23,5 +23,12 @@ def next_command(command: str, *arguments: str | Path) -> str:
     >>> next_command("volkit run a.yaml --set checkpoint=", "net.yaml")
     'volkit run a.yaml --set checkpoint=net.yaml'
     """
-    words = " ".join(quote(brief(argument)) for argument in arguments)
+    words = " ".join(quote(_short(argument)) for argument in arguments)
     return f"{command}{'' if command.endswith('=') else ' '}{words}"
+
+
+def _short(argument: str | Path) -> str:
+    """Write a path from the current folder, also one that is the value of a key."""
+    key, sign, value = str(argument).partition("=")
+    is_setting = isinstance(argument, str) and value.startswith("/")
+    return f"{key}{sign}{brief(Path(value))}" if is_setting else brief(argument)

@@ -37,16 +37,28 @@ def label_sizes(labels: NDArray[Any]) -> Sizes:
     >>> sizes["id"].tolist(), sizes["voxels"].tolist()
     ([3, 7, 18446744073709551615], [1, 3, 1])
     """
+    check_ids(labels)
     flat = np.ascontiguousarray(labels).reshape(-1)
-    if flat.dtype.kind not in "uib" or (flat.dtype.kind == "i" and flat.min(initial=0) < 0):
-        raise ContractError(
-            f"labels are {flat.dtype}, the smallest {flat.min(initial=0)}; give whole numbers from "
-            "0 to 2**64 - 1"
-        )
     # Labels come in runs, which are far fewer than voxels.
     first = np.flatnonzero(first_of_runs(flat))
     lengths = np.diff(first, append=flat.size)
     return _added(flat[first].astype(np.uint64), lengths)
+
+
+def check_ids(labels: NDArray[Any]) -> None:
+    """Refuse what are no ids.
+
+    Raises
+    ------
+    ContractError
+        If labels are negative, or no whole numbers.
+    """
+    kind = labels.dtype.kind
+    if kind not in "uib" or (kind == "i" and labels.min(initial=0) < 0):
+        raise ContractError(
+            f"labels are {labels.dtype}, the smallest {labels.min(initial=0)}; give whole numbers "
+            "from 0 to 2**64 - 1"
+        )
 
 
 def add_sizes(tables: Sequence[Sizes]) -> Sizes:

@@ -230,11 +230,11 @@ def _across(found: Columns, width: int) -> tuple[NDArray[np.int64], ...]:
     order = np.argsort(found["rim_pixel"], kind="stable")
     pixel, name, level = (found[f"rim_{word}"][order] for word in ("pixel", "name", "level"))
     parts = []
-    for step in (1, width):
+    for step, along_x in ((1, True), (width, False)):
         at = np.searchsorted(pixel, pixel + step)
         meets = at < len(pixel)
         meets[meets] = pixel[at[meets]] == pixel[meets] + step
-        if step == 1:
+        if along_x:
             meets &= (pixel + 1) % width != 0
         here, there = np.flatnonzero(meets), at[meets]
         parts.append((name[here], name[there], np.maximum(level[here], level[there])))

@@ -140,6 +140,32 @@ def _volumes(pred: Volume, truth: Volume, box: Box | None) -> Aligned:
     return Aligned(pred, target, box or common, size, notes)
 
 
+def check_same_voxels(volume: Volume, truth: Volume) -> None:
+    """Refuse a truth that says that its voxels lie elsewhere, or are of another size.
+
+    Parameters
+    ----------
+    volume, truth : Volume
+        What is compared voxel by voxel.  One that states no size may lie anywhere.
+
+    Raises
+    ------
+    GeometryError
+        If both say where they lie, and not at the same place.
+    """
+    if not (says_size(volume) and says_size(truth)):
+        return
+    if not np.allclose(volume.voxel_size_nm, truth.voxel_size_nm, rtol=_SAME, atol=0):
+        raise GeometryError(_unlike_sizes(volume, truth))
+    offset = _offset(volume, truth)
+    if any(offset):
+        raise GeometryError(
+            f"voxel (0, 0, 0) of {_name(volume)} is voxel {offset} of {_name(truth)} by their "
+            "origins; give a truth of the same voxels, or score the labels afterwards with "
+            "volkit evaluate, which aligns them"
+        )
+
+
 def _offset(pred: Volume, truth: Volume) -> Coord:
     """Find how far the same tissue is in the coordinates of the truth, whole voxels."""
     exact = [

@@ -158,12 +158,18 @@ def spread(
     if options.seams == "recompute":
         return None
     pays = network_passes(windows, grid) > _PAYS * len(windows)
-    if options.seams == "auto" and not pays:
+    if options.seams == "auto" and not pays and not _thin(windows, grid):
         return None
     return WindowSpread(
         WindowPass(windows, options.weights, options.floor, options.padding, options.dtype, marks),
         skip if isinstance(skip, Skipper) else None,
     )
+
+
+def _thin(windows: Windows, grid: Grid) -> bool:
+    """Tell whether the last block of an axis is thinner than the halo, which dask refuses."""
+    halo = window_halo(windows, grid.block_shape)
+    return any(len(c) > 1 and c[-1] < h for c, h in zip(grid.chunks, halo, strict=True))
 
 
 def passes(windows: Windows, grid: Grid, options: InferenceOptions) -> int:

@@ -159,6 +159,11 @@ def _parted(
             f"offsets are {list(offsets)}, of which {attractive} attract; give (z, y, x) for every "
             "channel"
         )
+    if (0, 0, 0) in {tuple(o) for o in plain.values()}:
+        raise ConfigError(
+            f"offsets are {list(offsets)}, and (0, 0, 0) compares a voxel with itself; give null "
+            "for a channel that is to be left out"
+        )
     params = {"offsets": [plain[n] for n in channels], "attractive": len(near)}
     whole = channels == list(range(len(offsets)))
     return params if whole else {**params, "channels": channels}

@@ -10,7 +10,7 @@ from volkit.engine.base import Engine
 from volkit.engine.op import Columns, Op, Reduction
 from volkit.errors import ConfigError
 from volkit.geometry import Block, Grid
-from volkit.kernels.label_sizes import add_sizes, label_sizes
+from volkit.kernels.label_sizes import add_sizes, check_ids, label_sizes
 from volkit.kernels.relabel import present_labels
 from volkit.ops.arguments import Call, arguments
 from volkit.ops.id_lookup import MetIds, meet
@@ -141,4 +141,5 @@ def _sizes_block(block: Block, labels: Array) -> Columns:
 
 def present_ids(block: Block, labels: Array) -> Columns:
     """List the ids of a block, sorted, as ``id``; 0 is left out."""
+    check_ids(labels)
     return {"id": present_labels(labels)}

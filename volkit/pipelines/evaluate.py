@@ -175,7 +175,11 @@ def _following(
         size = prod(b - a for a, b in spans)
         if found.objects["split"][worst] > 0 and 2 * size < views.box.size:
             text = ",".join(f"{a}:{b}" for a, b in spans)
-            return "volkit evaluate", config.pred, config.truth, "--box", text
+            rest = ("--convention", config.convention) if config.convention != "volkit" else ()
+            if config.voxel_size_nm is not None:
+                size_nm = ",".join(f"{n:g}" for n in config.voxel_size_nm)
+                rest = (*rest, "--set", f"voxel_size_nm=[{size_nm}]")
+            return "volkit evaluate", config.pred, config.truth, *rest, "--box", text
     return "open", Path(config.output) / "figure.png"
 
 

@@ -9,6 +9,7 @@ from volkit.io.open import open_volume
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble, read_model
+from volkit.ops.evaluation_alignment import check_same_voxels
 from volkit.pipelines.segment_affinities_config import (
     Recursive,
     SegmentAffinities,
@@ -82,7 +83,7 @@ def open_inputs(config: Config) -> AffinityInputs:
     SourceError
         If a volume cannot be opened.
     GeometryError
-        If the box is outside a volume, or one of them does not cover it.
+        If the box is outside a volume, one of them does not cover it, or the truth lies elsewhere.
     ModelError
         If there is no such checkpoint.
     """
@@ -104,6 +105,8 @@ def open_inputs(config: Config) -> AffinityInputs:
     for name, volume in (("image", image), (_stored_name(told), stored), ("truth", truth)):
         if volume is not None:
             _check_covers(volume, domain, name)
+    if truth is not None:
+        check_same_voxels(_there(image or stored), truth)
     first = config.preliminary if isinstance(config, Recursive) else None
     return AffinityInputs(
         image,

@@ -108,8 +108,13 @@ def train(
         files, scores = write_report(report, found, config.scores, facts)
     cards = tuple(("checkpoint", Path(card.uri)) for card in ensemble.checkpoints)
     made = (*cards, *calibrator, ("record", record), *files)
-    command = "volkit run workflows/t1w/classify.yaml --set networks.checkpoint="
-    return Outcome(made, (command, Path(config.networks)), told_scores(scores), watch.times())
+    following = (
+        "volkit run workflows/t1w/classify.yaml --set networks.checkpoint=",
+        Path(config.networks),
+        "--set",
+        f"input.manifest={config.input.manifest}",
+    )
+    return Outcome(made, following, told_scores(scores), watch.times())
 
 
 def _checked(config: TrainScans, tell: OnMessage) -> ScanSet:

@@ -122,6 +122,8 @@ def test_group_without_multiscales(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"group without multiscales; name .*em.zarr/raw"):
         open_volume(tmp_path / "em.zarr")
     assert open_volume(tmp_path / "em.zarr/raw").shape == (4, 4, 4)
+    with pytest.raises(SourceError, match=r"has a slash before it; open .*em.zarr/raw$"):
+        open_volume(f"{tmp_path}/em.zarr::raw")
     with pytest.raises(SourceError, match=r"does not exist, but .*em.zarr does"):
         open_volume(tmp_path / "em.zarr/row")
 

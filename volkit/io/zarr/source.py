@@ -30,8 +30,13 @@ def open_zarr(uri: str, level: int, options: OpenOptions) -> ZarrSource:
     Raises
     ------
     SourceError
-        If there is no zarr, its axes are not those of a volume, or it has no such level.
+        If there is no zarr, its axes are not those of a volume, it has no such level, or a name
+        inside it stands behind ``::``, as in other files.
     """
+    if "::" in uri:
+        raise SourceError(
+            f"{uri}: what is inside a zarr has a slash before it; open {uri.replace('::', '/')}"
+        )
     node = _open_node(uri, options)
     attributes = dict(node.attrs)
     if isinstance(node, zarr.Array):
