@@ -145,6 +145,20 @@ def test_bad_input_is_refused_before_anything_is_computed(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_truth_that_lies_elsewhere_is_refused(tiny: Path, tmp_path: Path) -> None:
+    image = open_inputs(read_workflow(tiny).config).image
+    made = create_volume(
+        tmp_path / "far.zarr",
+        shape=image.shape[-3:],
+        dtype=np.uint64,
+        voxel_size_nm=image.voxel_size_nm,
+        origin_nm=tuple(2 * n for n in image.voxel_size_nm),
+    )
+    config = read_workflow(tiny, [f"input.truth={made.uri}"]).config
+    with pytest.raises(GeometryError, match=r"voxel \(-2, -2, -2\) of .*far.zarr by their origins"):
+        open_inputs(config)
+
+
 def test_a_truth_that_covers_less_is_refused(tiny: Path, tmp_path: Path) -> None:
     create_volume(tmp_path / "small.zarr", shape=(8, 8, 8), dtype="uint64")
     config = read_workflow(tiny, [f"input.truth={tmp_path / 'small.zarr'}"]).config

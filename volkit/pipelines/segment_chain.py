@@ -10,6 +10,7 @@ from volkit.io.open import open_volume
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint
 from volkit.models.ensemble import Ensemble, read_model
+from volkit.ops.evaluation_alignment import check_same_voxels
 from volkit.ops.inference import infer
 from volkit.ops.metrics import segmentation_scores
 from volkit.ops.polarity import polarity
@@ -69,7 +70,7 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
     SourceError
         If a volume cannot be opened.
     GeometryError
-        If the box is outside the image, or the truth does not cover it.
+        If the box is outside the image, or the truth does not cover it or lies elsewhere.
     ModelError
         If there is no such checkpoint.
     """
@@ -97,6 +98,7 @@ def open_inputs(config: SegmentNeurons) -> Inputs:
                 f"input.truth {told.truth} covers {truth.domain}, the domain is {domain}; give "
                 "labels of the same voxels, or a box that both cover"
             )
+        check_same_voxels(image, truth)
     checkpoint = read_model(config.checkpoint)
     return Inputs(image, truth, checkpoint, Grid(domain, config.block_shape))
 

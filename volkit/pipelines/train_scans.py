@@ -108,13 +108,13 @@ def train(
         files, scores = write_report(report, found, config.scores, facts)
     cards = tuple(("checkpoint", Path(card.uri)) for card in ensemble.checkpoints)
     made = (*cards, *calibrator, ("record", record), *files)
-    following = (
-        "volkit run workflows/t1w/classify.yaml --set networks.checkpoint=",
-        Path(config.networks),
-        "--set",
-        f"input.manifest={config.input.manifest}",
-    )
-    return Outcome(made, following, told_scores(scores), watch.times())
+    return Outcome(made, _following(config), told_scores(scores), watch.times())
+
+
+def _following(config: TrainScans) -> tuple[str, *tuple[Path | str, ...]]:
+    command = "volkit run workflows/t1w/classify.yaml --set networks.checkpoint="
+    manifest = f"input.manifest={config.input.manifest}"
+    return command, Path(config.networks), "--set", manifest
 
 
 def _checked(config: TrainScans, tell: OnMessage) -> ScanSet:
