@@ -124,6 +124,11 @@ def test_a_program_answers_as_its_network(program, saved) -> None:
     )
 
 
+def test_a_program_refuses_a_window_that_it_was_not_made_for(program) -> None:
+    with pytest.raises(ModelError, match=r"refuses 1 windows of \(1, 8, 10, 9\).*was exported for"):
+        load(program)(torch.zeros(1, 1, 8, 10, 9).numpy())
+
+
 def repacked(checkpoint, change):
     """The program with one record changed."""
     buffer = io.BytesIO()

@@ -438,6 +438,12 @@ def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, c
             "offsets are missing: affinities do not tell",
         ),
         (
+            "segment_boundaries",
+            {"input": {"boundaries": "map.zarr"}, "layers": {"levels": 0}},
+            ConfigError,
+            "layers.levels is 0; give 1 to 64",
+        ),
+        (
             "segment_affinities",
             {"input": {"image": "map.zarr"}, "checkpoint": "identity.yaml"},
             ConfigError,
@@ -545,6 +551,16 @@ def test_a_truth_without_objects_is_refused_and_the_labels_are_kept(folder, tmp_
     with pytest.raises(GeometryError, match="no voxel counts"):
         carried_out(found)
     assert labels_of(tmp_path / "run").all()
+
+
+def test_an_image_to_look_at_does_not_cut_the_domain(folder, tmp_path: Path) -> None:
+    store(tmp_path / "thin.zarr", np.zeros((1, *SHAPE[1:]), np.uint8))
+    given = {"boundaries": "map.zarr", "image": str(tmp_path / "thin.zarr")}
+    found = workflow(folder, "segment_boundaries", tmp_path / "run", input=given)
+    with pytest.raises(
+        GeometryError, match=r"thin.zarr covers \[0:1, .*, the domain"
+    ):
+        carried_out(found)
 
 
 @pytest.mark.parametrize(

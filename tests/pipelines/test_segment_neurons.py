@@ -11,6 +11,7 @@ import pytest
 
 from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
+from volkit.engine.workers import workers_of
 from volkit.errors import ConfigError, GeometryError, ModelError, SourceError, StaleLedgerError
 from volkit.io.open import create_volume, open_volume
 from volkit.io.tables import read_table
@@ -73,7 +74,7 @@ def test_workers_in_processes_give_the_same_bytes(finished, tmp_path: Path) -> N
     folder = tmp_path / finished.folder.name
     config = replace(finished.workflow.config, output=str(folder))
     with workers(ClusterOptions(workers=2, memory_gib=2)) as client:
-        assert len(client.scheduler_info()["workers"]) == 2
+        assert len(workers_of(client)) == 2
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         segment_neurons.run(config, JobEngine(folder, client))
     ours, theirs = results(folder), results(finished.folder)

@@ -261,6 +261,15 @@ def test_sites_are_counted_and_told_of_where_they_give_classes_away(
     assert {row.site for row in read_manifest(manifest).rows} == {"north", "south"}
 
 
+def test_scans_of_one_class_alone_are_prepared_with_a_warning(study: Path, tmp_path: Path) -> None:
+    alone = changed(study, tmp_path / "study", lambda rows, _: [{**r, "label": "AD"} for r in rows])
+    said: list[str] = []
+    run(told(alone, tmp_path / "run"), said=said)
+    assert said == [
+        "warning: all scans are of one class, AD: they can be classified, not trained on"
+    ]
+
+
 def test_tissues_have_a_table(study: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)

@@ -18,6 +18,7 @@ from volkit.engine.origin import (
     utc_now,
     write_origin,
 )
+from volkit.engine.workers import workers_of
 from volkit.errors import RunLockedError
 from volkit.io.place import Place
 from volkit.io.redaction import redacted
@@ -158,7 +159,7 @@ def _hosts(client: Any, here: str) -> set[str]:
     if client is None:
         return {here}
     try:
-        found = client.scheduler_info(n_workers=-1)["workers"].values()
+        found = workers_of(client).values()
     except (OSError, ValueError):  # a cluster that is going away
         return set()
     names = (str(worker.get("host", "")) for worker in found)

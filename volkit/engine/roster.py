@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from volkit.engine.cluster.watch import CPU, GPU, Backlog, Watch, watch_of
+from volkit.engine.workers import workers_of
 from volkit.errors import SourceError
 
 _FRESH_SECONDS = 1.0  # asking a scheduler of thousands of workers takes a while
@@ -76,7 +77,10 @@ class Roster:
         self.watch.check()
         now = time.monotonic()
         if fresh or now - self._asked > _FRESH_SECONDS:
-            found = self.client.scheduler_info(n_workers=-1)["workers"]
+            try:
+                found = workers_of(self.client)
+            except OSError:  # the watch says why, if the scheduler is not back soon
+                return self._threads
             self._kind = self._choose(found)
             self._threads = {
                 address: self._slots(worker)

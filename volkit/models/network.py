@@ -165,7 +165,13 @@ class NetworkPredictor:
     def _answered(self, x: Tensor) -> Tensor:
         if self.device != "mps":  # which knows no channels_last_3d
             x = x.contiguous(memory_format=torch.channels_last_3d)
-        answer = self._forward(x)
+        try:
+            answer = self._forward(x)
+        except AssertionError as error:  # so exported networks refuse what they were not made for
+            raise ModelError(
+                f"the network refuses {len(x)} windows of {tuple(x.shape[1:])} (c, z, y, x): "
+                f"{error}; take the window and the batch that it was exported for"
+            ) from error
         if not isinstance(answer, Tensor):
             raise ModelError(
                 f"the network answered {type(answer).__name__}, expected one tensor; "

@@ -8,6 +8,7 @@ from volkit.engine.base import Engine
 from volkit.engine.job import JobEngine
 from volkit.engine.ledger import read_header
 from volkit.engine.replay import ReplayEngine
+from volkit.engine.workers import workers_of
 from volkit.io.place import Place
 from volkit.kernels.linkage_rule import Linkage
 from volkit.ops.graph_holder import Held, Holder, held_by, holder_advice
@@ -128,7 +129,7 @@ def graph_holder(graph: AskedGraph, cluster: ClusterOptions, engine: Engine) -> 
             domain = header["facts"].get("params", {}).get("domain")
             return "whole" if domain is None else "boxes"
     client = engine.client if isinstance(engine, JobEngine) else None
-    known = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
+    known = {} if client is None else workers_of(client)
     room = room_for_graph(cluster, known.values())
     return held_by(graph.voxels, memory_bytes=room, **graph.size)
 

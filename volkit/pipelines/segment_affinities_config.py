@@ -70,12 +70,16 @@ class LayerOptions:
     labels, image : bool
         Whether there is one of these.
     levels : int, optional
-        How many levels they have; None goes on until no axis is longer than 256 voxels.
+        How many levels they have, 1 to 64; None goes on until no axis is longer than 256 voxels.
     """
 
     labels: bool = True
     image: bool = True
     levels: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.levels is not None and not 1 <= self.levels <= 64:
+            raise ConfigError(f"layers.levels is {self.levels}; give 1 to 64, or leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,8 @@ def open_inputs(config: Config) -> AffinityInputs:
         if told.truth is None
         else open_volume(told.truth, voxel_size_nm=size, level=told.level)
     )
-    domain = told.box or _there(image or stored).domain
+    # An image beside a stored map is for show: it does not say what is segmented.
+    domain = told.box or _there(stored or image).domain
     for name, volume in (("image", image), (_stored_name(told), stored), ("truth", truth)):
         if volume is not None:
             _check_covers(volume, domain, name)

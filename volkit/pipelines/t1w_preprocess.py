@@ -104,7 +104,7 @@ def preprocess(
         files = _reported(config, frame, made)
         manifest = write_split(folder, frame, config.split)
         sites = write_sites(folder, manifest, made)
-        for text in site_warnings(manifest.rows):
+        for text in _warnings(manifest.rows):
             say(f"warning: {text}")
         if config.split.check:
             check_leakage(manifest)
@@ -121,6 +121,12 @@ def preprocess(
         scores=_scores(frame, manifest),
         times=watch.times(),
     )
+
+
+def _warnings(rows: Sequence[ScanRow]) -> tuple[str, ...]:
+    labels = {row.label for row in rows}
+    alone = f"all scans are of one class, {min(labels)}: they can be classified, not trained on"
+    return (*([alone] if len(labels) == 1 else []), *site_warnings(rows))
 
 
 def read_checked(config: T1wPreprocess) -> tuple[ListedScan, ...]:
