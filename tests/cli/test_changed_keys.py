@@ -32,6 +32,7 @@ def test_keys_of_the_file_are_named_and_nothing_that_a_person_did_not_write(
     told = "run holds a run with other settings: score.true_zero: ignore became segment; segment.fr"
     assert told in said
     assert "segment.fragments.seeds.threshold: 0.5 became 0.4. Set them back" in said
+    assert "anew what is stale (--replace); volkit reprocess makes a version beside it" in said
     assert not any(inner in said for inner in ("params.", "shared.", "ledger"))
     assert "segment.fragments.seeds.threshold: 0.5 became 0.4" in tells("status", tmp_path / "run")
     # Nothing was computed: as it was, the run goes on, and so it does with what decides no voxel.

@@ -48,6 +48,7 @@ def test_a_table_in_a_store_names_what_lies_beside_it() -> None:
         (",site", "", "line 2 has more or fewer"),
         ("label", "class", "has no column label"),
         ("brain", "mask", "has no column brain"),
+        ("brain", "label", "several columns label; name each once"),
     ],
 )
 def test_tables_that_make_no_sense_are_refused(
@@ -56,6 +57,12 @@ def test_tables_that_make_no_sense_are_refused(
     (tmp_path / "scans.csv").write_text(TEXT.replace(old, new, 1))
     with pytest.raises(SourceError, match=said):
         read_scan_table(tmp_path / "scans.csv", masks=["brain"])
+
+
+def test_a_table_of_semicolons_is_refused_as_such(tmp_path: Path) -> None:
+    (tmp_path / "scans.csv").write_text(TEXT.replace(",", ";"))
+    with pytest.raises(SourceError, match="has semicolons between its columns; save it with comm"):
+        read_scan_table(tmp_path / "scans.csv")
 
 
 def test_absent_empty_and_binary_tables_are_refused(tmp_path: Path) -> None:

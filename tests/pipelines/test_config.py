@@ -56,7 +56,7 @@ def test_values_arrive_as_the_dataclass_declares() -> None:
             r"segment\.several\.1\.treshold: unknown key; did you mean threshold\?",
         ),
         ({}, r"output: is missing"),
-        ({"output": 3}, r"output: 3: input should be a valid string"),
+        ({"output": 3}, r"output: 3: input should be text; quote it \(--set 'output=\"3\"'\)"),
         (
             {"output": "x", "segment": {"agglomeration": {"threshold": "0.5"}}},
             r'segment\.agglomeration\.threshold: "0\.5": input should be a valid number',
@@ -99,6 +99,8 @@ def test_settings_are_stronger_than_the_file() -> None:
         "input": {"box": {"start": [1, 2, 3]}},
     }
     assert tree == {"infer": {"batch": 4}}
+    # A key that is there without a value, as a run remembers what was left out.
+    assert override({"score": None}, ["score.box=1"]) == {"score": {"box": 1}}
     with pytest.raises(ConfigError, match="--set batch: write it as key.path=value"):
         override(tree, ["batch"])
     with pytest.raises(ConfigError, match="batch holds a value, not further keys"):

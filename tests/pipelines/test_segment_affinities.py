@@ -557,9 +557,7 @@ def test_an_image_to_look_at_does_not_cut_the_domain(folder, tmp_path: Path) -> 
     store(tmp_path / "thin.zarr", np.zeros((1, *SHAPE[1:]), np.uint8))
     given = {"boundaries": "map.zarr", "image": str(tmp_path / "thin.zarr")}
     found = workflow(folder, "segment_boundaries", tmp_path / "run", input=given)
-    with pytest.raises(
-        GeometryError, match=r"thin.zarr covers \[0:1, .*, the domain"
-    ):
+    with pytest.raises(GeometryError, match=r"thin.zarr covers \[0:1, .*, the domain"):
         carried_out(found)
 
 

@@ -261,6 +261,27 @@ def test_sites_are_counted_and_told_of_where_they_give_classes_away(
     assert {row.site for row in read_manifest(manifest).rows} == {"north", "south"}
 
 
+@pytest.mark.parametrize(
+    ("renamed", "setting"),
+    [
+        ({"AD": "AD", "CN": "healthy"}, ()),
+        ({"AD": "patient", "CN": "control"}, ("--set", "input.positive=control")),
+        ({"AD": "1", "CN": "2"}, ("--set", 'input.positive="1"')),
+    ],
+)
+def test_what_follows_looks_for_a_class_that_is_there(
+    study: Path, tmp_path: Path, renamed: dict[str, str], setting: tuple[str, ...]
+) -> None:
+    def of_others(rows, _):
+        return [{**row, "label": renamed[row["label"]]} for row in rows]
+
+    outcome = run(told(changed(study, tmp_path / "study", of_others), tmp_path / "run"))
+    assert outcome.following[2:] == setting
+    settings = [f"input.manifest={outcome.following[1]}", *setting[1:]]
+    flow = read_workflow(WORKFLOW.with_name("train.yaml"), settings)
+    assert flow.pipeline.plan(flow.config).stages
+
+
 def test_scans_of_one_class_alone_are_prepared_with_a_warning(study: Path, tmp_path: Path) -> None:
     alone = changed(study, tmp_path / "study", lambda rows, _: [{**r, "label": "AD"} for r in rows])
     said: list[str] = []

@@ -18,6 +18,7 @@ from volkit.errors import (
     ModelError,
     SourceError,
     StaleLedgerError,
+    VolkitError,
 )
 from volkit.io.files.scan_bytes import scan_bytes, scan_of
 from volkit.io.scan_manifest import write_manifest
@@ -321,6 +322,24 @@ def test_leakage_is_not_measured_where_hardly_a_scan_is_judged_both_ways(tmp_pat
         flow.pipeline.plan(flow.config)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"training.optimisation": "{epochs: 2, batch: 4, choose: auc}"}, "no scans are set aside"),
+        ({"input.positive": "MCI"}, "MCI is looked for"),
+    ],
+)
+def test_the_plan_refuses_what_a_training_refuses_before_it_begins(
+    scans, tmp_path, more, message
+) -> None:
+    flow = training(tmp_path / "run", scans.uri, **more)
+    with pytest.raises(VolkitError, match=message):
+        flow.pipeline.plan(flow.config)
+    with pytest.raises(VolkitError, match=message):
+        carried_out(flow)
+    assert not list((tmp_path / "run").glob("folds*"))
+
+
 def test_the_plan_counts_folds(trained) -> None:
     _, flow, *_ = trained
     found = flow.pipeline.plan(flow.config)
@@ -330,6 +349,8 @@ def test_the_plan_counts_folds(trained) -> None:
     ]
     assert found.stages[0].passes == 24 * 6 * 3
     assert not found.problems()
+    (problem,) = replace(found, memory_bytes=2**20).problems()
+    assert "GiB per worker, there are 0.00 GiB; choose a smaller training.optimisation" in problem
 
 
 def test_the_published_training_is_what_the_workflow_is_about() -> None:

@@ -50,8 +50,9 @@ def cases(*, quick: bool) -> Iterator[Case]:
         agree=same_partition,
         most_rounds=_ROUNDS,
     )
-    for workers, target in ((1, 0.45), (2, 0.8)):
-        yield from _stored_cases(what, size, block, workers, target)
+    yield from _stored_cases(what, size, block, 1, 0.45)
+    for wide in (block,) if quick else (block, 2 * block):
+        yield from _stored_cases(f"components of {size}³ in {wide}³ blocks", size, wide, 2, 0.8)
     yield from _beside_dask_image(what, size, block)
 
 

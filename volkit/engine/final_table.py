@@ -69,8 +69,7 @@ def stored_table(place: Place, what: Facts, *, replace: bool) -> Columns | None:
     raise StaleLedgerError(
         f"{place} records computation {found['fingerprint'][:8]}, this one is "
         f"{fingerprint(what)[:8]}: {'; '.join(changes(found['facts'], what))}. "
-        "Write to a new target, or replace what is stale (replace_stale=True; "
-        "volkit run --replace); volkit reprocess makes a version beside it"
+        "Write to a new target, or replace what is stale (replace_stale=True; --replace)"
     )
 
 

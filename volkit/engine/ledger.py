@@ -89,7 +89,7 @@ class Ledger:
                     f"{root} records computation {found['fingerprint'][:8]}, this one is "
                     f"{ledger.fingerprint[:8]}: {'; '.join(changes(found['facts'], what))}. "
                     "Write to a new target, or replace what is stale (replace_stale=True; "
-                    "volkit run --replace); volkit reprocess makes a version beside it"
+                    "--replace)"
                 )
             root.objects.delete_all()
             found = None

@@ -67,8 +67,8 @@ def read_scan_table(
     Raises
     ------
     SourceError
-        If it is absent or damaged, lacks a column or a value, names a scan or a file twice, or a
-        subject has scans of two classes.
+        If it is absent or damaged, lacks a column or a value, names a column, a scan or a file
+        twice, or a subject has scans of two classes.
     """
     text = _text(uri, options)
     try:
@@ -77,6 +77,11 @@ def read_scan_table(
         records = list(reader)
     except csv.Error as error:
         raise SourceError(f"{uri} cannot be read as CSV ({error}); write it again") from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SourceError(f"{uri} has several columns {', '.join(twice)}; name each once")
+    if len(names) == 1 and ";" in names[0]:
+        raise SourceError(f"{uri} has semicolons between its columns; save it with commas")
     missing = [name for name in (*_NEEDED, *masks) if name not in names]
     if missing:
         raise SourceError(

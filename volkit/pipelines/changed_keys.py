@@ -48,9 +48,10 @@ def keys_named(workflow: Workflow) -> Iterator[None]:
             raise
         message = (
             f"{place} holds a run with other settings: {'; '.join(found)}. Set them back, write to "
-            "another output, or compute anew what is stale (volkit run --replace); volkit "
-            "reprocess makes a version beside it"
+            "another output, or compute anew what is stale (--replace)"
         )
+        if workflow.pipeline.reprocess is not None and told.get("checkpoint"):
+            message += "; volkit reprocess makes a version beside it"
         with suppress(OSError, VolkitError):  # of two errors the first one matters
             reword_failure(place, message)
         raise StaleLedgerError(message) from error

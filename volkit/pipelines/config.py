@@ -176,7 +176,9 @@ def override(tree: Mapping[str, Any], settings: Sequence[str], paths: Collection
         *parents, last = path.strip().split(".")
         node = changed
         for key in parents:
-            node = node.setdefault(key, {})
+            if node.get(key) is None:  # as an empty key of a file
+                node[key] = {}
+            node = node[key]
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {setting}: {key} holds a value, not further keys")
         parsed = parse_yaml(value, where=f"--set {setting}")
@@ -227,6 +229,9 @@ def _reasons(error: ValidationError) -> list[str]:
             reason = item["msg"].removeprefix("Value error, ")
         elif item["type"] in ("dataclass_type", "dataclass_exact_type"):
             reason = f"{json.dumps(item['input'])}: give keys and values here (a mapping)"
+        elif item["type"] == "string_type" and isinstance(item["input"], int | float):
+            text = f'"{json.dumps(item["input"])}"'
+            reason = f"{text[1:-1]}: input should be text; quote it (--set '{path}={text}')"
         else:
             reason = f"{json.dumps(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
         reasons.setdefault(path, reason)

@@ -96,6 +96,8 @@ class Plan:
         Volumes of an earlier run that stand in the way, unless they are replaced.
     advice : tuple of str
         What is to be known: windows that are padded, and what would cost less.
+    lighter : str
+        The key to make smaller where memory is short; empty where there is none.
     """
 
     grid: Grid
@@ -104,6 +106,7 @@ class Plan:
     memory_bytes: int | None
     conflicts: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    lighter: str = "block_shape"
 
     @property
     def worst(self) -> StagePlan:
@@ -120,10 +123,12 @@ class Plan:
         """
         found = [] if replace else list(self.conflicts)
         if self.memory_bytes is not None and self.worst.memory_bytes > self.memory_bytes:
+            blocks = f" for blocks of {self.grid.block_shape}"
+            smaller = f"a smaller {self.lighter}, or " if self.lighter else ""
             found.append(
-                f"stage {self.worst.name} needs {self.worst.memory_bytes / GIB:.2f} GiB per worker "
-                f"for blocks of {self.grid.block_shape}, there are {self.memory_bytes / GIB:.2f} "
-                "GiB; choose a smaller block_shape, or fewer cluster.workers"
+                f"stage {self.worst.name} needs {self.worst.memory_bytes / GIB:.2f} GiB per worker"
+                f"{blocks if self.lighter == 'block_shape' else ''}, there are "
+                f"{self.memory_bytes / GIB:.2f} GiB; choose {smaller}fewer cluster.workers"
             )
         return found
 

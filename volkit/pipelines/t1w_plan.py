@@ -67,6 +67,7 @@ def plan(config: T1wPreprocess) -> Plan:
         workers=config.cluster.processes,
         memory_bytes=config.cluster.memory_bytes,
         advice=_advice(scans, config),
+        lighter="",
     )
 
 

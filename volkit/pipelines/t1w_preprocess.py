@@ -6,6 +6,7 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from volkit.io.scan_table import ListedScan, read_scan_table
 from volkit.io.seals import digest
 from volkit.ops.scan_batch import ScanJob, prepare_scans, scan_columns
 from volkit.ops.skull_strip import check_program
+from volkit.pipelines.config import parse_yaml
 from volkit.pipelines.on_cluster import on_cluster
 from volkit.pipelines.outcome import Outcome, Stopwatch
 from volkit.pipelines.registry import OnMessage, Pipeline
@@ -44,6 +46,7 @@ from volkit.training.scan_split import balance
 from volkit.version import __version__
 
 _CHAIN = "chain.json"
+_POSITIVE = "AD"  # what the workflow of training looks for
 
 
 def preprocess(
@@ -114,13 +117,21 @@ def preprocess(
             *(() if sites is None else (("sites", sites),)),
             ("manifest", folder / "manifest.csv"),
         ),
-        following=(
-            "volkit run workflows/t1w/train.yaml --set input.manifest=",
-            folder / "manifest.csv",
-        ),
+        following=_following(folder / "manifest.csv", manifest.rows),
         scores=_scores(frame, manifest),
         times=watch.times(),
     )
+
+
+def _following(manifest: Path, rows: Sequence[ScanRow]) -> tuple[str, *tuple[Path | str, ...]]:
+    """Name the training; where it does not look for a class of these, for the rarer one of two."""
+    command = "volkit run workflows/t1w/train.yaml --set input.manifest="
+    counts = Counter(row.label for row in rows)
+    if len(counts) != 2 or _POSITIVE in counts:
+        return command, manifest
+    rarer = min(sorted(counts), key=counts.__getitem__)
+    text = rarer if parse_yaml(rarer, where=rarer) == rarer else json.dumps(rarer)
+    return command, manifest, "--set", f"input.positive={text}"
 
 
 def _warnings(rows: Sequence[ScanRow]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from volkit.pipelines.scans_record import record_of, write_record
 from volkit.pipelines.scans_regions import region_files
 from volkit.pipelines.train_scans_calibrated import calibrated
 from volkit.pipelines.train_scans_config import TrainScans
-from volkit.pipelines.train_scans_plan import meant, plan
+from volkit.pipelines.train_scans_plan import check_trainable, meant, plan
 from volkit.pipelines.train_scans_report import Found, read_history, told_scores, write_report
 from volkit.training.scan_leakage import check_leakage
 from volkit.training.scan_roles import known_share, trainings
@@ -122,6 +122,7 @@ def _checked(config: TrainScans, tell: OnMessage) -> ScanSet:
     manifest = meant(config)
     scans = ScanSet(manifest, config.input.positive, config.training.window, config.memory_mib)
     check_leakage(manifest, voxels=config.input.compare_voxels)
+    check_trainable(config, manifest)
     region_files(config.attention.region, ())
     for text in site_warnings(manifest.rows):
         tell(f"warning: {text}")

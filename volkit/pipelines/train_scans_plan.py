@@ -8,7 +8,8 @@ from volkit.io.scan_manifest import ScanManifest, read_manifest
 from volkit.pipelines.plan import Plan, StagePlan
 from volkit.pipelines.process_memory import process_bytes
 from volkit.pipelines.train_scans_config import TrainScans
-from volkit.training.scan_roles import trainings
+from volkit.training.scan_roles import scan_roles, trainings
+from volkit.training.scan_set import check_two_classes
 
 _MIB = 2**20
 # Of an r3d_18 that is trained whole: what it keeps for its gradients, per voxel of a window.
@@ -31,9 +32,10 @@ def plan(config: TrainScans) -> Plan:
     Raises
     ------
     VolkitError
-        What reading the manifest raises; scans are not read.
+        What reading the manifest raises, and what a training would refuse; scans are not read.
     """
     manifest = meant(config)
+    check_trainable(config, manifest)
     count, training = trainings(manifest), config.training
     window = prod(training.window)
     seen = len(manifest.rows) * training.optimisation.epochs
@@ -66,6 +68,7 @@ def plan(config: TrainScans) -> Plan:
             f"{len(manifest.rows)} scans, manifest {manifest.digest[:12]}; a fold that is "
             "interrupted goes on after its last epoch",
         ),
+        lighter="training.optimisation.batch",
     )
 
 
@@ -92,3 +95,21 @@ def meant(config: TrainScans) -> ScanManifest:
             "judged both ways; give a manifest of folds (split.folds), where all are"
         )
     return manifest
+
+
+def check_trainable(config: TrainScans, manifest: ScanManifest) -> None:
+    """Refuse scans that one of the trainings would refuse.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two classes, or a training has scans of one class only, or none to choose
+        weights by.
+    ContractError
+        If there are too few subjects to set some aside.
+    """
+    check_two_classes(manifest, config.input.positive)
+    seed, options = config.training.seed, config.training.optimisation
+    for number in range(trainings(manifest)):
+        roles = scan_roles(manifest.rows, number, aside=options.aside, seed=seed)
+        roles.check(manifest.rows, which=f"fold {number}", choose=options.choose)

@@ -42,8 +42,8 @@ class FoldRun:
     """
 
     def __init__(self, fold: ScanFold, scans: ScanSet, roles: ScanRoles) -> None:
-        roles.check(scans.manifest.rows, which=f"fold {fold.number}")
-        _check_choice(fold, roles)
+        choose = fold.training.optimisation.choose
+        roles.check(scans.manifest.rows, which=f"fold {fold.number}", choose=choose)
         self.fold, self.scans, self.roles = fold, scans, roles
         training = fold.training
         torch.manual_seed(_seed(training.seed, fold.number))
@@ -221,15 +221,6 @@ class FoldRun:
         self.best, self.best_epoch = float(state["numbers"][0]), int(state["numbers"][1])
         self.best_state = dict(state["best"])
         self.scores = [EpochScores(**scores) for scores in state["scores"]]
-
-
-def _check_choice(fold: ScanFold, roles: ScanRoles) -> None:
-    choose = fold.training.optimisation.choose
-    if choose != "last" and not len(roles.choosing):
-        raise ConfigError(
-            f"optimisation.choose is {choose!r}, but no scans are set aside to choose by; give "
-            "optimisation.aside, a part val, or choose: last"
-        )
 
 
 def _seed(*words: int) -> int:

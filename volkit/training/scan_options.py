@@ -137,7 +137,7 @@ class ScanOptimisation:
         if self.epochs < 1 or self.batch < 1 or not 0 <= self.warmup < self.epochs:
             raise ConfigError(
                 f"{self.epochs} epochs, batches of {self.batch} and a warm-up of {self.warmup} "
-                "cannot be; give 1, 1 and fewer than there are epochs"
+                "cannot be; give 1, 1 and fewer than there are epochs (warmup: 0 for one epoch)"
             )
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.aside < 1:
             raise ConfigError(

@@ -30,14 +30,20 @@ class ScanRoles:
     choosing: Numbers
     judged: Numbers
 
-    def check(self, rows: Sequence[ScanRow], *, which: str) -> None:
-        """Refuse scans of one class alone.
+    def check(self, rows: Sequence[ScanRow], *, which: str, choose: str) -> None:
+        """Refuse scans of one class alone, and a choice of weights by no scans.
 
         Raises
         ------
         ConfigError
-            If those to learn from, to choose by (where there are any) or to judge are of one class.
+            If those to learn from, to choose by (where there are any) or to judge are of one
+            class; or there are none to choose by, and ``choose`` is not ``last``.
         """
+        if choose != "last" and not len(self.choosing):
+            raise ConfigError(
+                f"optimisation.choose is {choose!r}, but no scans are set aside to choose by; give "
+                "optimisation.aside, a part val, or choose: last"
+            )
         for what, numbers in (
             ("learnt from", self.learnt),
             ("set aside to choose by", self.choosing),

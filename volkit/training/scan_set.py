@@ -17,6 +17,22 @@ from volkit.kernels.scan_greys import prepared_scan
 Floats = NDArray[np.float32]
 
 
+def check_two_classes(manifest: ScanManifest, positive: str) -> None:
+    """Refuse scans that are not of two classes, one of which is looked for.
+
+    Raises
+    ------
+    ConfigError
+        If they are not.
+    """
+    classes = manifest.classes
+    if len(classes) != 2 or positive not in classes:
+        raise ConfigError(
+            f"{manifest.uri} has scans of {', '.join(classes)}, and {positive} is looked for "
+            "(input.positive); give a manifest of two classes, one of them looked for"
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanSet:
     """All scans of a manifest, by number.
@@ -45,12 +61,7 @@ class ScanSet:
     _kept: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        classes = self.manifest.classes
-        if len(classes) != 2 or self.positive not in classes:
-            raise ConfigError(
-                f"{self.manifest.uri} has scans of {', '.join(classes)}, and {self.positive} is "
-                "looked for; give a manifest of two classes, one of them looked for"
-            )
+        check_two_classes(self.manifest, self.positive)
         object.__setattr__(self, "_kept", Recent(self.memory_mib * 2**20))
 
     def __reduce__(self) -> tuple[Any, ...]:
