@@ -47,9 +47,19 @@ def test_bright_vessels_show() -> None:
     values = np.where(mask, 100.0, 0)
     inside = np.flatnonzero(mask)
     values.flat[inside[: len(inside) // 50]] = 170
-    assert brain_signal(values, mask).bright_share == (len(inside) // 50) / len(inside)
+    share = (len(inside) // 50) / len(inside)
+    for head in (values, (values - 100) / 50):  # as it was acquired, and normalised
+        assert brain_signal(head, mask).bright_share == share
     values[values == 170] = 150
-    assert brain_signal(values, mask).bright_share == 0
+    for head in (values, (values - 100) / 50):
+        assert brain_signal(head, mask).bright_share == 0
+
+
+def test_vessels_do_not_show_in_a_brain_normalised_alone() -> None:
+    mask = ball(24)
+    brain = np.random.default_rng(0).normal(100, 15, mask.shape)
+    values = np.where(mask, (brain - brain[mask].mean()) / brain[mask].std(), 0)
+    assert brain_signal(values, mask).bright_share < 0.01
 
 
 def test_z_scores_over_the_brain_and_over_all() -> None:

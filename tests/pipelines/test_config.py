@@ -1,6 +1,7 @@
 """Workflow files: strict, with the path of what is wrong."""
 
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def test_values_arrive_as_the_dataclass_declares() -> None:
             r"segment\.several\.1\.treshold: unknown key; did you mean threshold\?",
         ),
         ({}, r"output: is missing"),
+        ({"output": "x", "segment": {"tile": [8, nan, 1]}}, r"segment\.tile\.1: nan is no value"),
         ({"output": 3}, r"output: 3: input should be text; quote it \(--set 'output=\"3\"'\)"),
         (
             {"output": "x", "segment": {"agglomeration": {"threshold": "0.5"}}},

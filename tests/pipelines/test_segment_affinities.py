@@ -452,8 +452,8 @@ def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, c
         (
             "segment_affinities",
             {"input": {"affinities": "map.zarr"}, "offsets": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]]},
-            ContractError,
-            "give three channels",
+            ConfigError,
+            "3 offsets are stated, and affinities have 1 channels",
         ),
         (
             "segment_boundaries",

@@ -305,12 +305,12 @@ def test_clips_that_are_not_there_are_refused(clips, folds, tmp_path) -> None:
     metadata = tmp_path / "metadata.csv"
     metadata.write_text("filename,project_id\nnone.mp4,P1\n")
     settings = [*clip_settings(clips, folds, tmp_path / "run"), f"input.metadata={metadata}"]
-    with pytest.raises(SourceError, match="1 clips of .* are not in"):
+    with pytest.raises(SourceError, match="lacks 1 clip of .*: "):
         run("clips", *settings, "input.labels=null")
     (tmp_path / "films").mkdir()
     whole = (clips / "clips" / "1.mp4").read_bytes()
     (tmp_path / "films" / "none.mp4").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SourceError, match=r"none of 1 clips can be read; .*none\.mp4"):
+    with pytest.raises(SourceError, match=r"none of 1 clip can be read; .*none\.mp4"):
         run("clips", *settings, "input.labels=null", f"input.clips={tmp_path}/films")
 
 
@@ -324,18 +324,18 @@ def test_damaged_clips_are_set_aside_and_tried_again_alone(clips, folds, tmp_pat
     (films / "3.mp4").write_bytes(coded)
     quick = ("networks.views=none", "report.sheet=2", "predict.group=2", f"input.clips={films}")
     settings = [*clip_settings(clips, folds, out), *quick]
-    with pytest.raises(BlockFailedError, match="2 clips cannot be read and were set aside"):
+    with pytest.raises(BlockFailedError, match="2 clips could not be read and went aside"):
         run("clips", *settings)
     table, _ = read_stalls(out / "report" / "stalls.parquet")
     assert sorted(table["volume_id"]) == ["1.mp4", "grey.mp4", "one.mp4"]
     aside = read_table(out / "report" / "set_aside.csv")[0].set_index("filename")["reason"]
     assert sorted(aside.index) == ["2.mp4", "3.mp4"]
     assert read_table(out / "report" / "scores.csv")[0]["examples"].unique().tolist() == [3]
-    assert "2 clips cannot be read" in read_status(out).failure
+    assert "2 clips could not be read" in read_status(out).failure
     assert (out / "report" / "sheet.html").exists()
 
     (films / "2.mp4").write_bytes(whole["2.mp4"])
-    with pytest.raises(BlockFailedError, match=r"1 clips cannot be read .*\n  3\.mp4: "):
+    with pytest.raises(BlockFailedError, match=r"1 clip could not be read .*\n  3\.mp4: "):
         run("clips", *settings)
     blocks = {stage.stage: (stage.done, stage.total) for stage in read_status(out).stages}
     assert blocks.pop("predictions") == (3, 3)  # of groups of two: done once, and kept

@@ -156,7 +156,7 @@ def test_a_film_that_changes_once_more_is_asked_about_once_more(
     after = table_of(tmp_path / "run").set_index("volume_id")["p_stalled"]
     assert after.index[after != before].tolist() == ["4.mp4"]
     cut(films / "4.mp4")
-    with pytest.raises(BlockFailedError, match=r"1 clips cannot be read .*\n  4\.mp4: "):
+    with pytest.raises(BlockFailedError, match=r"1 clip could not be read .*\n  4\.mp4: "):
         computed(given)
     assert "4.mp4" not in table_of(tmp_path / "run")["volume_id"].tolist()
     assert read_table(tmp_path / "run" / "report" / "set_aside.csv")[0]["filename"].tolist() == [

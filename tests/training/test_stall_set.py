@@ -79,7 +79,7 @@ def test_a_set_is_what_its_tables_say(files, folder) -> None:
 
 
 def test_absent_films_are_named(files, folder, tmp_path) -> None:
-    with pytest.raises(SourceError, match=r"clips of .* are not in .*: s00001_01\.mp4, .*download"):
+    with pytest.raises(SourceError, match=r"lacks \d+ clips of .*: s00001_01\.mp4, .*download"):
         open_clips(replace(files, clips=str(tmp_path)))
 
 

@@ -114,7 +114,8 @@ def brain_signal(values: Floats, mask: Mask) -> Signal:
     -------
     Signal
         Air is looked for in the eight corners of the field of view.  White matter is taken to be
-        as bright as the brightest quarter of the brain, on the median.
+        as bright as the brightest quarter of the brain, on the median; brightness begins at 0,
+        or below where the scan was normalised: at the air, or the darkest voxels of the brain.
 
     Examples
     --------
@@ -125,15 +126,18 @@ def brain_signal(values: Floats, mask: Mask) -> Signal:
     (10.0, 0.0, 0.0, True)
     """
     brain = values[mask].astype(np.float64)
-    white = float(np.median(brain[brain >= np.quantile(brain, 0.75)]))
-    noise = float(_corners(values, mask).std())
+    lowest, high = np.quantile(brain, (0.01, 0.75))
+    white = float(np.median(brain[brain >= high]))
+    air = _corners(values, mask)
+    dark = min(0.0, float(np.median(air)), float(lowest))
+    noise = float(air.std())
     known = noise > 0
     return Signal(
         mean=float(brain.mean()),
         deviation=float(brain.std()),
         noise=noise if known else float("nan"),
         snr=float(brain.mean() / noise) if known else float("nan"),
-        bright_share=float((brain > _BRIGHT * white).mean()),
+        bright_share=float((brain > dark + _BRIGHT * (white - dark)).mean()),
     )
 
 

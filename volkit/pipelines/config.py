@@ -8,7 +8,8 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -205,9 +206,11 @@ def validate(tree: Mapping[str, Any], kind: type[T], *, where: str) -> T:
     Raises
     ------
     ConfigError
-        If a key is unknown or missing, or a value is of the wrong kind; names the key's path.
+        If a key is unknown or missing, or a value is of the wrong kind or NaN; names the key's
+        path.
     """
-    wrong = [f"{path}: {reason}" for path, reason in _unknown_keys(tree, kind)]
+    found = (*_unknown_keys(tree, kind), *_nans(tree))
+    wrong = [f"{path}: {reason}" for path, reason in found]
     if not wrong:
         try:
             # JSON, since strictness there takes lists for tuples, and text for nothing but text.
@@ -254,6 +257,15 @@ def _unknown_keys(tree: Any, kind: Any, path: str = "") -> Iterator[tuple[str, s
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             yield f"{path}{key}", f"unknown key; {hint}"
+
+
+def _nans(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Find the values that are no numbers, which every comparison would let pass."""
+    if isinstance(tree, float) and isnan(tree):
+        yield path, "nan is no value; give a number"
+    within: Iterable[tuple[Any, Any]] = tree.items() if isinstance(tree, Mapping) else ()
+    for key, value in enumerate(tree) if isinstance(tree, list | tuple) else within:
+        yield from _nans(value, f"{path}.{key}" if path else str(key))
 
 
 def _fields(kind: Any) -> dict[str, Any] | None:

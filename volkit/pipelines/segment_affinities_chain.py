@@ -55,17 +55,23 @@ def compute_affinities(
     Raises
     ------
     ConfigError
-        If offsets of neighbours are not among those that are stated, or far ones are asked for
-        and none is.
+        If offsets of neighbours are not among those that are stated, there are more of them than
+        channels, or far ones are asked for and none is.
     """
     where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
     stated = config.offsets or _offsets_of(inputs.checkpoint)
     channels, offsets = nearest_channels(stated)
+    many = _answers_of(inputs)
+    if many < len(stated):
+        raise ConfigError(
+            f"{len(stated)} offsets are stated, and affinities have {many} channels; state the "
+            "offset of each channel, in their order"
+        )
     if inputs.stored is None:
         answers = infer(inputs.seen, inputs.answering, options=config.infer, **where)
     else:
         answers = inputs.stored
-    as_they_are = channels == (0, 1, 2) and len(stated) == len(channels)
+    as_they_are = channels == (0, 1, 2) and many == len(channels)
     affinities = answers if as_they_are else nearest_affinities(answers, channels=channels, **where)
     boundary = None
     if config.segment.fill is not None:
@@ -179,11 +185,22 @@ def boundary_channel(model: Model, stated: int | None) -> int:
     ConfigError
         If nobody says it, or there is no such channel.
     """
-    card = model.checkpoints[0] if isinstance(model, Ensemble) else model
+    card = _card(model)
     channels = card.channels[1]
     if stated is None and "boundary" in card.classes:
         return card.classes.index("boundary")
     return _stored_channel(channels, stated)
+
+
+def _card(model: Model) -> Checkpoint:
+    return model.checkpoints[0] if isinstance(model, Ensemble) else model
+
+
+def _answers_of(inputs: AffinityInputs) -> int:
+    """Count the channels of affinities; 1 where there is no axis of channels."""
+    if inputs.stored is not None:
+        return inputs.stored.channels or 1
+    return _card(inputs.answering).channels[1]
 
 
 def _stored_channel(channels: int | None, stated: int | None) -> int:

@@ -30,6 +30,7 @@ from volkit.ops.stall_prediction import (
     predict,
 )
 from volkit.ops.stall_sources import FilmClips, Shown, Unreadable, readable
+from volkit.wording import counted
 
 _NOTE = "films_{}.json"
 _SCHEMA = Schema(
@@ -124,7 +125,8 @@ def ask_all(
                 raise
             aside[name] = str(error.__cause__)
     if len(aside) == len(ids):
-        raise SourceError(f"none of {len(aside)} clips can be read; {next(iter(aside.values()))}")
+        count = counted(len(aside), "clip")
+        raise SourceError(f"none of {count} can be read; {next(iter(aside.values()))}")
     return Answered(by_segment(gathered(parts)), aside)
 
 
@@ -146,7 +148,8 @@ def verdict(aside: Mapping[str, str], table: Path) -> str:
         lines.append(f"  and {len(aside) - _SHOWN} more: {table.parent / 'set_aside.csv'}")
     return "\n".join(
         [
-            f"{len(aside)} clips cannot be read and were set aside; {table} holds the others:",
+            f"{counted(len(aside), 'clip')} could not be read and went aside; {table} holds the "
+            "others:",
             *lines,
             "mend or leave out what is damaged, and run the same again: only these are tried again",
         ]

@@ -19,6 +19,7 @@ from volkit.pipelines.stalls_config import StallsClips
 from volkit.pipelines.stalls_plan import listed, predictions, stalls_plan
 from volkit.pipelines.stalls_run import Rows, judge, stalls_pipeline
 from volkit.pipelines.stalls_table import Made, open_calibrator
+from volkit.wording import counted
 
 _SHOWN = 3
 _FILM_BYTES = 512 * 2**20  # 300 frames of 512 x 384 in colours, decoded, kept, and cut
@@ -94,7 +95,7 @@ def _listed(config: StallsClips) -> pd.DataFrame:
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise SourceError(
-            f"{len(absent)} clips of {told.metadata} are not in {folder}: "
+            f"{folder} lacks {counted(len(absent), 'clip')} of {told.metadata}: "
             f"{', '.join(absent[:_SHOWN])}; download them, or correct the folder"
         )
     return table

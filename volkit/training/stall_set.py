@@ -112,7 +112,7 @@ def open_clips(files: ClipFiles, *, memory_mib: int = 2048) -> ClipSet:
     absent = [name for name in rows["filename"] if not (folder / name).is_file()]
     if absent:
         raise SourceError(
-            f"{len(absent)} clips of {files.metadata} are not in {folder}: "
+            f"{folder} lacks {counted(len(absent), 'clip')} of {files.metadata}: "
             f"{', '.join(absent[:_SHOWN])}; download them, or correct the folder"
         )
     made = ClipSet(
