@@ -12,7 +12,7 @@ import yaml
 from volkit.engine.columns import read_columns
 from volkit.engine.job import JobEngine
 from volkit.engine.lazy import LazyEngine
-from volkit.errors import BlockFailedError, ConfigError, ContractError, GeometryError
+from volkit.errors import BlockFailedError, ConfigError, GeometryError
 from volkit.geometry import Grid
 from volkit.io.open import create_volume, open_volume
 from volkit.io.place import Place
