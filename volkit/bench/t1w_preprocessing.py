@@ -43,7 +43,7 @@ def preprocessing_cases(*, quick: bool) -> Iterator[Case]:
     quick : bool
         Smaller heads, and fewer.
     """
-    for bias, said, count in ((_PLAIN, "without N4", 24), (_N4, "with N4", 8)):
+    for bias, said, count in ((_PLAIN, "without N4", 72), (_N4, "with N4", 8)):
         many = 4 if quick else count
         yield Case(
             f"{many} heads {said}, batch on {_WORKERS} workers / plain loop",
