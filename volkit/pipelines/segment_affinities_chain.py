@@ -55,14 +55,14 @@ def compute_affinities(
     Raises
     ------
     ConfigError
-        If offsets of neighbours are not among those that are stated, there are more of them than
+        If offsets of neighbours are not among those that are stated, there are not as many as
         channels, or far ones are asked for and none is.
     """
     where: dict[str, Any] = {"grid": inputs.grid, "engine": engine}
     stated = config.offsets or _offsets_of(inputs.checkpoint)
     channels, offsets = nearest_channels(stated)
     many = _answers_of(inputs)
-    if many < len(stated):
+    if many != len(stated):
         raise ConfigError(
             f"{len(stated)} offsets are stated, and affinities have {many} channels; state the "
             "offset of each channel, in their order"
@@ -71,7 +71,7 @@ def compute_affinities(
         answers = infer(inputs.seen, inputs.answering, options=config.infer, **where)
     else:
         answers = inputs.stored
-    as_they_are = channels == (0, 1, 2) and many == len(channels)
+    as_they_are = channels == (0, 1, 2) and len(stated) == len(channels)
     affinities = answers if as_they_are else nearest_affinities(answers, channels=channels, **where)
     boundary = None
     if config.segment.fill is not None:
