@@ -452,3 +452,13 @@ def test_volumes_that_do_not_fit_are_refused(volumes, tmp_path, tissue) -> None:
     bare = stored(tmp_path / "bare.zarr", tissue, size=None)
     with pytest.raises(ConfigError, match="does not say its voxel size"):
         measure(options({"classes": bare}, tmp_path / "run"))
+    unlike = stored(tmp_path / "unlike.zarr", tissue, size=(40, 10, 9))
+    with pytest.raises(GeometryError, match=r"input.regions .* of \(40.0, 10.0, 9.0\) nm"):
+        measure(options({**volumes, "regions": unlike}, tmp_path / "run"))
+
+
+def test_one_volume_may_say_the_voxel_size_of_all(volumes, report, tissue, tmp_path) -> None:
+    bare = stored(tmp_path / "bare.zarr", tissue, size=None)
+    measure(options({**volumes, "classes": bare}, tmp_path / "run"))
+    found = pd.read_csv(tmp_path / "run" / "report" / "shapes.csv")
+    pd.testing.assert_frame_equal(found, pd.read_csv(report[0] / "shapes.csv"))

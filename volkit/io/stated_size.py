@@ -1,6 +1,8 @@
 """Stated sizes: whether a volume says how large its voxels are, or 1 nm stands for nothing."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from math import isclose
 from pathlib import Path
 from typing import Unpack
 
@@ -10,6 +12,9 @@ from volkit.io.open import open_volume
 from volkit.io.sources import OpenArguments
 from volkit.io.volume import Volume
 from volkit.io.zarr.ome import multiscale
+
+SIZE_TOLERANCE = 1e-3
+"""Voxel sizes that differ by less are one, rounded in different ways."""
 
 _UNSTATED = (1.0, 1.0, 1.0)
 _STATES_SIZE = ("voxel_size_nm", "resolution")
@@ -80,6 +85,33 @@ def sized_by(volume: Volume, unit_nm: Vector) -> Volume:
     finest = volume if volume.level == 0 else replace(volume, level=0, region=None)
     z, y, x = (n * nm for n, nm in zip(finest.voxel_size_nm, unit_nm, strict=True))
     return replace(volume, options=replace(volume.options, voxel_size_nm=(z, y, x)))
+
+
+def sized_alike(volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+    """Let the first volume that says its voxel size say it for those that do not.
+
+    Parameters
+    ----------
+    volumes : mapping of str to Volume
+        Of the same voxels, by any name.
+    """
+    sized = next((v for v in volumes.values() if says_size(v)), None)
+    if sized is None:
+        return dict(volumes)
+    unit = sized.at_level(0).voxel_size_nm
+    return {key: sized_by(volume, unit) for key, volume in volumes.items()}
+
+
+def same_size(one: Volume, other: Volume) -> bool:
+    """Tell whether two volumes have voxels of one size, rounded in whatever way.
+
+    Parameters
+    ----------
+    one, other : Volume
+        That both state a size is not looked at.
+    """
+    pairs = zip(one.voxel_size_nm, other.voxel_size_nm, strict=True)
+    return all(isclose(a, b, rel_tol=SIZE_TOLERANCE) for a, b in pairs)
 
 
 def open_sized(

@@ -13,10 +13,9 @@ from volkit.errors import GeometryError
 from volkit.geometry import AXES, Box, Coord
 from volkit.geometry.scale import Vector
 from volkit.io.open import open_volume
-from volkit.io.stated_size import says_size
+from volkit.io.stated_size import SIZE_TOLERANCE, same_size, says_size
 from volkit.io.volume import Volume
 
-_SAME = 1e-3  # voxel sizes that differ by less are one, rounded in different ways
 _WHOLE = 0.02  # voxels by which an offset may miss a whole number
 
 
@@ -110,10 +109,9 @@ def _opened(value: Any) -> Any:
 
 
 def _volumes(pred: Volume, truth: Volume, box: Box | None) -> Aligned:
-    sizes = pred.voxel_size_nm, truth.voxel_size_nm
     notes: tuple[str, ...] = ()
     offset: Coord = (0, 0, 0)
-    alike = np.allclose(*sizes, rtol=_SAME, atol=0)
+    alike = same_size(pred, truth)
     silent = next((side for side in (pred, truth) if not says_size(side)), None)
     if not alike and silent is not None and pred.domain == truth.domain:
         notes = (f"{_name(silent)} states no voxel size: taken to be that of the other",)
@@ -155,7 +153,7 @@ def check_same_voxels(volume: Volume, truth: Volume) -> None:
     """
     if not (says_size(volume) and says_size(truth)):
         return
-    if not np.allclose(volume.voxel_size_nm, truth.voxel_size_nm, rtol=_SAME, atol=0):
+    if not same_size(volume, truth):
         raise GeometryError(_unlike_sizes(volume, truth))
     offset = _offset(volume, truth)
     if any(offset):
@@ -191,7 +189,7 @@ def _unlike_sizes(pred: Volume, truth: Volume) -> str:
     for volume, other in ((pred, truth), (truth, pred)):
         for level in range(volume.levels):
             found = volume.at_level(level).voxel_size_nm if volume.region is None else ()
-            if len(found) and np.allclose(found, other.voxel_size_nm, rtol=_SAME, atol=0):
+            if len(found) and np.allclose(found, other.voxel_size_nm, rtol=SIZE_TOLERANCE, atol=0):
                 advice = f"level {level} of {_name(volume)} has the same: add ?level={level} to it"
     return (
         f"{_name(pred)} has voxels of {pred.voxel_size_nm} nm and {_name(truth)} of "
@@ -233,7 +231,10 @@ def _common_coordinates(
         steps = [float(np.diff(c).mean()) for c in (a, b) if len(c) > 1] or [1.0]
         size = steps[0]
         away = (a[0] - b[0]) / size
-        if not np.allclose(steps, size, rtol=_SAME, atol=0) or abs(away - round(away)) > _WHOLE:
+        if (
+            not np.allclose(steps, size, rtol=SIZE_TOLERANCE, atol=0)
+            or abs(away - round(away)) > _WHOLE
+        ):
             raise GeometryError(
                 f"coordinates {axis} of prediction and truth begin at {a[0]:g} and {b[0]:g} with "
                 f"steps of {', '.join(f'{s:g}' for s in steps)}: not the same voxels; resample one"

@@ -9,7 +9,7 @@ from volkit.engine.op import Columns
 from volkit.errors import ConfigError, ContractError, GeometryError
 from volkit.geometry import Box, Grid, VoxelScale
 from volkit.io.open import open_volume
-from volkit.io.stated_size import says_size
+from volkit.io.stated_size import same_size, says_size, sized_alike
 from volkit.io.volume import Volume
 from volkit.ops.statistics import Tables, tissue_tables
 from volkit.ops.statistics_branches import class_graph
@@ -131,11 +131,12 @@ def open_inputs(config: Statistics) -> Inputs:
         "regions": told.regions,
         "image": told.image,
     }
-    volumes = {
+    found = {
         role: open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
         for role, uri in names.items()
         if uri is not None
     }
+    volumes = sized_alike(found)
     first = next(iter(volumes.values()))
     domain = told.box or first.domain
     for role, volume in volumes.items():
@@ -145,6 +146,12 @@ def open_inputs(config: Statistics) -> Inputs:
                 f"{volume.channels or 'no'} channels, the domain is {domain}; give volumes of the "
                 "same voxels without channels, or an input.box that all cover"
             )
+        if not same_size(volume, first):
+            raise GeometryError(
+                f"input.{role} {volume.uri} has voxels of {volume.voxel_size_nm} nm, {first.uri} "
+                f"of {first.voxel_size_nm} nm; give volumes of the same voxels, or say their size "
+                "as input.voxel_size_nm"
+            )
         _check_type(role, volume, config)
     for name, box in config.boxes.items():
         if not domain.contains(box) or not box.size:
@@ -152,8 +159,8 @@ def open_inputs(config: Statistics) -> Inputs:
     physical = says_size(first)
     if (config.shapes or config.branches.of) and not physical:
         raise ConfigError(
-            f"{first.uri} does not say its voxel size, without which there is no surface or "
-            "length; give input.voxel_size_nm"
+            f"{first.uri} does not say its voxel size, nor does any other input, and without it "
+            "there is no surface or length; give input.voxel_size_nm"
         )
     return Inputs(volumes, Grid(domain, config.block_shape), first.scale, physical)
 

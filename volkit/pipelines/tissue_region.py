@@ -18,7 +18,7 @@ from volkit.engine.op import Columns
 from volkit.errors import ConfigError, GeometryError
 from volkit.geometry import Box, Grid
 from volkit.io.open import open_volume
-from volkit.io.stated_size import says_size, sized_by
+from volkit.io.stated_size import says_size, sized_alike
 from volkit.io.volume import Volume
 from volkit.models.checkpoint import Checkpoint, read_checkpoint
 from volkit.ops.inference import infer
@@ -135,17 +135,13 @@ def open_volumes(config: Tissue) -> dict[str, Volume | None]:
     Both are of the same voxels, whose size one of them may say for the other.
     """
     told = config.input
+    named = {"image": told.image, "labels": told.labels}
     found = {
-        role: None
-        if uri is None
-        else open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
-        for role, uri in (("image", told.image), ("labels", told.labels))
+        role: open_volume(uri, level=told.level, voxel_size_nm=told.voxel_size_nm)
+        for role, uri in named.items()
+        if uri is not None
     }
-    sized = next((v for v in found.values() if v is not None and says_size(v)), None)
-    if sized is None:
-        return found
-    unit = sized.at_level(0).voxel_size_nm
-    return {role: None if v is None else sized_by(v, unit) for role, v in found.items()}
+    return {**dict.fromkeys(named), **sized_alike(found)}
 
 
 def work_on(
