@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -53,6 +54,11 @@ def test_third_parties(tmp_path: Path) -> None:
 def test_uris_that_name_nothing(uri: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         open_volume(uri)
+
+
+def test_what_is_no_place_is_refused() -> None:
+    with pytest.raises(SourceError, match="dask.array.core.Array'>, expected a path"):
+        open_volume(da.zeros((2, 3, 4)))
 
 
 @pytest.mark.parametrize(

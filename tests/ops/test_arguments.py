@@ -2,8 +2,10 @@
 
 import dask.array as da
 import numpy as np
+import pytest
 import xarray as xr
 
+from volkit.errors import GeometryError
 from volkit.ops.arguments import arguments
 
 
@@ -22,3 +24,11 @@ def test_results_keep_what_is_not_of_channels() -> None:
         assert {*found.coords} == {"z", "animal"}
         np.testing.assert_array_equal(found["z"], [0.0, 30.0, 60.0])
         assert found.attrs == {"units": "counts"}
+
+
+def test_chunks_of_unknown_size_are_refused_with_the_cure() -> None:
+    image = da.ones((4, 6, 6), chunks=2)
+    chosen = image[image[:, 0, 0] > 0]
+    with pytest.raises(GeometryError, match="call its compute_chunk_sizes"):
+        arguments(chosen, grid=None, engine=None)
+    assert arguments(chosen.compute_chunk_sizes(), grid=None, engine=None).grid.shape == (2, 3, 3)

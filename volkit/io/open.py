@@ -62,6 +62,11 @@ def open_volume(
         held = source.view()
         held.flags.writeable = False
         volume = Volume(array_uri(held), 0, how, _array=held)
+    elif not isinstance(source, str | os.PathLike):
+        raise SourceError(
+            f"open_volume was given {type(source)}, expected a path, a URL or a NumPy array; dask "
+            "arrays and DataArrays go to operations as they are"
+        )
     else:
         volume = Volume(*_stated_level(os.fspath(source), level), how)
     volume._source.shape  # noqa: B018 (opens it, so that what is wrong shows here)

@@ -1,6 +1,7 @@
 """Arguments of operations: what callers may give, brought into the form that engines take."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import dask.array as da
@@ -130,6 +131,11 @@ def _array(value: Any) -> Any:
         raise GeometryError(
             f"input is {type(value).__name__} of {getattr(value, 'ndim', '?')} axes; give a "
             "Volume, or a dask array or DataArray with axes ([c,] z, y, x)"
+        )
+    if not all(isinstance(n, Integral) for n in value.shape):
+        raise GeometryError(
+            f"the dask array has chunks of unknown size, shape {value.shape}; call its "
+            "compute_chunk_sizes() first"
         )
     return value
 
