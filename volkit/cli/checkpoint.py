@@ -1,13 +1,15 @@
-"""The commands checkpoint show and checkpoint export: what a model is, and as a package."""
+"""The commands checkpoint list, show and export: what ships, what a model is, and as a package."""
 
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from volkit.cli import tables
 from volkit.cli.commands import command, say, say_json, wants_json
+from volkit.cli.work import terminal
 from volkit.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Models: what they are, and as packages.")
@@ -20,6 +22,32 @@ Address = Annotated[
         metavar="CHECKPOINT",
     ),
 ]
+
+
+@command(app, name="list")
+def list_() -> None:
+    """List the models that ship with volkit: what they are, and the voxels they saw.
+
+    volkit checkpoint list
+    """
+    from volkit.models.checkpoint import read_checkpoint
+    from volkit.models.location import BUILTIN, builtin_names
+
+    names = [f"{BUILTIN}{name}" for name in builtin_names()]
+    cards = {name: read_checkpoint(name) for name in names}
+    if wants_json():
+        said = ("description", "architecture", "voxel_size_nm", "licence")
+        say_json([{"checkpoint": n, **{k: getattr(cards[n], k) for k in said}} for n in names])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("checkpoint", "architecture", "voxel size (z, y, x)"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it is")
+    for name, card in cards.items():
+        size = " x ".join(f"{n:.4g}" for n in card.voxel_size_nm or ())
+        what = " ".join(card.description.split())
+        table.add_row(name, card.architecture, size and f"{size} nm", what)
+    terminal().print(table)
 
 
 @command(app)
