@@ -50,8 +50,9 @@ def test_two_stages(tmp_path: Path) -> None:
     settings = (*DENSE, f"recursion.checkpoint={tmp_path / 'first.yaml'}")
     second, said = carried_out("vd2d3d", tmp_path / "second.yaml", *settings)
     assert (second.channels, second.margin) == ((2, 2), (2, 42, 42))
-    assert (second.stride, second.scaling.kind) == ((1, 8, 8), "fixed")
+    assert (second.stride, second.scaling.kind) == ((1, 8, 8), "none")
     assert "recursive_vd2d3d.yaml" in said[-1]
+    assert said[-1].endswith(f"--set preliminary={tmp_path / 'first.yaml'} --set levels=[-1, 1]")
 
 
 def test_the_network_to_compare_with(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,8 @@ from volkit.errors import ConfigError, ModelError
 from volkit.io.open import open_volume
 from volkit.models.checkpoint import load, read_checkpoint
 from volkit.models.scaling import Scaling
+from volkit.ops.map_stack import map_stack
+from volkit.ops.network import Network
 from volkit.pipelines.config import validate
 from volkit.training.config import LabelledVolume, Validation
 from volkit.training.dense_config import DenseConfig, Descent, OutputPatches, Recursion
@@ -139,6 +142,26 @@ def test_map_is_that_of_inference_and_kept(dense, vd2d, tissue) -> None:
     assert set(again.values.ravel()) == {0.25}
     other = preliminary_map(part, config, Recursion(vd2d, channel=0))
     np.testing.assert_allclose(other.values, 1 - expected, atol=2e-5)
+
+
+def test_unscaled_second_stage_sees_what_inference_shows_it(dense, vd2d, tissue) -> None:
+    """An image as the first card scales it, and levels as they are; else both scaled alike."""
+    recursion, none = Recursion(vd2d, levels=(-1.0, 1.0)), Scaling("none")
+    lesson = DenseLesson(dense(architecture="vd2d3d", recursion=recursion, scaling=none))
+    assert lesson.stored(lesson.network()).card["scaling"] == {"kind": "none"}
+    (found,) = lesson.tissues
+    seen = found.seen(found.tissue.box)
+    image = open_volume(tissue.image).to_dask()[:2, :24, :24]
+    known = da.from_array(found.map.read(found.tissue.box))
+    shown = map_stack(
+        image, known, network=Network.of(read_checkpoint(vd2d)), levels=(-1.0, 1.0)
+    ).compute()
+    np.testing.assert_array_equal(seen, shown)
+    assert abs(float(seen[0].mean())) < 1
+
+    recursion = Recursion(vd2d, levels=(95.0, 165.0))
+    (alike,) = DenseLesson(dense(architecture="vd2d3d", recursion=recursion)).tissues
+    np.testing.assert_allclose(alike.seen(found.tissue.box), seen, atol=1e-6)
 
 
 KILLED = """

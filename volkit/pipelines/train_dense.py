@@ -9,4 +9,12 @@ def _following(config: DenseConfig) -> str:
     return f"volkit run workflows/em/{stage}.yaml --set checkpoint="
 
 
-PIPELINE = training("train_dense", DenseConfig, _following)
+def _further(config: DenseConfig) -> tuple[str, ...]:
+    told = config.recursion
+    if told is None:
+        return ()
+    levels = ", ".join(f"{level:g}" for level in told.levels)
+    return "--set", f"preliminary={told.checkpoint}", "--set", f"levels=[{levels}]"
+
+
+PIPELINE = training("train_dense", DenseConfig, _following, _further)

@@ -104,9 +104,10 @@ class Recursion:
     channel : int
         Which of its answers is the map.
     levels : tuple of float
-        Values that 0 and 1 of the map become, in the unit of the image: input has one scaling
-        for all channels.  With ``scaling: {kind: fixed, shift: 128, divide: 33}``, (95, 161) shows
-        the network -1 and 1.
+        Values that 0 and 1 of the map become.  With ``scaling: {kind: none}`` the network sees
+        them as they are, beside an image that is scaled as the earlier network's card says.  Else
+        they are in the unit of the image and scaled with it: with ``{kind: fixed, shift: 128,
+        divide: 33}``, (95, 161) shows the network -1 and 1.
     start : bool
         Whether the 2-D layers start from the weights of that VD2D.
     """
@@ -177,5 +178,5 @@ class DenseConfig:
         if self.recursion and self.scaling.needs_histogram:
             raise ConfigError(
                 f"scaling of kind {self.scaling.kind!r} would mix image and map; with recursion "
-                "say kind: fixed, with the mean of the image as shift and its deviation as divide"
+                "say kind: none, and the image is scaled as the earlier network's card says"
             )

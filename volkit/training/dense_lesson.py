@@ -53,10 +53,14 @@ class DenseLesson:
             self.weights = class_weights(self.tissues, config.patches)
 
     def _open(self, spec: LabelledVolume) -> MappedTissue:
-        tissue, recursion = open_tissue(spec, self.config.scaling), self.config.recursion
+        scaling, recursion = self.config.scaling, self.config.recursion
         if recursion is None:
-            return MappedTissue(tissue)
-        return MappedTissue(tissue, preliminary_map(spec, self.config, recursion), recursion.levels)
+            return MappedTissue(open_tissue(spec, scaling))
+        found = preliminary_map(spec, self.config, recursion)
+        alike = scaling.kind == "none"
+        if alike:  # as `volkit.ops.map_stack` scales it where the card scales nothing
+            scaling = read_checkpoint(recursion.checkpoint).scaling
+        return MappedTissue(open_tissue(spec, scaling), found, recursion.levels, scaled=alike)
 
     def network(self) -> nn.Module:
         """Build the network, to be evaluated at every voxel."""

@@ -34,12 +34,16 @@ class MappedTissue:
     map : Readable or None
         The earlier network's probabilities, over the tissue's box.
     levels : tuple of float
-        Values that 0 and 1 of the map become, in the unit of the image.
+        Values that 0 and 1 of the map become.
+    scaled : bool
+        Whether levels are what the network sees; else they are in the unit of the image, and
+        scaled with it.
     """
 
     tissue: Tissue
     map: Readable | None = None
     levels: tuple[float, float] = (0.0, 1.0)
+    scaled: bool = False
 
     def seen(self, box: Box) -> Floats:
         """Read what the network sees of a box, scaled, shape (C, Z, Y, X)."""
@@ -48,7 +52,8 @@ class MappedTissue:
             return image[None]
         low, high = self.levels
         levels = low + (high - low) * self.map.read(box)
-        return np.stack([image, self.tissue.scale.apply(levels)])
+        seen = levels.astype(np.float32) if self.scaled else self.tissue.scale.apply(levels)
+        return np.stack([image, seen])
 
     def boundary(self, box: Box, patches: OutputPatches) -> NDArray[np.bool_]:
         """Mark the boundaries of a box, which may reach over the faces, shape (Z, Y, X)."""
