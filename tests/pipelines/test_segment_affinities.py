@@ -402,6 +402,25 @@ def test_inverted_maps_are_warned_of(folder, stored, inverted, tmp_path: Path, c
             "median",
         ),
         (
+            "segment_boundaries",
+            {
+                "input": {"boundaries": "map.zarr"},
+                "segment": {"agglomeration": {"threshold": 0.6}, "threshold": 0.5},
+            },
+            ConfigError,
+            "segment.threshold merges .* give agglomeration.threshold, or set .* null",
+        ),
+        (
+            "segment_affinities",
+            {
+                "input": {"affinities": "affinities.zarr"},
+                "offsets": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]],
+                "segment": {"mutex": {}, "linkage": [[100, 0.5]]},
+            },
+            ConfigError,
+            "segment.linkage merges .* give no linkage, or set segment.mutex null",
+        ),
+        (
             "segment_affinities",
             {"input": {"affinities": "affinities.zarr"}, "offsets": [[-1, 0, 0], [0, -1, 0]]},
             ConfigError,

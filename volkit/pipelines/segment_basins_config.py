@@ -10,6 +10,8 @@ from volkit.ops.affinity_segmentation import AffinitySegmentationOptions
 from volkit.ops.affinity_watershed import NEAREST, AffinityOptions, Offsets
 from volkit.ops.graph_holder import Held, check_held
 
+_LINKAGE = ((1000, 0.1), (5000, 0.3), (20000, 0.5))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillOptions:
@@ -116,7 +118,7 @@ class BasinOptions:
         ``agglomeration``, which says it for itself; the labels are the same.
     agglomeration : AgglomerationOptions, optional
         Merges basins by the affinities between them, however many there are; then linkage and
-        threshold do not count.
+        threshold are left out.
     mutex : MutexOptions, optional
         Merges basins by the mutex watershed of near and far affinities instead;
         ``segment_affinities`` only.
@@ -134,7 +136,7 @@ class BasinOptions:
     high: float | None = 0.9999
     quantiles: bool = False
     sections: bool = False
-    linkage: tuple[tuple[int, float], ...] = ((1000, 0.1), (5000, 0.3), (20000, 0.5))
+    linkage: tuple[tuple[int, float], ...] = _LINKAGE
     threshold: float | None = None
     smallest: int = 0
     held: Held = "auto"
@@ -147,8 +149,23 @@ class BasinOptions:
         check_held(self.held)
         if self.agglomeration is not None and self.mutex is not None:
             raise ConfigError(
-                "segment.agglomeration and segment.mutex are two ways to merge; leave one out"
+                "segment.agglomeration and segment.mutex are two ways to merge; leave one out, or "
+                "set it null"
             )
+        for way in ("agglomeration", "mutex"):
+            if getattr(self, way) is not None:
+                self._refuse_by_size(way)
+
+    def _refuse_by_size(self, way: str) -> None:
+        """Refuse what counts where basins are merged by size, and here for nothing."""
+        if self.threshold is None and self.linkage == _LINKAGE:
+            return
+        name = "linkage" if self.threshold is None else "threshold"
+        own = f"{way}.{name}" if (way, name) == ("agglomeration", "threshold") else f"no {name}"
+        raise ConfigError(
+            f"segment.{name} merges basins by size, and segment.{way} merges them otherwise; give "
+            f"{own}, or set segment.{way} null"
+        )
 
     def options(self, offsets: Offsets) -> AffinitySegmentationOptions:
         """Make the options of the segmentation of affinities with these offsets."""
