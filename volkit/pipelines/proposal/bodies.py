@@ -17,11 +17,12 @@ cluster:
 """
 _MERGING = """\
 segment:
-  # A region of fewer voxels joins its neighbour across an edge of that affinity or more.
-  linkage: [[1000, 0.1], [5000, 0.3], [20000, 0.5]]
-  threshold: null # affinity from which regions of any size join; another one is a relabelling
-  # Instead of both, box by box, for any number of regions; scores are 1 - affinity:
-  # agglomeration: {linkage: mean, threshold: 0.5, limit: 0.7}
+  # Merging ends where 1 - the mean affinity of two regions is the threshold: higher merges more.
+  # Thresholds up to the limit are relabellings.
+  agglomeration: {linkage: mean, threshold: 0.7, limit: 0.8}
+  # Or by size, without `agglomeration`: a region of fewer voxels joins its neighbour across an edge
+  # of that affinity or more.
+  # linkage: [[1000, 0.1], [5000, 0.3], [20000, 0.5]]
 
 layers: {labels: true, image: true} # for Neuroglancer, in the folder layers of the run
 """
