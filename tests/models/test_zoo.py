@@ -7,7 +7,9 @@ import pytest
 from volkit.models import location
 from volkit.models.checkpoint import load, read_checkpoint
 
-NAMES = ("affinities-fib25", "boundaries-fib25", "boundaries-specimen")
+PUBLISHED = ("n4-fib25", "vd2d-fib25", "vd2d3d-fib25")
+FIB25 = ("affinities-fib25", "boundaries-fib25", *PUBLISHED)
+NAMES = (*FIB25, "boundaries-specimen")
 LARGEST_BYTES = 3_000_000
 
 
@@ -17,8 +19,8 @@ def test_card_says_what_people_need(name) -> None:
     for text in (card.description, card.training_data, card.attribution):
         assert len(text) > 20
     assert card.licence != "unknown"
-    assert card.classes == ("boundary",) or len(card.offsets) == card.channels[1]
-    assert card.activation == "sigmoid"
+    assert "boundary" in card.classes or len(card.offsets) == card.channels[1]
+    assert card.activation == ("softmax" if name in PUBLISHED else "sigmoid")
     assert card.voxel_size_nm is not None
 
 
@@ -37,10 +39,18 @@ def test_affinities_of_neighbours_come_first() -> None:
     assert len(card.offsets) == 9
 
 
-@pytest.mark.parametrize("name", ["affinities-fib25", "boundaries-fib25"])
+@pytest.mark.parametrize("name", FIB25)
 def test_fib25_names_its_source(name) -> None:
     card = read_checkpoint(f"builtin:{name}")
     assert "CC" in card.licence
     for word in ("FIB-25", "Janelia", "neuroproof_examples"):
         assert word in card.attribution
     assert "mapped to bodies" in card.training_data
+
+
+def test_recursive_networks_fit_each_other() -> None:
+    """The second one sees the image as the first one's card scales it, and its map."""
+    first, second = (read_checkpoint(f"builtin:{name}") for name in PUBLISHED[1:])
+    assert (first.channels, second.channels) == ((1, 2), (2, 2))
+    assert (first.scaling.kind, second.scaling.kind) == ("moments", "none")
+    assert first.classes == second.classes == ("interior", "boundary")

@@ -89,7 +89,9 @@ def test_keys_carry_the_words_of_docstrings() -> None:
 def test_tuples_are_those_of_draft_7() -> None:
     found = workflow_schema("segment_affinities")
     linkage = found["$defs"]["BasinOptions"]["properties"]["linkage"]
-    pair = linkage["items"]
+    pairs, none = linkage["anyOf"]
+    assert none == {"type": "null"}
+    pair = pairs["items"]
     assert [item["type"] for item in pair["items"]] == ["integer", "number"]
     assert (pair["minItems"], pair["maxItems"], pair["additionalItems"]) == (2, 2, False)
     block = found["properties"]["block_shape"]

@@ -64,6 +64,7 @@ def carried_out(output: Path, card: Path, image: str, truth: str):
         f"output={output}",
         "block_shape=[20, 16, 18]",
         "infer={batch: 2, device: cpu}",
+        "segment.agglomeration=null",
         "segment.linkage=[[50, 0.1], [400, 0.3]]",
         "segment.threshold=0.7",
         "segment.fill={tile: [20, 16, 18], halo: [4, 4, 4]}",

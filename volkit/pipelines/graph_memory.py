@@ -95,10 +95,11 @@ def asked_graph(told: BasinOptions, voxels: int) -> AskedGraph:
     if told.mutex is not None:
         key = "segment.mutex.held"
         return AskedGraph(told.mutex.held, SIGNED, voxels, None, EDGES_PER_CONTACT, key)
-    how = told.agglomeration
+    how = told.scored
     if how is None:
         return AskedGraph(told.held, LINKED, voxels, None, 1, "segment.held")
-    return AskedGraph(how.held, MERGED, voxels, how.rule, 1, "segment.agglomeration.held")
+    key = "segment.held" if told.agglomeration is None else "segment.agglomeration.held"
+    return AskedGraph(how.held, MERGED, voxels, how.rule, 1, key)
 
 
 def graph_holder(graph: AskedGraph, cluster: ClusterOptions, engine: Engine) -> Holder:

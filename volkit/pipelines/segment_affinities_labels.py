@@ -160,7 +160,7 @@ def _merged(
 ) -> tuple[Any, Any, Any]:
     """Make fragments, their tree, and labels: by size, or by scores."""
     told = config.segment
-    options, how = told.options(offsets), told.agglomeration
+    options, how = told.options(offsets), told.scored
     if how is None:
         held = _holder(config, where)
         found = affinity_segment(affinities, options=options, held=held, **where)

@@ -33,7 +33,8 @@ class AgglomerationOptions:
     linkage, percent, contact, exact, k
         What the score of two regions is; see `volkit.kernels.linkage_rule.Linkage`.
     threshold : float
-        Score, 1 - affinity, at which merging ends: higher merges more.
+        Score, 1 - affinity, at which merging ends: higher merges more.  0.7 does well for the
+        networks that ship.
     limit : float, optional
         Score up to which the stored merges go, so that thresholds up to it are relabellings; None
         ends at the threshold.
@@ -53,7 +54,7 @@ class AgglomerationOptions:
     contact: Literal["all", "largest"] = "all"
     exact: bool = False
     k: int = 10
-    threshold: float = 0.5
+    threshold: float = 0.7
     limit: float | None = None
     held: Held = "auto"
 
@@ -107,18 +108,24 @@ class MutexOptions:
 class BasinOptions:
     """How affinities become labels.
 
+    Basins are merged by their mean affinity where nothing else is said.
+
     Parameters
     ----------
     low, high, quantiles, sections
         Of the watershed; see `volkit.ops.affinity_watershed.AffinityOptions`.
-    linkage, threshold, smallest
-        See `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
+    linkage : tuple of (int, float), optional
+        Merges basins by size, as published with the watershed; see
+        `volkit.ops.affinity_segmentation.AffinitySegmentationOptions`.
+    threshold : float, optional
+        Of merging by size, which it asks for, too: affinity from which regions of any size join.
+    smallest : int
+        Segments of fewer voxels become background.
     held : {'auto', 'whole', 'boxes'}
-        Who holds the graph of basins that are merged by linkage and threshold, as for
-        ``agglomeration``, which says it for itself; the labels are the same.
+        Who holds the graph of basins, as for ``agglomeration``, which says it for itself; the
+        labels are the same.
     agglomeration : AgglomerationOptions, optional
-        Merges basins by the affinities between them, however many there are; then linkage and
-        threshold are left out.
+        Merges basins by the affinities between them, however many there are.
     mutex : MutexOptions, optional
         Merges basins by the mutex watershed of near and far affinities instead;
         ``segment_affinities`` only.
@@ -136,7 +143,7 @@ class BasinOptions:
     high: float | None = 0.9999
     quantiles: bool = False
     sections: bool = False
-    linkage: tuple[tuple[int, float], ...] = _LINKAGE
+    linkage: tuple[tuple[int, float], ...] | None = None
     threshold: float | None = None
     smallest: int = 0
     held: Held = "auto"
@@ -158,7 +165,7 @@ class BasinOptions:
 
     def _refuse_by_size(self, way: str) -> None:
         """Refuse what counts where basins are merged by size, and here for nothing."""
-        if self.threshold is None and self.linkage == _LINKAGE:
+        if self.threshold is None and self.linkage is None:
             return
         name = "linkage" if self.threshold is None else "threshold"
         own = f"{way}.{name}" if (way, name) == ("agglomeration", "threshold") else f"no {name}"
@@ -166,6 +173,14 @@ class BasinOptions:
             f"segment.{name} merges basins by size, and segment.{way} merges them otherwise; give "
             f"{own}, or set segment.{way} null"
         )
+
+    @property
+    def scored(self) -> AgglomerationOptions | None:
+        """How basins are merged by scores; None where it is by size, or by a mutex watershed."""
+        other = (self.mutex, self.linkage, self.threshold)
+        if self.agglomeration is None and all(way is None for way in other):
+            return AgglomerationOptions(held=self.held)
+        return self.agglomeration
 
     def options(self, offsets: Offsets) -> AffinitySegmentationOptions:
         """Make the options of the segmentation of affinities with these offsets."""
@@ -176,6 +191,7 @@ class BasinOptions:
             quantiles=self.quantiles,
             sections=self.sections,
         )
+        linkage = _LINKAGE if self.linkage is None else self.linkage
         return AffinitySegmentationOptions(
-            watershed, linkage=self.linkage, threshold=self.threshold, smallest=self.smallest
+            watershed, linkage=linkage, threshold=self.threshold, smallest=self.smallest
         )
