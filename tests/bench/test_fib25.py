@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from volkit.bench.two_networks import chosen, judged
+from volkit.bench.fib25 import chosen, judged
 
 
 def test_sections_that_are_judged_choose_nothing() -> None:

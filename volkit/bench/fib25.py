@@ -1,6 +1,6 @@
-"""Two networks together, segmented as one volume: the adapted Rand error of FIB-25's last sections.
+"""Each of two networks, and both together: the adapted Rand error of FIB-25's last sections.
 
-``python -m volkit.bench.two_networks STORED OUTPUT`` takes ``fib25_tr2_z000-124.h5``.  Boundary
+``python -m volkit.bench.fib25 STORED OUTPUT`` takes ``fib25_tr2_z000-124.h5``.  Boundary
 maps of an affinity network and of a boundary network, each the mean over eight flips of every
 window, are kept in OUTPUT, so that a command that was ended goes on where it was.  Sections 85 to
 99 choose the threshold of agglomeration, sections 100 to 124 are judged at it.
@@ -109,20 +109,23 @@ def chosen(rows: Sequence[tuple[float, float, float]]) -> tuple[float, float, fl
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the errors of all thresholds, and those of the chosen one."""
+    """Print the errors of all thresholds, and which one is chosen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stored", help="fib25_tr2_z000-124.h5")
     parser.add_argument("output", type=Path, help="folder that keeps what the networks answer")
     given = parser.parse_args(arguments)
     image, truth = (open_volume(f"{given.stored}::{name}") for name in ("raw", "gt_bodies"))
-    maps = [
-        boundary(read_checkpoint(name), image, given.output / name.partition(":")[2])
+    maps = {
+        name: boundary(read_checkpoint(name), image, given.output / name.partition(":")[2])
         for name in NETWORKS
-    ]
-    prob = sum(maps[1:], start=maps[0]) / np.float32(len(maps))
-    rows = judged(prob, truth.read(BOX), THRESHOLDS, judged_from=JUDGED_FROM)
-    for threshold, choosing, error in (*rows, chosen(rows)):
-        sys.stdout.write(f"{threshold:.2f} {choosing:.4f} {error:.4f}\n")
+    }
+    maps["both"] = np.mean(list(maps.values()), axis=0, dtype=np.float32)
+    sections = truth.read(BOX)
+    for name, prob in maps.items():
+        rows = judged(prob, sections, THRESHOLDS, judged_from=JUDGED_FROM)
+        for threshold, choosing, error in rows:
+            mark = " chosen" if threshold == chosen(rows)[0] else ""
+            sys.stdout.write(f"{name} {threshold:.2f} {choosing:.4f} {error:.4f}{mark}\n")
 
 
 if __name__ == "__main__":
